@@ -1,0 +1,65 @@
+# The course by name: `make lab` to read it, `make test` to try it all. `make help` lists the rest.
+# Each target creates .venv when it is missing or older than pyproject.toml.
+
+PYTHON ?= python3
+TORCH ?=
+PINNED ?=
+LAB_ARGS ?=
+TEST_ARGS ?=
+FETCH_ARGS ?=
+
+BIN := .venv/bin
+STAMP := .venv/.installed
+CPU_WHEELS := https://download.pytorch.org/whl/cpu
+NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
+
+.DEFAULT_GOAL := help
+.PHONY: help lab test course data lint clean
+
+help:
+	@echo "make lab     read the course in JupyterLab (the address is printed too)"
+	@echo "make test    unit tests, and every notebook against the outputs that it shows"
+	@echo "make course  run every notebook without a browser; executed HTML in build/"
+	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
+	@echo "make lint    ruff over package, tests and notebooks"
+	@echo "make clean   remove .venv, build/ and caches; data stays"
+	@echo ""
+	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
+	@echo "PINNED=1     the exact versions of constraints.txt, when .venv is made"
+	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS= go to the command"
+
+# The stamp is written last: an install that failed is done again next time.
+$(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
+	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..."; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) -V 2>&1`: name another: make PYTHON=python3.12 ..."; exit 1; }
+	@rm -f $(STAMP)
+	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || \
+		{ echo "no virtual environment could be made (on Debian and Ubuntu: apt-get install python3-venv)"; rm -rf .venv; exit 1; }
+ifeq ($(TORCH),cpu)
+	$(BIN)/python -m pip install --index-url $(CPU_WHEELS) \
+		$(if $(PINNED),`grep -E '^torch(vision)?==' constraints.txt`,torch torchvision)
+endif
+	$(BIN)/python -m pip install $(if $(PINNED),-c constraints.txt) -e '.[all]'
+	@touch $(STAMP)
+
+# JupyterLab refuses to serve root unless told to.
+lab: $(STAMP)
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" \
+		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS) $(firstword $(wildcard notebooks/01_*.ipynb))
+
+test: $(STAMP)
+	$(BIN)/python -m pytest $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
+
+course: $(STAMP)
+	$(BIN)/python benchmarks/run_course.py
+
+data: $(STAMP)
+	$(BIN)/python -m fkd_helpers fetch $(FETCH_ARGS)
+
+lint: $(STAMP)
+	$(BIN)/ruff check .
+
+clean:
+	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info
+	find fkd_helpers tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} +
