@@ -1,0 +1,88 @@
+"""Fit the step from the Haar cascade's square to the tight face box, and write it as an asset of the package.
+
+Needs the real 68-point set (`make data`, or FKD_DATA_DIR); takes about a minute on one core:
+
+    python benchmarks/fit_detector_box.py
+
+Four robust numbers, medians over the training frames: how far the face's centre lies from the square's centre (x, y)
+and how wide and high the face is, all as parts of the square's side. x is 0 by symmetry. Beside them the asset keeps
+how far single faces lie from the fit: training jitters its boxes by as much.
+"""
+
+import argparse
+import json
+
+import cv2
+import numpy as np
+
+from fkd_helpers.boxes import iou
+from fkd_helpers.data import complete_only, load
+from fkd_helpers.detect import ASSET, detect
+
+PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
+
+
+def pair(faces, **options):
+    """Return the true boxes (m, 4), the squares (m, 4) that fit them best, and the count of squares (n,) per frame."""
+    true, squares, counts = [], [], []
+    for image, box in zip(faces.images, faces.boxes, strict=True):
+        found = detect(image, **options)
+        counts.append(len(found))
+        overlap = iou(found, box)[:, 0] if len(found) else np.zeros(1)
+        if overlap.max() > 0.2:
+            true.append(box)
+            squares.append(found[overlap.argmax()])
+    return np.array(true, float), np.array(squares), np.array(counts)
+
+
+def fit(true, squares):
+    """Return the four numbers and the residuals (m, 3): shift x and y in longer sides of the face, log of the size."""
+    side, longer = squares[:, 2:], true[:, 2:].max(1, keepdims=True)
+    shift = (true[:, :2] + true[:, 2:] / 2 - squares[:, :2] - side / 2) / side
+    size = np.median(true[:, 2:] / side, 0)
+    # the longer side decides the crop: let its median be exact, whichever of the two it is
+    size *= np.median(longer / side[:, :1]) / size.max()
+    shift_y = float(np.median(shift[:, 1]))
+    numbers = {"shift_x": 0.0, "shift_y": shift_y, "width": float(size[0]), "height": float(size[1])}
+    residual = np.concatenate([([0, shift_y] - shift) * side / longer, np.log(side[:, :1] * size.max() / longer)], 1)
+    return {key: round(value, 4) for key, value in numbers.items()}, residual
+
+
+def spread(residual):
+    """Return standard deviation and percentiles of the residuals, by name."""
+    rows = {}
+    for name, values in zip(("shift_x", "shift_y", "log_size"), residual.T, strict=True):
+        rows[name] = {"std": round(float(values.std()), 4)}
+        rows[name] |= {f"p{p}": round(float(np.percentile(values, p)), 3) for p in PERCENTILES}
+    return rows
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--frames", type=int, default=3462, help="how many training frames to look at (default: all)")
+    frames = parser.parse_args().frames
+    cv2.setNumThreads(1)
+    faces = complete_only(load("ytf").part("training"), why="fitting the detector's box")
+    faces = faces.subset(np.sort(np.random.default_rng(0).permutation(len(faces))[:frames]))
+    true, squares, counts = pair(faces)
+    numbers, residual = fit(true, squares)
+    record = {
+        "what": "from a square of haarcascade_frontalface_default.xml to the tight box of the 68 keypoints, "
+        "as parts of the square's side",
+        "fit": numbers,
+        "from": {
+            "set": "ytf, training folder",
+            "frames": len(faces),
+            "matched": len(true),
+            "no_square": round(float((counts == 0).mean()), 4),
+            "several_squares": round(float((counts > 1).mean()), 4),
+        },
+        "spread_unit": "shift: longer sides of the face; log_size: ln(fitted / true longer side)",
+        "spread": spread(residual),
+    }
+    ASSET.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    print(json.dumps(record, indent=2))
+
+
+if __name__ == "__main__":
+    main()

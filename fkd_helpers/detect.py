@@ -1,0 +1,102 @@
+"""Find faces with OpenCV's Haar cascade, and bring its squares to tight face boxes. Built in notebook 03."""
+
+import functools
+import json
+import threading
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_helpers.boxes import settle
+from fkd_helpers.errors import InputError
+from fkd_helpers.photos import to_gray
+
+WINDOW = 24  # pixels; the cascade knows no smaller face
+MAX_SIDE = 1000
+ASSET = Path(__file__).parent / "assets" / "haar_to_face.json"
+
+_own = threading.local()  # a cascade changes while it looks: one for each thread
+
+
+def detect(
+    frame: np.ndarray,
+    *,
+    scale_factor: float = 1.1,
+    min_neighbors: int = 3,
+    min_face: float = 0.05,
+    max_side: int = MAX_SIDE,
+) -> np.ndarray:
+    """Return the squares (n, 4) in which the Haar cascade sees an upright frontal face, the surest first.
+
+    frame: uint8, gray, RGB or RGBA
+    scale_factor: the step from one searched size to the next; nearer to 1 finds more and takes longer
+    min_neighbors: how many hits must agree on a face; fewer find more faces and more that are none
+    min_face: the smallest square searched, as a part of the frame's longer side (never below 24 working pixels)
+    max_side: a frame with a longer side than this is searched at this size (pixels)
+
+    The cascade's square reaches from the brows' upper side to the chin; `to_face_box` makes a face box of it.
+    Overlapping squares and squares inside squares are settled.
+
+    Raises:
+        InputError: a frame of another shape or type, or a parameter out of range.
+    """
+    if not scale_factor > 1 or min_neighbors < 0 or not 0 <= min_face <= 1 or max_side < WINDOW:
+        raise InputError(
+            f"detect: expected scale_factor > 1, min_neighbors >= 0, min_face from 0 to 1, max_side >= {WINDOW}; "
+            f"got {scale_factor}, {min_neighbors}, {min_face}, {max_side}"
+        )
+    gray = to_gray(np.asarray(frame))
+    height, width = gray.shape
+    longer = max(height, width)
+    if longer > max_side and min(height, width) > 0:
+        scale = max_side / longer
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    if min(gray.shape) < WINDOW:
+        return np.zeros((0, 4))
+    smallest = max(WINDOW, round(min_face * max(gray.shape)))
+    found, _, certainty = _cascade().detectMultiScale3(
+        gray, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
+    )
+    squares = np.asarray(found, np.float64).reshape(-1, 4)
+    certainty = np.asarray(certainty, np.float64).reshape(-1)
+    kept = np.array(settle(squares, certainty), int)
+    kept = kept[np.argsort(-certainty[kept], kind="stable")]
+    ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
+    return squares[kept] * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
+
+
+def to_face_box(squares: np.ndarray) -> np.ndarray:
+    """Return the tight face boxes (n, 4) for squares (n, 4) of the Haar cascade: four fitted numbers.
+
+    The numbers are medians over labelled faces; `benchmarks/fit_detector_box.py` writes them, with their spread.
+
+    >>> to_face_box(np.array([[100.0, 100.0, 100.0, 100.0]])).shape
+    (1, 4)
+    """
+    squares = np.asarray(squares, np.float64).reshape(-1, 4)
+    fit = _fitted()
+    side = squares[:, 2:]
+    centre = squares[:, :2] + side / 2 + side * [fit["shift_x"], fit["shift_y"]]
+    size = side * [fit["width"], fit["height"]]
+    return np.concatenate([centre - size / 2, size], 1)
+
+
+def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
+    """Return tight face boxes (n, 4): `detect` (and its options), then `to_face_box`."""
+    return to_face_box(detect(frame, **options))
+
+
+def _cascade():
+    if not hasattr(_own, "cascade"):
+        path = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+        _own.cascade = cv2.CascadeClassifier(str(path))
+        if _own.cascade.empty():
+            raise InputError(f"{path}: not a Haar cascade; install opencv-python>=4.10,<5 again")
+    return _own.cascade
+
+
+@functools.cache
+def _fitted():
+    return json.loads(ASSET.read_text(encoding="utf-8"))["fit"]
