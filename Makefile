@@ -34,7 +34,7 @@ $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) -V 2>&1`: name another: make PYTHON=python3.12 ..."; exit 1; }
 	@rm -f $(STAMP)
-	@$(BIN)/python -m pip --version >/dev/null 2>&1 || $(PYTHON) -m venv --clear .venv || \
+	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear .venv || \
 		{ echo "no virtual environment could be made (on Debian and Ubuntu: apt-get install python3-venv)"; rm -rf .venv; exit 1; }
 ifeq ($(TORCH),cpu)
 	$(BIN)/python -m pip install --index-url $(CPU_WHEELS) \
