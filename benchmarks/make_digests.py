@@ -1,0 +1,26 @@
+"""Make the list of file names and digests by which a download of the real 68-point set is checked.
+
+Reads a `sha256sum` list of the archive's `data/` folder and writes two small files: the names in sorted order, and
+the first 8 bytes of each digest in that order. Run once: python benchmarks/make_digests.py LIST.sha256
+"""
+
+import gzip
+import sys
+from pathlib import Path
+
+from fkd_helpers.download import DIGEST_BYTES, DIGESTS, NAMES
+
+
+def main(listing: Path) -> None:
+    digests = {}
+    for line in listing.read_text().splitlines():
+        digest, _, path = line.partition("  ")
+        digests[path.removeprefix("data/")] = bytes.fromhex(digest)[:DIGEST_BYTES]
+    names = sorted(digests)
+    NAMES.write_bytes(gzip.compress("\n".join(names).encode(), 9, mtime=0))
+    DIGESTS.write_bytes(b"".join(digests[name] for name in names))
+    print(f"{len(names)} files: {NAMES.stat().st_size} + {DIGESTS.stat().st_size} bytes")
+
+
+if __name__ == "__main__":
+    main(Path(sys.argv[1]))
