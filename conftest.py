@@ -1,0 +1,15 @@
+"""How the suite runs: on the embedded default, whatever data this machine has, with time for slow cells."""
+
+import os
+
+# MPLBACKEND too: a kernel that inherits it draws no figure into the notebook
+for name in ("FKD_DATASET", "FKD_DATA_DIR", "MPLBACKEND"):
+    os.environ.pop(name, None)
+
+MESSAGE_SECONDS = 60  # nbval waits 5 s between two outputs of a cell, which a busy machine exceeds
+
+
+def pytest_collection_modifyitems(items):
+    for item in items:
+        if hasattr(item, "output_timeout"):
+            item.output_timeout = MESSAGE_SECONDS
