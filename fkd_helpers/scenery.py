@@ -1,0 +1,133 @@
+"""What puppets need besides a warped portrait: backgrounds, the inside of a mouth, eyelids, light. All made from numbers."""
+
+import cv2
+import numpy as np
+
+
+def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
+    """Return a background (h, w, 3) uint8 for a frame of `size` (width, height): a gradient, soft patches, or texture."""
+    kind = rng.integers(4)
+    base = rng.uniform(30, 225) + rng.normal(0, 14, 3)
+    if kind == 0:  # light falling off across a wall
+        cells = base + rng.normal(0, 28, (2, 2, 1)) + rng.normal(0, 6, (2, 2, 3))
+    elif kind == 1:  # large soft patches
+        cells = base + rng.normal(0, 26, (4, 5, 1)) + rng.normal(0, 8, (4, 5, 3))
+    elif kind == 2:  # blurred things
+        cells = base + rng.normal(0, 38, (9, 9, 1)) * (rng.random((9, 9, 1)) < 0.5) + rng.normal(0, 10, (9, 9, 3))
+    else:  # plaster, cloth
+        cells = base + rng.normal(0, 8, (3, 3, 3))
+    # cell centres spread over the frame: enlarged to more than it and cut, so that no cell shows its edge
+    picture = cv2.resize(cells.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    if kind == 3:
+        grain = rng.normal(0, 7, (size[1] // 3 + 1, size[0] // 3 + 1)).astype(np.float32)
+        picture += cv2.resize(grain, size, interpolation=cv2.INTER_CUBIC)[..., None]
+    return np.clip(picture, 5, 250).astype(np.uint8)
+
+
+def lay_over(frame: np.ndarray, cut: np.ndarray) -> np.ndarray:
+    """Return the frame (h, w, 3) with an RGBA picture (h, w, 4) of the same size laid over it."""
+    alpha = cut[..., 3].astype(np.float32) / 255
+    colours = cv2.cvtColor(cut, cv2.COLOR_RGBA2RGB)
+    return cv2.blendLinear(colours, frame, alpha, 1 - alpha)
+
+
+def _fill(patch, polygon, colour, strength, soft):
+    """Paint a soft polygon (n, 2) into an RGB patch, in place; coordinates are those of the patch."""
+    mask = np.zeros(patch.shape[:2], np.uint8)
+    cv2.fillPoly(mask, [(polygon * 16).round().astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
+    alpha = cv2.GaussianBlur(mask, (0, 0), soft).astype(np.float32) * (strength / 255)
+    patch += (np.asarray(colour, np.float32) - patch) * alpha[..., None]
+
+
+def _curve(points, count=5):
+    """Return a smooth curve through a few points (k, 2) whose first coordinate runs on: quadratic between them."""
+    t = np.linspace(0, len(points) - 1, count * (len(points) - 1) + 1)
+    knots = np.arange(len(points))
+    straight = np.stack([np.interp(t, knots, points[:, axis]) for axis in (0, 1)], 1)
+    if len(points) < 3:
+        return straight
+    smooth = np.stack([np.polyval(np.polyfit(knots, points[:, axis], min(len(points) - 1, 4)), t) for axis in (0, 1)], 1)
+    return (straight + smooth) / 2 if len(points) > 4 else smooth
+
+
+def _window(frame, points, pad):
+    height, width = frame.shape[:2]
+    left, top = np.clip(np.floor(points.min(0) - pad), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(np.ceil(points.max(0) + pad), [left + 1, top + 1], [width, height]).astype(int)
+    return frame[top:bottom, left:right], np.array([left, top])
+
+
+def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, strength: float) -> None:
+    """Paint the inside of the mouth within the inner lips of keypoints (68, 2), in place: dark red, teeth above.
+
+    side: the face's side in pixels, for sizes; strength: 0..1
+    """
+    inner = keypoints[60:68]
+    window, corner = _window(frame, inner, 0.04 * side)
+    patch = window.astype(np.float32)
+    upper, lower = _curve(inner[:5] - corner), _curve(inner[[4, 5, 6, 7, 0]] - corner)
+    soft = max(0.006 * side, 0.6)
+    light = float(np.clip(patch.mean() / 128, 0.5, 1.3))
+    _fill(patch, np.concatenate([upper, lower]), np.array([66, 22, 22]) * light, strength, soft)
+    gap = np.linalg.norm(inner[6] - inner[2])
+    down = (inner[6] - inner[2]) / max(gap, 1e-6)
+    # upper teeth hang from the upper lip, less at the corners
+    drop = min(0.42 * gap, 0.05 * side) * np.sin(np.linspace(0, np.pi, len(upper)))[:, None] * down
+    inward = upper + (upper.mean(0) - upper) * 0.12
+    _fill(patch, np.concatenate([inward, (inward + drop)[::-1]]), np.array([205, 190, 168]) * light,
+          strength * float(np.clip(gap / side * 12 - 0.4, 0, 0.85)), soft)
+    if gap > 0.1 * side:  # the tongue
+        tongue = lower + (lower.mean(0) - lower) * 0.25
+        rise = -0.3 * gap * np.sin(np.linspace(0, np.pi, len(lower)))[:, None] * down
+        _fill(patch, np.concatenate([tongue, (tongue + rise)[::-1]]), np.array([150, 74, 72]) * light, strength * 0.7, soft * 2)
+    window[:] = np.clip(patch, 0, 255).astype(np.uint8)
+
+
+def hold_lids(keypoints: np.ndarray, gap: float) -> np.ndarray:
+    """Return keypoints (68, 2) with the upper lids lifted where they stand less than `gap` pixels above the lower ones."""
+    held = keypoints.copy()
+    for corners, pairs in (((36, 39), ((37, 41), (38, 40))), ((42, 45), ((43, 47), (44, 46)))):
+        along = keypoints[corners[1]] - keypoints[corners[0]]
+        up = np.array([along[1], -along[0]]) / max(np.linalg.norm(along), 1e-6)
+        for upper, lower in pairs:
+            short = gap - (keypoints[upper] - keypoints[lower]) @ up
+            held[upper] += max(short, 0) * up
+    return held
+
+
+def paint_lids(frame: np.ndarray, keypoints: np.ndarray, held: np.ndarray, side: float) -> None:
+    """Paint skin from the lids that a warp has shown (`held`, (68, 2)) down to those of `keypoints`, in place."""
+    for start, below in ((36, (40, 41)), (42, (46, 47))):
+        eye = slice(start, start + 4)
+        drop = np.linalg.norm(keypoints[eye] - held[eye], axis=1).max()
+        if drop < 0.002 * side:
+            continue
+        window, corner = _window(frame, np.concatenate([keypoints[eye], held[eye]]), 0.06 * side)
+        patch = window.astype(np.float32)
+        above, shown = _curve(held[eye] - corner), _curve(keypoints[eye] - corner)
+        # skin from a little above the lid and below the eye, where no lash lies
+        up = (held[start + 1:start + 3] - held[list(below)[::-1]]) * 0.5
+        places = np.concatenate([held[start + 1:start + 3] + up, keypoints[list(below)] - up]) - corner
+        limit = np.array(patch.shape[1::-1]) - 1
+        columns, rows = np.clip(places.round().astype(int), 0, limit).T
+        skin = cv2.blur(patch, (3, 3))[rows, columns].mean(0)
+        lifted = above + (above - shown) * 0.15
+        _fill(patch, np.concatenate([lifted, shown[::-1]]), skin, 1.0, max(0.006 * side, 0.6))
+        thick = 0.011 * side * np.sin(np.linspace(0.15, np.pi - 0.15, len(shown)))[:, None]
+        line = np.concatenate([shown - [0, 1] * thick / 2, (shown + [0, 1] * thick / 2)[::-1]])
+        _fill(patch, line, skin * 0.3, min(drop / (0.012 * side), 1) * 0.85, max(0.004 * side, 0.45))
+        window[:] = np.clip(patch, 0, 255).astype(np.uint8)
+
+
+def light(rng: np.random.Generator, frame: np.ndarray, strength: float = 1.0) -> np.ndarray:
+    """Return the frame under another light: brightness, contrast, colour, a soft fall-off, a little noise."""
+    gamma = np.exp(rng.normal(0, 0.18 * strength))
+    gain = np.exp(rng.normal(0, 0.1 * strength)) * np.exp(rng.normal(0, 0.035 * strength, 3))
+    ramp = (np.arange(256) / 255.0)[:, None] ** gamma * gain * 255
+    frame = cv2.LUT(frame, np.clip(ramp, 0, 255).astype(np.uint8)[:, None, :])
+    fall = np.clip(1 + rng.normal(0, 0.13 * strength, (2, 2)), 0.6, 1.4).astype(np.float32)
+    fall = cv2.resize(fall, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    noise = np.zeros(frame.shape[:2], np.float32)
+    noise += rng.standard_normal(frame.shape[:2], dtype=np.float32) * (abs(rng.normal(0, 2.5)) * strength)
+    return cv2.merge([cv2.add(cv2.multiply(plane, fall, dtype=cv2.CV_32F), noise, dtype=cv2.CV_8U)
+                      for plane in cv2.split(frame)])
