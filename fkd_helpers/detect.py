@@ -46,10 +46,10 @@ def detect(
             f"detect: expected scale_factor > 1, min_neighbors >= 0, min_face from 0 to 1, max_side >= {WINDOW}; "
             f"got {scale_factor}, {min_neighbors}, {min_face}, {max_side}"
         )
-    gray = to_gray(np.asarray(frame))
+    gray = as_gray(frame)
     height, width = gray.shape
     longer = max(height, width)
-    if longer > max_side and min(height, width) > 0:
+    if longer > max_side:
         scale = max_side / longer
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
@@ -86,6 +86,18 @@ def to_face_box(squares: np.ndarray) -> np.ndarray:
 def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
     """Return tight face boxes (n, 4): `detect` (and its options), then `to_face_box`."""
     return to_face_box(detect(frame, **options))
+
+
+def as_gray(frame: np.ndarray) -> np.ndarray:
+    """Return the gray uint8 image (h, w) of a frame.
+
+    Raises:
+        InputError: another shape or type, or no pixel.
+    """
+    frame = np.asarray(frame)
+    if not frame.size:
+        raise InputError(f"frame: expected at least one pixel, got {frame.shape}")
+    return to_gray(frame)
 
 
 def _cascade():

@@ -7,9 +7,8 @@ import cv2
 import numpy as np
 
 from fkd_helpers.boxes import box_of, crop, settle, square_of, to_frame
-from fkd_helpers.detect import detect_faces
+from fkd_helpers.detect import as_gray, detect_faces
 from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.photos import to_gray
 from fkd_helpers.runners import load_runner
 
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # whole image: squares of these parts of the longer side, about the centre
@@ -120,18 +119,6 @@ class KeypointPredictor:
         keypoints, scores = keypoints[sure], scores[sure]
         boxes = box_of(keypoints)
         return [Face(boxes[i], keypoints[i], float(scores[i])) for i in settle(boxes, scores)]
-
-
-def as_gray(frame: np.ndarray) -> np.ndarray:
-    """Return the gray uint8 image (h, w) of a frame.
-
-    Raises:
-        InputError: another shape or type, or no pixel.
-    """
-    gray = to_gray(np.asarray(frame))
-    if not gray.size:
-        raise InputError(f"frame: expected at least one pixel, got {np.asarray(frame).shape}")
-    return gray
 
 
 def central_boxes(shape: Sequence[int]) -> np.ndarray:
