@@ -22,7 +22,11 @@ def run(path: Path, build: Path) -> str | None:
     """Execute one notebook in its own folder, write its page, and return what went wrong, or None."""
     notebook = nbformat.read(path, as_version=4)
     client = NotebookClient(
-        notebook, timeout=CELL_SECONDS, kernel_name="python3", resources={"metadata": {"path": path.parent}}
+        notebook,
+        timeout=CELL_SECONDS,
+        kernel_name="python3",
+        extra_arguments=["--log-level=40"],  # errors only: warnings would break the progress line
+        resources={"metadata": {"path": path.parent}},
     )
     problem = None
     try:
