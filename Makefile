@@ -11,6 +11,7 @@ FETCH_ARGS ?=
 BIN := .venv/bin
 STAMP := .venv/.installed
 CPU_WHEELS := https://download.pytorch.org/whl/cpu
+FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
@@ -45,8 +46,8 @@ endif
 
 # JupyterLab refuses to serve root unless told to.
 lab: $(STAMP)
-	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" \
-		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS) $(firstword $(wildcard notebooks/01_*.ipynb))
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) \
+		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
