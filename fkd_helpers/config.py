@@ -1,0 +1,107 @@
+"""One flat, typed, frozen configuration for every training run. Built in notebook 02."""
+
+import dataclasses
+from dataclasses import dataclass
+from pathlib import Path
+
+import yaml
+
+from fkd_helpers.errors import InputError, unknown
+
+CONFIGS = Path(__file__).parent / "configs"
+
+
+@dataclass(frozen=True)
+class RunConfig:
+    """What a training run is made of; a run is a pure function of it and of the data.
+
+    data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out and the jaw is not used
+    split: "official" (the set's own folders) or "person" (a fifth of the people held out)
+    augment: how strong the augmentation is, 1 = as tuned, 0 = none
+    average: decay per step of the moving average of the weights, 0 = none
+    """
+
+    name: str = "keypoints68"
+    data: str = "puppets"
+    extra_data: str = ""
+    split: str = "official"
+    net: str = "small"
+    loss: str = "heatmap"
+    optimiser: str = "adamw"
+    learning_rate: float = 3e-3
+    weight_decay: float = 1e-4
+    schedule: str = "one_cycle"
+    epochs: int = 20
+    batch_size: int = 64
+    augment: float = 1.0
+    average: float = 0.998
+    clip: float = 5.0
+    precision: str = "32-true"
+    device: str = "auto"
+    seed: int = 0
+
+    def __post_init__(self):
+        for key, choices in CHOICES.items():
+            if getattr(self, key) not in choices:
+                raise unknown(key, getattr(self, key), choices)
+        for key, (low, high) in RANGES.items():
+            if not low <= getattr(self, key) <= high:
+                raise InputError(f"{key}: expected {low:g} to {high:g}, got {getattr(self, key)!r}")
+
+
+CHOICES = {
+    "split": ("official", "person"),
+    "optimiser": ("sgd", "adam", "adamw"),
+    "schedule": ("one_cycle", "cosine", "step", "constant"),
+    "precision": ("32-true", "bf16-mixed", "16-mixed"),
+    "device": ("auto", "cpu", "cuda", "mps"),
+}
+RANGES = {
+    "learning_rate": (1e-8, 10), "weight_decay": (0, 1), "epochs": (1, 100_000), "batch_size": (1, 100_000),
+    "augment": (0, 3), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
+}  # fmt: skip
+
+
+def load_config(path: str | Path | None = None, **overrides) -> RunConfig:
+    """Return the run config of a YAML file (a path, or the name of one of ours), with values overridden.
+
+    Raises:
+        InputError: no such file, not YAML, an unknown key, a value of another type or out of range.
+    """
+    values: dict = {}
+    if path is not None:
+        file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
+        if not file.exists():
+            raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
+        try:
+            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+        except yaml.YAMLError as error:
+            raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+        if not isinstance(values, dict):
+            raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
+    return _checked({**values, **overrides}, where=str(path or "config"))
+
+
+def _checked(values: dict, where: str) -> RunConfig:
+    fields = {field.name: field.type for field in dataclasses.fields(RunConfig)}
+    for key, value in values.items():
+        if key not in fields:
+            raise unknown(f"key in {where}", key, fields)
+        kind = fields[key]
+        if kind is float and type(value) in (int, str):
+            try:
+                values[key] = float(value)  # YAML reads 1e-3 as text
+                continue
+            except ValueError:
+                pass
+        if type(value) is not kind:
+            raise InputError(f"{where}: {key}: expected {kind.__name__}, got {value!r}")
+    try:
+        return RunConfig(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None
+
+
+def as_yaml(config: RunConfig) -> str:
+    """Return a config as the YAML that `load_config` reads."""
+    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)

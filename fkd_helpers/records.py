@@ -1,0 +1,99 @@
+"""Run records: one JSON a run or benchmark, from which tables and the README are rendered."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers.errors import InputError
+
+RECORDS = Path(__file__).parents[1] / "data" / "records"
+VERSION = 1
+PACKAGES = ("numpy", "opencv-python", "torch", "onnxruntime", "lightning")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Return what kind of machine this is: system, processor family, cores. No name, no address."""
+    return {"system": sys.platform, "processor": platform.machine(), "cores": os.cpu_count() or 1}
+
+
+def digest(faces) -> str:
+    """Return a short digest of a KeypointSet: its names and keypoints."""
+    text = hashlib.sha256("\n".join(faces.names).encode())
+    text.update(np.ascontiguousarray(faces.keypoints).tobytes())
+    return text.hexdigest()[:16]
+
+
+def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
+    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one."""
+    folder = Path(folder or RECORDS)
+    folder.mkdir(parents=True, exist_ok=True)
+    head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
+    record = {**head, "versions": versions(), "machine": machine(), **content}
+    path = folder / f"{kind}-{name}.json"
+    partial = path.with_suffix(".json.partial")
+    partial.write_text(json.dumps(_plain(record), indent=1) + "\n", encoding="utf-8")
+    partial.replace(path)
+    return path
+
+
+def _plain(value):
+    """Return JSON's own types: numbers with five significant digits, lists for arrays."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    if isinstance(value, dict):
+        return {str(key): _plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple | np.ndarray):
+        return [_plain(item) for item in value]
+    if isinstance(value, bool | str) or value is None:
+        return value
+    if isinstance(value, int | np.integer):
+        return int(value)
+    number = float(value)
+    return float(f"{number:.5g}") if np.isfinite(number) else str(number)
+
+
+def read(path: str | Path) -> dict:
+    """Read one record.
+
+    Raises:
+        InputError: no such file, not JSON, or a record of another version.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such record") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a record ({error})") from None
+    if not isinstance(record, dict) or record.get("record") != VERSION:
+        raise InputError(f"{path}: expected a record of version {VERSION}")
+    return record
+
+
+def find(kind: str, *, folder: Path | None = None) -> list[dict]:
+    """Return all readable records of a kind, by name; a damaged one is left out."""
+    found = []
+    for path in sorted(Path(folder or RECORDS).glob(f"{kind}-*.json")):
+        try:
+            found.append(read(path))
+        except InputError:
+            continue
+    return found
