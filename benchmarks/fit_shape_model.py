@@ -2,9 +2,9 @@
 
     FKD_DATA_DIR=... python benchmarks/fit_shape_model.py
 
-Only keypoints are read. Each face is taken as a weak-perspective picture of one mean head in 3-D plus its own deviation:
-cameras and mean head are fitted in turn, which gives every point a depth and takes pose out of the deviations. What the
-expression knobs can do is taken out as well, so that the principal modes that remain are a matter of who it is.
+Only keypoints are read. Each face is taken as a weak-perspective picture of one mean head in 3-D plus its own
+deviation: cameras and mean head are fitted in turn, which gives every point a depth and takes pose out of the
+deviations. What the expression knobs can do is taken out as well, so that the modes that remain tell who it is.
 """
 
 import argparse

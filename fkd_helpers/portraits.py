@@ -25,11 +25,12 @@ SOFTNESS = 0.03  # face sides: how round the basis is at a control point; 0 woul
 class Portrait:
     """A portrait cut out of its background.
 
-    levels: RGBA pictures (h, w, 4) uint8, each half the size of the one before
-    keypoints: (68, 2) pixels of the first level
+    levels: RGBA pictures (h, w, 4) uint8 to sample from, each half the size of the one before
+    keypoints: (68, 2) pixels of the portrait
     controls: (m, 2) keypoints and rings
     side: longer side of the box of the keypoints, pixels
-    opening: how far its lids stand apart, face sides
+    zoom: pixels of the first level per pixel of the portrait: a small portrait is enlarged once, with care
+    opening, gap: how far its lids and its inner lips stand apart, face sides
     """
 
     name: str
@@ -37,7 +38,9 @@ class Portrait:
     keypoints: np.ndarray
     controls: np.ndarray
     side: float
+    zoom: float
     opening: float
+    gap: float
 
 
 def _astronaut() -> np.ndarray:
@@ -82,13 +85,16 @@ def portrait(name: str, mirrored: bool = False) -> Portrait:
 def prepare(name: str, picture: np.ndarray, outline: np.ndarray, keypoints: np.ndarray) -> Portrait:
     """Build a Portrait of an RGB picture (h, w, 3), an outline mask (h, w) uint8 and keypoints (68, 2)."""
     side = float(np.ptp(keypoints, axis=0).max())
-    levels = [_cut_out(picture, outline, side)]
+    cut, zoom = _cut_out(picture, outline, side), 1.0
+    if side < 150:
+        cut, zoom = cv2.resize(cut, None, fx=2, fy=2, interpolation=cv2.INTER_LANCZOS4), 2.0
+    levels = [cut]
     while min(levels[-1].shape[:2]) >= 128:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     centre = (keypoints.min(0) + keypoints.max(0)) / 2
     rings = [centre + side * radius * _circle(count) for radius, count in ((1.05, 16), (2.2, 8))]
-    return Portrait(name, tuple(levels), keypoints, np.concatenate([keypoints, *rings]), side,
-                    float(lid_gaps(keypoints).mean()) / side)
+    opening, gap = float(lid_gaps(keypoints).mean()) / side, float(np.linalg.norm(keypoints[66] - keypoints[62])) / side
+    return Portrait(name, tuple(levels), keypoints, np.concatenate([keypoints, *rings]), side, zoom, opening, gap)
 
 
 def _circle(count: int) -> np.ndarray:
@@ -120,8 +126,9 @@ def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 @dataclass(frozen=True)
 class Warp:
-    """A map from frame pixels back to portrait pixels on a grid: frame pixel (column, row) * step -> grid (rows, columns, 2).
+    """A map from frame pixels back to portrait pixels.
 
+    grid: (rows, columns, 2), the portrait pixel for each frame pixel (column, row) * step
     scale: frame pixels per portrait pixel
     """
 
@@ -143,9 +150,11 @@ class Warp:
         return float(stretch[mask > 0].min()) if mask.any() else 1.0
 
 
-def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, step: int | None = None) -> Warp:
-    """Fit the warp that shows a portrait with its keypoints at `keypoints` (68, 2) of a frame of `size` (width, height)."""
-    step = step or (3 if max(size) <= 240 else 4)
+def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, step: int = 3) -> Warp:
+    """Fit the warp that shows a portrait with its keypoints at given ones (68, 2), pixels of a frame.
+
+    size: (width, height) of the frame; step: pixels between grid points
+    """
     # solved in units of the portrait's face side, after the similarity: what is left to bend is small
     there = similarity(face.keypoints, keypoints)
     scale = float(np.hypot(there[0, 0], there[1, 0]))
@@ -156,42 +165,61 @@ def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, s
     target[:68] = (keypoints @ back[:, :2].T + back[:, 2] - centre) / face.side
     count = len(target)
     system = np.zeros((count + 3, count + 3))
-    system[:count, :count] = _basis(target, target)
-    system[:count, count] = 1
-    system[:count, count + 1:] = target
+    system[:count] = _design(target, target)
     system[count:, :count] = system[:count, count:].T
-    weights = np.linalg.solve(system, np.concatenate([source - target, np.zeros((3, 2))])) * face.side
+    inverse = np.linalg.inv(system)[:, :count] * face.side
     columns, rows = (np.arange(0, length - 1 + step, step, dtype=np.float32) for length in size)
     pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
     straight = pixels @ back[:, :2].T.astype(np.float32) + back[:, 2].astype(np.float32)
-    local = (straight - centre.astype(np.float32)) / np.float32(face.side)
-    bent = _basis(local, target.astype(np.float32)) @ weights[:count].astype(np.float32)
-    bent += local @ weights[count + 1:].astype(np.float32) + weights[count].astype(np.float32)
-    return Warp((straight + bent).reshape(len(rows), len(columns), 2), step, scale)
+    design = _design((straight - centre.astype(np.float32)) / np.float32(face.side), target.astype(np.float32))
+    shape = (len(rows), len(columns), 2)
+    places = keypoints / step
+    seen = ((places >= 0) & (places <= [shape[1] - 1, shape[0] - 1])).all(1)
+    wanted = source - target
+    for _ in range(3):
+        grid = (straight + design @ (inverse @ wanted).astype(np.float32)).reshape(shape)
+        # between its points the grid cuts corners: ask for as much more as a keypoint missed
+        wanted[:68][seen] += (face.keypoints[seen] - between(grid, places[seen])) / face.side
+    return Warp(grid, step, scale)
 
 
-def _basis(points, centres):
-    """Return the multiquadric sqrt(r^2 + softness^2) between points (n, 2) and centres (m, 2).
+def between(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return a grid's (rows, columns, 2) values at places (k, 2) = (column, row) within it, bilinear.
 
-    Smooth like a thin plate, but it overshoots less where lids or lips come close together.
+    `cv2.remap` would round the places to 1/32.
     """
-    squared = points @ (-2 * centres.T)
-    squared += (points**2).sum(1)[:, None] + points.dtype.type(SOFTNESS**2)
-    squared += (centres**2).sum(1)
-    return np.sqrt(np.maximum(squared, points.dtype.type(SOFTNESS**2), out=squared), out=squared)
+    corner = np.minimum(places.astype(int), np.array(grid.shape[1::-1]) - 2)
+    right, down = (places - corner).T[..., None]
+    column, row = corner.T
+    above = grid[row, column] * (1 - right) + grid[row, column + 1] * right
+    below = grid[row + 1, column] * (1 - right) + grid[row + 1, column + 1] * right
+    return above * (1 - down) + below * down
+
+
+def _design(points, centres):
+    """Return (n, m + 3): multiquadrics sqrt(r^2 + softness^2) of points (n, 2) and centres (m, 2), 1, x and y.
+
+    As smooth as a thin plate, but with less overshoot where lids or lips come close together.
+    """
+    design = np.empty((len(points), len(centres) + 3), points.dtype)
+    # r^2 + softness^2 as one product: fewer passes over the largest array here
+    ones = np.ones((len(points), 1), points.dtype)
+    left = np.concatenate([points, (points**2).sum(1, keepdims=True) + points.dtype.type(SOFTNESS**2), ones], 1)
+    right = np.stack([*(-2 * centres.T), np.ones(len(centres), points.dtype), (centres**2).sum(1)])
+    basis = design[:, :len(centres)]
+    np.sqrt(np.matmul(left, right, out=basis), out=basis)
+    design[:, len(centres)] = 1
+    design[:, len(centres) + 1:] = points
+    return design
 
 
 def sample(face: Portrait, warp: Warp, size: tuple[int, int]) -> np.ndarray:
     """Return the warped portrait as RGBA (h, w, 4) uint8, transparent outside head and shoulders."""
-    level = int(np.clip(np.floor(np.log2(1 / warp.scale) + 0.3), 0, len(face.levels) - 1))
-    shrink = 2.0**level
-    # a grid point is a pixel's centre: enlarge about the first one, not about the grid's corner
-    width, height = size
-    enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])
-    grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5) if level else warp.grid
-    full = cv2.warpAffine(grid, enlarge, (width, height), flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+    level = int(np.clip(np.floor(np.log2(face.zoom / warp.scale) + 0.3), 0, len(face.levels) - 1))
+    shrink = 2.0**level / face.zoom
+    grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5)
+    enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])  # a grid point is the centre of a pixel
+    full = cv2.warpAffine(grid, enlarge, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
                           borderMode=cv2.BORDER_REPLICATE)
-    how = cv2.INTER_CUBIC if warp.scale > 1.3 else cv2.INTER_LINEAR
-    picture = face.levels[level]
-    # the outline touches the portrait's lower edge: shoulders go on below it, not above
-    return cv2.remap(picture, full, None, how, borderMode=cv2.BORDER_REPLICATE)
+    # the outline touches the portrait's lower edge: shoulders go on beyond it
+    return cv2.remap(face.levels[level], full, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

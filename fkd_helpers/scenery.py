@@ -1,12 +1,16 @@
-"""What puppets need besides a warped portrait: backgrounds, the inside of a mouth, eyelids, light. All made from numbers."""
+"""What puppets need besides a warped portrait: backgrounds, the inside of a mouth, eyelids, light; all made here."""
+
+import functools
 
 import cv2
 import numpy as np
 
 
-def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
-    """Return a background (h, w, 3) uint8 for a frame of `size` (width, height): a gradient, soft patches, or texture."""
-    kind = rng.integers(4)
+def background(rng: np.random.Generator, size: tuple[int, int], kind: int | None = None) -> np.ndarray:
+    """Return a background (h, w, 3) uint8 for a frame of `size` (width, height): by kind a
+    gradient (0), soft patches (1), blurred things (2) or texture (3)."""
+    drawn = rng.integers(4)
+    kind = drawn if kind is None else kind
     base = rng.uniform(30, 225) + rng.normal(0, 14, 3)
     if kind == 0:  # light falling off across a wall
         cells = base + rng.normal(0, 28, (2, 2, 1)) + rng.normal(0, 6, (2, 2, 3))
@@ -16,12 +20,15 @@ def background(rng: np.random.Generator, size: tuple[int, int]) -> np.ndarray:
         cells = base + rng.normal(0, 38, (9, 9, 1)) * (rng.random((9, 9, 1)) < 0.5) + rng.normal(0, 10, (9, 9, 3))
     else:  # plaster, cloth
         cells = base + rng.normal(0, 8, (3, 3, 3))
-    # cell centres spread over the frame: enlarged to more than it and cut, so that no cell shows its edge
-    picture = cv2.resize(cells.astype(np.float32), size, interpolation=cv2.INTER_CUBIC)
+    # enlarged to more than the frame and cut half a cell inside: beyond its outer cells a picture stands still
+    margins = [-(-length // (2 * (count - 1))) for length, count in zip(size, cells.shape[1::-1], strict=True)]
+    whole = tuple(length + 2 * margin for length, margin in zip(size, margins, strict=True))
+    picture = cv2.resize(cells.astype(np.float32), whole, interpolation=cv2.INTER_CUBIC if kind else cv2.INTER_LINEAR)
+    picture = picture[margins[1]:margins[1] + size[1], margins[0]:margins[0] + size[0]]
     if kind == 3:
         grain = rng.normal(0, 7, (size[1] // 3 + 1, size[0] // 3 + 1)).astype(np.float32)
-        picture += cv2.resize(grain, size, interpolation=cv2.INTER_CUBIC)[..., None]
-    return np.clip(picture, 5, 250).astype(np.uint8)
+        picture = picture + cv2.resize(grain, size, interpolation=cv2.INTER_CUBIC)[..., None]
+    return cv2.add(picture, 0.0, dtype=cv2.CV_8U)  # rounds, and stays in 0..255
 
 
 def lay_over(frame: np.ndarray, cut: np.ndarray) -> np.ndarray:
@@ -39,15 +46,19 @@ def _fill(patch, polygon, colour, strength, soft):
     patch += (np.asarray(colour, np.float32) - patch) * alpha[..., None]
 
 
-def _curve(points, count=5):
-    """Return a smooth curve through a few points (k, 2) whose first coordinate runs on: quadratic between them."""
-    t = np.linspace(0, len(points) - 1, count * (len(points) - 1) + 1)
-    knots = np.arange(len(points))
-    straight = np.stack([np.interp(t, knots, points[:, axis]) for axis in (0, 1)], 1)
-    if len(points) < 3:
-        return straight
-    smooth = np.stack([np.polyval(np.polyfit(knots, points[:, axis], min(len(points) - 1, 4)), t) for axis in (0, 1)], 1)
-    return (straight + smooth) / 2 if len(points) > 4 else smooth
+def _curve(points):
+    """Return a smooth curve through points (k, 2) that follow one another at about equal distances."""
+    return _curve_weights(len(points)) @ points
+
+
+@functools.cache
+def _curve_weights(count, parts=5):
+    # halfway between straight lines and the polynomial through all points: round, without overshoot
+    t, knots = np.linspace(0, count - 1, parts * (count - 1) + 1), np.arange(count)
+    each = np.eye(count)
+    straight = np.stack([np.interp(t, knots, row) for row in each], 1)
+    smooth = np.stack([np.polyval(np.polyfit(knots, row, count - 1), t) for row in each], 1)
+    return (straight + smooth) / 2
 
 
 def _window(frame, points, pad):
@@ -57,34 +68,43 @@ def _window(frame, points, pad):
     return frame[top:bottom, left:right], np.array([left, top])
 
 
-def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, strength: float) -> None:
+def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, own_gap: float) -> None:
     """Paint the inside of the mouth within the inner lips of keypoints (68, 2), in place: dark red, teeth above.
 
-    side: the face's side in pixels, for sizes; strength: 0..1
+    side: the face's side in pixels, for sizes
+    own_gap: how far the portrait's own lips stand apart, pixels; it is painted over where they open further
     """
     inner = keypoints[60:68]
+    gap = np.linalg.norm(inner[6] - inner[2])
+    strength = float(np.clip((gap - 1.1 * own_gap - 0.01 * side) / (0.015 * side), 0, 1))
+    if not strength:
+        return
+    smiling = own_gap > 0.03 * side  # teeth are in the picture: the painted ones begin where those end
     window, corner = _window(frame, inner, 0.04 * side)
     patch = window.astype(np.float32)
     upper, lower = _curve(inner[:5] - corner), _curve(inner[[4, 5, 6, 7, 0]] - corner)
     soft = max(0.006 * side, 0.6)
-    light = float(np.clip(patch.mean() / 128, 0.5, 1.3))
-    _fill(patch, np.concatenate([upper, lower]), np.array([66, 22, 22]) * light, strength, soft)
-    gap = np.linalg.norm(inner[6] - inner[2])
+    # colours follow those of the face around, so that the mouth lies in the same light
+    skin = np.percentile(patch.reshape(-1, 3), 70, axis=0)
+    _fill(patch, np.concatenate([upper, lower]), skin * [0.3, 0.13, 0.13], 1.0, soft)
     down = (inner[6] - inner[2]) / max(gap, 1e-6)
-    # upper teeth hang from the upper lip, less at the corners
-    drop = min(0.42 * gap, 0.05 * side) * np.sin(np.linspace(0, np.pi, len(upper)))[:, None] * down
-    inward = upper + (upper.mean(0) - upper) * 0.12
-    _fill(patch, np.concatenate([inward, (inward + drop)[::-1]]), np.array([205, 190, 168]) * light,
-          strength * float(np.clip(gap / side * 12 - 0.4, 0, 0.85)), soft)
+    arch = np.sin(np.linspace(0, np.pi, len(upper)))[:, None]
     if gap > 0.1 * side:  # the tongue
         tongue = lower + (lower.mean(0) - lower) * 0.25
-        rise = -0.3 * gap * np.sin(np.linspace(0, np.pi, len(lower)))[:, None] * down
-        _fill(patch, np.concatenate([tongue, (tongue + rise)[::-1]]), np.array([150, 74, 72]) * light, strength * 0.7, soft * 2)
-    window[:] = np.clip(patch, 0, 255).astype(np.uint8)
+        _fill(patch, np.concatenate([tongue, (tongue - 0.3 * gap * arch * down)[::-1]]), skin * [0.62, 0.34, 0.34],
+              0.7, soft * 2)
+    # upper teeth hang from the upper lip, less at the corners; a mouth that hardly opens hides them
+    shown = 1.0 if smiling else float(np.clip(gap / side * 14 - 0.5, 0, 0.85))
+    drop = min(0.8 * gap, 0.8 * own_gap) if smiling else min(0.42 * gap, 0.045 * side)
+    drop = drop * np.sqrt(arch) * down
+    inward = upper + (upper.mean(0) - upper) * (0.04 if smiling else 0.12)
+    teeth = np.clip(skin * 0.5 + skin.mean() * 0.6 + [18, 14, 6], 0, 228)
+    _fill(patch, np.concatenate([inward, (inward + drop)[::-1]]), teeth, shown, soft)
+    window[:] = np.clip(window + (patch - window) * strength, 0, 255).astype(np.uint8)
 
 
 def hold_lids(keypoints: np.ndarray, gap: float) -> np.ndarray:
-    """Return keypoints (68, 2) with the upper lids lifted where they stand less than `gap` pixels above the lower ones."""
+    """Return keypoints (68, 2) with upper lids lifted where they stand less than `gap` pixels above the lower ones."""
     held = keypoints.copy()
     for corners, pairs in (((36, 39), ((37, 41), (38, 40))), ((42, 45), ((43, 47), (44, 46)))):
         along = keypoints[corners[1]] - keypoints[corners[0]]
@@ -121,13 +141,12 @@ def paint_lids(frame: np.ndarray, keypoints: np.ndarray, held: np.ndarray, side:
 
 def light(rng: np.random.Generator, frame: np.ndarray, strength: float = 1.0) -> np.ndarray:
     """Return the frame under another light: brightness, contrast, colour, a soft fall-off, a little noise."""
-    gamma = np.exp(rng.normal(0, 0.18 * strength))
-    gain = np.exp(rng.normal(0, 0.1 * strength)) * np.exp(rng.normal(0, 0.035 * strength, 3))
+    gamma = np.exp(rng.normal(0, 0.15 * strength))
+    gain = np.exp(rng.normal(-0.02, 0.08 * strength)) * np.exp(rng.normal(0, 0.035 * strength, 3))
     ramp = (np.arange(256) / 255.0)[:, None] ** gamma * gain * 255
     frame = cv2.LUT(frame, np.clip(ramp, 0, 255).astype(np.uint8)[:, None, :])
-    fall = np.clip(1 + rng.normal(0, 0.13 * strength, (2, 2)), 0.6, 1.4).astype(np.float32)
-    fall = cv2.resize(fall, frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
-    noise = np.zeros(frame.shape[:2], np.float32)
-    noise += rng.standard_normal(frame.shape[:2], dtype=np.float32) * (abs(rng.normal(0, 2.5)) * strength)
-    return cv2.merge([cv2.add(cv2.multiply(plane, fall, dtype=cv2.CV_32F), noise, dtype=cv2.CV_8U)
-                      for plane in cv2.split(frame)])
+    fall = np.clip(rng.normal(1, 0.12 * strength, (2, 2, 1)), 0.6, 1.4) * [128, 128, 128]
+    fall = cv2.resize(fall.round().astype(np.uint8), frame.shape[1::-1], interpolation=cv2.INTER_LINEAR)
+    noise = rng.standard_normal(frame.shape[:2], np.float32) * np.float32(abs(rng.normal(0, 2.5)) * strength)
+    frame = cv2.multiply(frame, fall, scale=1 / 128)
+    return cv2.add(frame, cv2.cvtColor(noise, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)

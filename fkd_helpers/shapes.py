@@ -1,4 +1,4 @@
-"""Face shapes: a statistical model of 68 points, expression knobs, head pose, and the labels that follow from the knobs.
+"""Face shapes: a statistical model of 68 points, expression knobs, head pose, and the labels that follow from knobs.
 
 Shapes are measured in face sides: 1 is the longer side of the box of the mean face, seen from the front. x goes right,
 y down, z towards the camera. The model is fitted by `benchmarks/fit_shape_model.py`; built in notebook 01.
@@ -15,9 +15,13 @@ from fkd_helpers.errors import InputError, unknown
 
 MODEL_FILE = Path(__file__).parent / "assets" / "shape_model.npz"
 # point i of a mirrored face is point MIRROR[i] of the face
-MIRROR = np.array([*range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46,
-                   39, 38, 37, 36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65])
+MIRROR = np.array([
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37,
+    36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+])
 UPPER_LIDS, LOWER_LIDS = np.array([37, 38, 43, 44]), np.array([41, 40, 47, 46])
+UPPER_LIP, LOWER_LIP = np.array([49, 50, 51, 52, 53, 61, 62, 63]), np.array([59, 58, 57, 56, 55, 67, 66, 65])
+LIP_SHARE = np.array([0.4, 1, 1, 1, 0.4, 1, 1, 1])[:, None] * [0, 1]  # towards the corners lips move less
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's order
 
 # What a knob at 1 does: point -> (right, down) in thousandths of a face side. Points of the image's left half stand for
@@ -65,7 +69,7 @@ AROUSAL = {"smile": 0.35, "frown": -0.25, "mouth_open": 0.5, "brow_raise": 0.5, 
 
 @dataclass(frozen=True)
 class ShapeModel:
-    """mean (68, 3), modes (m, 68, 2) of unit length, spreads (m,): a face is mean + sum of coefficient x spread x mode."""
+    """A face is mean (68, 3) + the sum of coefficient x spread (m,) x mode (m, 68, 2), the modes of unit length."""
 
     mean: np.ndarray
     modes: np.ndarray
@@ -112,14 +116,15 @@ def check_knobs(knobs: Mapping[str, float]) -> np.ndarray:
 
 def face_shape(
     coefficients: np.ndarray, knobs: Mapping[str, float], *, roll: float = 0.0, yaw: float = 0.0, pitch: float = 0.0,
-    opening: float | None = None,
+    opening: float | None = None, parting: float | None = None,
 ) -> np.ndarray:
     """Return the shape (68, 2) of a face in face sides, its centre near (0, 0).
 
     coefficients: (up to 12,) of the modes, in standard deviations
     roll, yaw, pitch: degrees; positive roll turns clockwise in the picture, positive yaw shifts the nose to the right,
         positive pitch lowers it
-    opening: how far the eyes of this person stand open, face sides; by default as the mean face's
+    opening, parting: how far the eyes of this person stand open, and the lips at rest, face sides; by default as the
+        mean face's
 
     >>> mouth = [face_shape([], {"mouth_open": v}) for v in (0, 1)]
     >>> bool(mouth[1][66, 1] > mouth[0][66, 1] + 0.1)
@@ -129,13 +134,13 @@ def face_shape(
     coefficients = np.asarray(coefficients, np.float64)
     count = len(coefficients)
     flat = model.mean[:, :2] + np.einsum("m,mpk->pk", coefficients * model.spreads[:count], model.modes[:count])
-    lids = lid_gaps(flat) / lid_gaps(model.mean).mean()  # identity and knobs may narrow the eyes, only so far
-    linear = np.where(np.array(KNOBS) == "eye_close", 0, values)
-    flat = flat + np.einsum("k,kpd->pd", linear, knob_fields())
-    _part(flat)
-    gaps = np.clip(lids, 0.8, 1.25) * (lid_gaps(model.mean).mean() if opening is None else opening)
-    gaps = gaps + lid_gaps(np.einsum("k,kpd->pd", linear, knob_fields()))
-    flat = set_lids(flat, gaps * (1 - 0.94 * values[KNOBS.index("eye_close")]))
+    own_lids, moved = lid_gaps(model.mean).mean(), np.einsum(
+        "k,kpd->pd", np.where(np.array(KNOBS) == "eye_close", 0, values), knob_fields())
+    # who it is may narrow the eyes and part the lips only so far: beyond that they are a matter of expression
+    lids = np.clip(lid_gaps(flat) / own_lids, 0.8, 1.25) * (own_lids if opening is None else opening) + lid_gaps(moved)
+    if parting is not None:
+        flat = _set_lips(flat, np.clip(flat[66, 1] - flat[62, 1], 0.75 * parting, 1.25 * parting))
+    flat = set_lids(_part(flat + moved), lids * (1 - 0.94 * values[KNOBS.index("eye_close")]))
     head = np.column_stack([flat, model.mean[:, 2]])
     yaw, pitch, roll = np.radians([yaw, pitch, roll])
     turn_x = np.array([[1, 0, 0], [0, np.cos(pitch), np.sin(pitch)], [0, -np.sin(pitch), np.cos(pitch)]])
@@ -144,12 +149,21 @@ def face_shape(
     return (head @ turn_x.T @ turn_y.T)[:, :2] @ turn_z.T
 
 
-def _part(flat: np.ndarray, gap: float = 0.004) -> None:
-    """Keep the inner lower lip below the inner upper one, in place: modes alone may cross them."""
-    for upper, lower in ((61, 67), (62, 66), (63, 65)):
-        short = max(gap - (flat[lower, 1] - flat[upper, 1]), 0) / 2
-        flat[upper, 1] -= short
-        flat[lower, 1] += short
+def _set_lips(flat, gap):
+    """Return the shape (68, 2) with its inner lips `gap` apart in the middle; the lower lip goes most of the way."""
+    flat, change = flat.copy(), gap - (flat[66, 1] - flat[62, 1])
+    flat[LOWER_LIP] += LIP_SHARE * (0.7 * change)
+    flat[UPPER_LIP] -= LIP_SHARE * (0.3 * change)
+    return flat
+
+
+def _part(flat, gap=0.006):
+    """Return the shape (68, 2) with the inner lower lip at least `gap` below the upper one: modes may cross them."""
+    flat, upper, lower = flat.copy(), [61, 62, 63], [67, 66, 65]
+    short = np.maximum(gap - (flat[lower, 1] - flat[upper, 1]), 0) / 2
+    flat[upper, 1] -= short
+    flat[lower, 1] += short
+    return flat
 
 
 def lid_gaps(shape: np.ndarray) -> np.ndarray:
@@ -172,9 +186,20 @@ def expression_of(knobs: Mapping[str, float]) -> int:
     >>> EXPRESSIONS[expression_of({"smile": 0.8})]
     'happy'
     """
-    values = check_knobs(knobs)
-    distances = [np.linalg.norm(values - check_knobs(PROTOTYPES[name])) for name in EXPRESSIONS]
-    return int(np.argmin(distances))
+    return int(np.linalg.norm(check_knobs(knobs) - _prototypes(), axis=1).argmin())
+
+
+@functools.cache
+def _prototypes() -> np.ndarray:
+    return np.stack([check_knobs(PROTOTYPES[name]) for name in EXPRESSIONS])
+
+
+def draw_knobs(rng: np.random.Generator, expression: int | None = None) -> dict[str, float]:
+    """Draw knobs around the prototype of an expression (0..7, or any), more or less strong."""
+    name = EXPRESSIONS[rng.integers(8) if expression is None else expression]
+    strength = rng.uniform(0.7, 1.05)
+    values = check_knobs(PROTOTYPES[name]) * strength + np.abs(rng.normal(0, 0.05, len(KNOBS)))
+    return dict(zip(KNOBS, np.clip(values, 0, 1).tolist(), strict=True))
 
 
 def valence_arousal(knobs: Mapping[str, float]) -> tuple[float, float]:

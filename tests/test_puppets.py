@@ -1,0 +1,317 @@
+"""Puppets: exact labels, no folds, knobs that do what they say, one seed one face."""
+
+import itertools
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+
+from fkd_helpers import portraits, puppets, scenery, shapes
+from fkd_helpers.data import split
+from fkd_helpers.errors import InputError
+from fkd_helpers.puppets import Puppet, make_face, make_puppet, make_set, stream
+
+PLAIN = {"pose": (0.0, 0.0, 0.0), "side": 100.0, "centre": (80.0, 80.0), "plain": True}
+
+
+def plain_face(name="astronaut", mirrored=False, **knobs):
+    """A front view of the mean face with given knobs: (keypoints (68, 2) in face sides, Info)."""
+    _, keypoints, info = make_face(0, person=Puppet(name, mirrored, np.zeros(12)), knobs=knobs, **PLAIN)
+    return keypoints / 100, info
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return make_set(80, seed=3)
+
+
+def test_a_set_has_the_promised_form(faces):
+    assert len(faces) == 80
+    assert all(image.shape == (160, 160, 3) and image.dtype == np.uint8 for image in faces.images)
+    assert faces.keypoints.shape == (80, 68, 2) and faces.keypoints.dtype == np.float32
+    assert faces.complete.all() and len(set(faces.names)) == 80
+    assert np.bincount(faces.extras["expression"], minlength=8).tolist() == [10] * 8
+    for name in ("valence", "arousal"):
+        assert np.abs(faces.extras[name]).max() <= 1 and np.ptp(faces.extras[name]) > 0.5
+    sides = faces.boxes[:, 2:].max(1)
+    assert 55 < sides.min() and sides.max() < 125
+
+
+def test_test_people_also_occur_in_training_as_in_the_real_set(faces):
+    training, test = split(faces, "official")
+    assert len(test) == 16
+    assert set(test.people) <= set(training.people)
+
+
+def test_same_seed_same_bits_and_another_seed_another_face():
+    first, again, other = make_set(6, seed=1, size=96), make_set(6, seed=1, size=96), make_set(6, seed=2, size=96)
+    assert all(np.array_equal(a, b) for a, b in zip(first.images, again.images, strict=True))
+    assert np.array_equal(first.keypoints, again.keypoints)
+    assert not any(np.array_equal(a, b) for a, b in zip(first.images, other.images, strict=True))
+
+
+def test_a_larger_set_begins_with_the_smaller_one():
+    small, large = make_set(3, size=64), make_set(7, size=64)
+    assert small.names == large.names[:3]
+    assert np.array_equal(small.keypoints, large.keypoints[:3])
+    assert np.array_equal(small.images[2], large.images[2])
+
+
+def test_what_is_given_leaves_the_rest_as_it_was():
+    _, drawn, info = make_face(5)
+    _, given, _ = make_face(5, knobs=info.knobs, person=info.puppet)
+    assert np.array_equal(drawn, given)
+
+
+@pytest.mark.parametrize("name", portraits.PORTRAITS)
+def test_warping_by_the_identity_returns_the_portrait(name):
+    face = portraits.portrait(name)
+    height, width = (round(side / face.zoom) for side in face.levels[0].shape[:2])
+    warp = portraits.warp_onto(face, face.keypoints, (width, height), step=4)
+    rows, columns = warp.grid.shape[:2]
+    expected = np.stack(np.meshgrid(np.arange(columns) * 4, np.arange(rows) * 4), -1)
+    assert np.abs(warp.grid - expected).max() < 0.01
+    shown = portraits.sample(face, warp, (width, height))
+    original = face.levels[0] if face.zoom == 1 else cv2.resize(face.levels[0], (width, height))
+    assert np.abs(shown.astype(int) - original).mean() < 2
+
+
+@pytest.mark.parametrize("name", portraits.PORTRAITS)
+def test_the_portrait_shows_through_its_outline_only(name):
+    picture = portraits.portrait(name).levels[0]
+    assert (picture[:10, :10, 3] == 0).all()
+    middle = (portraits.portrait(name).keypoints[30] * portraits.portrait(name).zoom).astype(int)
+    assert picture[middle[1], middle[0], 3] == 255
+
+
+def test_markers_on_the_portrait_are_found_again_at_the_labels():
+    real = portraits.portrait("admiral")
+    far_apart = [0, 3, 6, 8, 10, 13, 16, 17, 21, 22, 26, 28, 30, 36, 39, 42, 45, 48, 54, 57]
+    rng, errors = np.random.default_rng(0), []
+    for point in far_apart:
+        rows, columns = np.mgrid[:600, :512]
+        x, y = real.keypoints[point]
+        spot = np.exp(-((columns - x) ** 2 + (rows - y) ** 2) / (2 * 3.0**2))
+        picture = np.repeat((spot * 255).round().astype(np.uint8)[..., None], 3, -1)
+        marked = portraits.prepare("marked", picture, np.full((600, 512), 255, np.uint8), real.keypoints)
+        shape = shapes.face_shape(rng.normal(0, 0.7, 12), {"smile": 0.5}, yaw=6, roll=5, opening=real.opening)
+        keypoints = shape * 150 + 120
+        warp = portraits.warp_onto(marked, keypoints, (240, 240))
+        shown = portraits.sample(marked, warp, (240, 240))[..., 0].astype(float)
+        shown[shown < 0.6 * shown.max()] = 0  # the peak: a wide spot bends with the face
+        y, x = (np.mgrid[:240, :240] * shown).sum((1, 2)) / shown.sum()
+        errors.append(np.hypot(*(keypoints[point] - (x, y))))
+    assert max(errors) < 1.0 and np.median(errors) < 0.3
+
+
+def test_labels_lie_where_the_warp_puts_the_portrait_points():
+    errors = []
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        face = portraits.portrait(portraits.PORTRAITS[seed % 2], mirrored=bool(seed % 3))
+        shape = shapes.face_shape(rng.normal(0, 0.7, 12), {"mouth_open": rng.random(), "smile": rng.random()},
+                                  yaw=rng.normal(0, 7), roll=rng.normal(0, 8), opening=face.opening)
+        keypoints = shape * 85 + 80
+        warp = portraits.warp_onto(face, keypoints, (160, 160))
+        there = portraits.between(warp.grid, keypoints / warp.step)
+        errors.append(np.linalg.norm(there - face.keypoints, axis=1) * warp.scale)
+    assert np.max(errors) < 1 and np.percentile(errors, 99) < 0.3 and np.mean(errors) < 0.05
+
+
+def test_no_face_folds():
+    infos = [make_face([7, seed])[2] for seed in range(250)]
+    assert min(info.stretch for info in infos) >= puppets.LEAST_STRETCH
+    assert np.mean([info.damped > 0 for info in infos]) < 0.05
+
+
+def test_a_shape_that_would_fold_is_damped():
+    wild = Puppet("astronaut", False, np.full(12, 6.0))
+    shape = shapes.face_shape(wild.coefficients, {}, opening=0.07, parting=0.03) * 80 + 80
+    assert portraits.warp_onto(portraits.portrait("astronaut"), shape, (160, 160)).stretch(shape) < 0
+    _, _, info = make_face(0, person=wild, knobs={}, **PLAIN)
+    assert info.damped > 0 and info.stretch >= puppets.LEAST_STRETCH
+
+
+def test_a_mirrored_portrait_has_left_and_right_labels_swapped():
+    face, mirrored = (portraits.portrait("admiral", flip) for flip in (False, True))
+    width = face.levels[0].shape[1]
+    assert np.array_equal(mirrored.levels[0], face.levels[0][:, ::-1])
+    assert np.allclose(mirrored.keypoints[36, 0], width - 1 - face.keypoints[45, 0])
+    for points in (face.keypoints, mirrored.keypoints):  # the image's left is the left in both
+        assert points[36, 0] < points[39, 0] < points[42, 0] < points[45, 0]
+    assert np.array_equal(shapes.MIRROR[shapes.MIRROR], np.arange(68))
+
+
+@pytest.mark.parametrize("name", portraits.PORTRAITS)
+def test_portrait_points_are_in_plausible_order(name):
+    points = portraits.portrait(name).keypoints
+    assert (np.diff(points[:17, 0]) >= -3).all() and points[8, 1] == points[:, 1].max()
+    assert (np.diff(points[27:31, 1]) > 0).all()
+    assert (shapes.lid_gaps(points) > 0).all()
+    assert points[17:27, 1].max() < points[36:48, 1].min() + 1
+
+
+def test_knobs_do_what_they_say():
+    rest, _ = plain_face()
+    smile, frown, opened = plain_face(smile=1)[0], plain_face(frown=1)[0], plain_face(mouth_open=1)[0]
+    corners = [48, 54]
+    assert (smile[corners, 1] < rest[corners, 1] - 0.03).all()
+    assert smile[54, 0] - smile[48, 0] > rest[54, 0] - rest[48, 0] + 0.05
+    assert (frown[corners, 1] > rest[corners, 1] + 0.02).all()
+    assert opened[66, 1] - opened[62, 1] > 0.12 and opened[8, 1] > rest[8, 1] + 0.08
+    assert (plain_face(brow_raise=1)[0][17:27, 1] < rest[17:27, 1] - 0.02).all()
+    lower = plain_face(brow_lower=1)[0]
+    assert lower[22, 0] - lower[21, 0] < rest[22, 0] - rest[21, 0] and lower[21, 1] > rest[21, 1]
+    closed = shapes.lid_gaps(plain_face(eye_close=1)[0])
+    assert (closed > 0).all() and (closed < 0.1 * shapes.lid_gaps(rest)).all()
+    smirk = plain_face(smirk=1)[0]
+    assert smirk[54, 1] < rest[54, 1] - 0.02 and abs(smirk[48, 1] - rest[48, 1]) < 0.01
+
+
+def test_closed_eyes_are_covered_and_an_open_mouth_is_dark():
+    person, wall = Puppet("astronaut", False, np.zeros(12)), np.full((160, 160, 3), 128, np.uint8)
+    shown = {}
+    for knobs in ({}, {"eye_close": 1.0}, {"mouth_open": 1.0}):
+        frame, keypoints, _ = make_face(0, person=person, knobs=knobs, background=wall, **PLAIN)
+        shown[next(iter(knobs), "rest")] = (frame.astype(float).mean(-1), keypoints)
+    gray, keypoints = shown["rest"]
+    eye = np.s_[int(keypoints[37, 1]):int(keypoints[41, 1]), int(keypoints[37, 0]):int(keypoints[38, 0])]
+    # the pupil is the darkest thing in an open eye; on the lid there is only the line of lashes, at its lower end
+    assert shown["eye_close"][0][eye].mean() > gray[eye].mean() + 10
+    gray, keypoints = shown["mouth_open"]
+    below_teeth = (0.3 * keypoints[62] + 0.7 * keypoints[66]).round().astype(int)
+    assert gray[below_teeth[1], below_teeth[0]] < 0.6 * gray[int(keypoints[8, 1]) - 6, int(keypoints[8, 0])]
+
+
+@pytest.mark.parametrize("number, name", list(enumerate(shapes.EXPRESSIONS)))
+def test_the_expression_label_follows_from_the_knobs(number, name):
+    for seed in range(20):
+        assert shapes.expression_of(shapes.draw_knobs(np.random.default_rng(seed), number)) == number
+    _, info = plain_face(**shapes.PROTOTYPES[name])
+    assert info.expression == number
+
+
+def test_valence_and_arousal_have_the_signs_of_the_expression():
+    felt = {name: shapes.valence_arousal(knobs) for name, knobs in shapes.PROTOTYPES.items()}
+    assert felt["neutral"] == (0, 0)
+    assert felt["happy"][0] > 0.5
+    assert all(felt[name][0] < -0.2 for name in ("sad", "fear", "disgust", "anger", "contempt"))
+    assert felt["sad"][1] < 0 < felt["disgust"][1] and min(felt[n][1] for n in ("surprise", "fear", "anger")) > 0.3
+
+
+def test_pose_turns_the_face():
+    face = shapes.face_shape([], {})
+    assert np.allclose(face[27:31, 0], 0, atol=1e-6)  # the mean face is symmetric
+    right, left = (shapes.face_shape([], {}, yaw=angle) for angle in (15, -15))
+    assert right[30, 0] > face[30, 0] + 0.05 and np.allclose(right, left[shapes.MIRROR] * [-1, 1], atol=1e-6)
+    assert shapes.face_shape([], {}, pitch=10)[30, 1] > face[30, 1] + 0.03
+    rolled = shapes.face_shape([], {}, roll=30)
+    eyes = rolled[45] - rolled[36]
+    assert np.isclose(np.degrees(np.arctan2(eyes[1], eyes[0])), 30, atol=0.1)
+
+
+def test_the_shape_model_is_small_and_says_where_it_comes_from():
+    model = shapes.shape_model()
+    assert shapes.MODEL_FILE.stat().st_size < 200_000
+    assert model.mean.shape == (68, 3) and model.modes.shape == (12, 68, 2) and (np.diff(model.spreads) <= 0).all()
+    assert np.allclose(np.linalg.norm(model.modes.reshape(12, -1), axis=1), 1, atol=1e-5)
+    assert "sha256" in model.source
+    fields = shapes.knob_fields()
+    overlap = model.modes.reshape(12, -1) @ fields.reshape(len(fields), -1).T
+    assert np.abs(overlap).max() < 1e-4  # who it is and what the face does are told apart
+
+
+def test_portraits_say_where_they_come_from():
+    entries = json.loads(portraits.FILE.read_text(encoding="utf-8"))["portraits"]
+    assert tuple(entries) == portraits.PORTRAITS
+    assert all("public domain" in entry["licence"] and len(entry["keypoints"]) == 68 for entry in entries.values())
+
+
+def test_a_stream_is_smooth_lively_and_repeatable():
+    played = list(stream(seed=4, size=(320, 240), n=150))
+    keypoints = np.array([k for _, k, _ in played])
+    assert keypoints.shape == (150, 1, 68, 2) and played[0][0].shape == (240, 320, 3)
+    steps = np.linalg.norm(np.diff(keypoints[:, 0], axis=0), axis=2)
+    assert steps.max() < 5 and np.linalg.norm(np.ptp(keypoints[:, 0, 30], axis=0)) > 4
+    assert any(info.knobs["eye_close"] > 0.8 for _, _, (info,) in played)
+    for (frame, points, _), (again, same, _) in zip(played, stream(seed=4, size=(320, 240), n=3), strict=False):
+        assert np.array_equal(frame, again) and np.array_equal(points, same)
+
+
+def test_a_stream_has_no_end_by_itself_and_shows_several_faces():
+    frame, keypoints, infos = next(iter(itertools.islice(stream(seed=1, faces=2), 1)))
+    assert frame.shape == (480, 640, 3) and keypoints.shape == (2, 68, 2) and len(infos) == 2
+    assert keypoints[0, :, 0].max() < keypoints[1, :, 0].min()
+    assert infos[0].puppet.portrait != infos[1].puppet.portrait
+
+
+def test_stream_faces_have_the_size_of_a_camera_picture():
+    for _, keypoints, _ in stream(seed=0, n=30):
+        assert 180 < np.ptp(keypoints[0], axis=0).max() < 280
+
+
+def test_a_given_background_is_kept_away_from_the_face_and_not_written_into():
+    wall = np.full((160, 160, 3), (10, 200, 30), np.uint8)
+    frame, keypoints, _ = make_face(1, background=wall, **(PLAIN | {"side": 50.0}))
+    assert (wall == (10, 200, 30)).all()
+    assert (frame[0, 0] == (10, 200, 30)).all()
+    x, y = keypoints[30].astype(int)
+    assert not (frame[y, x] == (10, 200, 30)).all()
+
+
+def test_every_kind_of_background_varies():
+    for kind in range(4):
+        one, two = (scenery.background(np.random.default_rng(seed), (50, 40), kind=kind) for seed in (0, 1))
+        assert one.shape == (40, 50, 3) and one.dtype == np.uint8 and one.std() > 0 and not np.array_equal(one, two)
+
+
+def test_a_face_found_by_the_cascade():
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+    frames = make_set(60, seed=11).images
+    found = [len(cascade.detectMultiScale(cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY), 1.1, 3)) > 0 for frame in frames]
+    assert np.mean(found) > 0.85
+
+
+@pytest.mark.parametrize(
+    "wrong, says",
+    [
+        (lambda: make_face(0, size=8), "size: expected 32 to 4096"),
+        (lambda: make_face(0, size=(160, 120.5)), "size: expected"),
+        (lambda: make_face(0, knobs={"smlie": 1}), "did you mean 'smile'"),
+        (lambda: make_face(0, knobs={"smile": 1.5}), "expected 0..1, got 1.5"),
+        (lambda: make_face(0, knobs={"smile": float("nan")}), "expected 0..1, got nan"),
+        (lambda: make_face(0, pose=(1, 2)), "three angles"),
+        (lambda: make_face(0, side=-3), "side of 8 to 4096"),
+        (lambda: make_face(0, background=np.zeros((4, 4, 3), np.uint8)), "background: expected"),
+        (lambda: make_puppet(0, name="astronut"), "did you mean 'astronaut'"),
+        (lambda: portraits.portrait("nobody"), "unknown portrait"),
+        (lambda: make_set(0), "n: expected"),
+        (lambda: make_set(2.5), "n: expected"),
+        (lambda: next(stream(fps=0)), "fps above 0"),
+        (lambda: next(stream(faces=0)), "at least one face"),
+    ],
+)
+def test_wrong_input_is_named(wrong, says):
+    with pytest.raises(InputError, match=says):
+        wrong()
+
+
+def test_a_puppet_keeps_its_looks_over_its_frames():
+    own, others = [], []
+    for seed in range(12):
+        who = make_puppet(seed)
+        shapes_of = [make_face(s, person=who, knobs={}, **PLAIN)[1] for s in (1, 2)]
+        stranger = make_face(1, person=replace(who, coefficients=-who.coefficients), knobs={}, **PLAIN)[1]
+        own.append(np.linalg.norm(np.diff(shapes_of, axis=0)))
+        others.append(np.linalg.norm(shapes_of[0] - stranger))
+    assert np.mean(own) < 0.5 * np.mean(others)
+
+
+def test_importing_puppets_leaves_the_heavy_packages_alone():
+    code = "import sys, fkd_helpers.puppets; print([m for m in ('torch', 'skimage', 'matplotlib') if m in sys.modules])"
+    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
+    assert printed.strip() == "[]"
