@@ -3,6 +3,7 @@
 import functools
 import json
 import threading
+from collections.abc import Sequence
 from pathlib import Path
 
 import cv2
@@ -26,14 +27,17 @@ def detect(
     min_neighbors: int = 3,
     min_face: float = 0.05,
     max_side: int = MAX_SIDE,
+    tilts: Sequence[float] = (0.0,),
 ) -> np.ndarray:
-    """Return the squares (n, 4) in which the Haar cascade sees an upright frontal face, the surest first.
+    """Return the squares (n, 4) in which the Haar cascade sees a frontal face, the surest first.
 
     frame: uint8, gray, RGB or RGBA
     scale_factor: the step from one searched size to the next; nearer to 1 finds more and takes longer
     min_neighbors: how many hits must agree on a face; fewer find more faces and more that are none
     min_face: the smallest square searched, as a part of the frame's longer side (never below 24 working pixels)
     max_side: a frame with a longer side than this is searched at this size (pixels)
+    tilts: angles in degrees by which heads may be tilted; the frame is searched once for each, and each covers about
+        15 to either side (positive: the top of the head to the right)
 
     The cascade's square reaches from the brows' upper side to the chin; `to_face_box` makes a face box of it.
     Overlapping squares and squares inside squares are settled.
@@ -56,15 +60,32 @@ def detect(
     if min(gray.shape) < WINDOW:
         return np.zeros((0, 4))
     smallest = max(WINDOW, round(min_face * max(gray.shape)))
-    found, _, certainty = _cascade().detectMultiScale3(
-        gray, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
-    )
-    squares = np.asarray(found, np.float64).reshape(-1, 4)
-    certainty = np.asarray(certainty, np.float64).reshape(-1)
+    found = [_search(gray, tilt, scale_factor, min_neighbors, smallest) for tilt in tilts]
+    squares, certainty = (np.concatenate(part) for part in zip(*found, strict=True))
     kept = np.array(settle(squares, certainty), int)
     kept = kept[np.argsort(-certainty[kept], kind="stable")]
     ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
     return squares[kept] * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
+
+
+def _search(gray, tilt, scale_factor, min_neighbors, smallest):
+    """Return squares (n, 4) and their certainty (n,) in a gray image searched for heads tilted by `tilt` degrees."""
+    height, width = gray.shape
+    if tilt:
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
+        size = np.ceil(np.abs(turn[:, :2]) @ [width, height]).astype(int)
+        turn[:, 2] += (size - [width, height]) / 2
+        gray = cv2.warpAffine(gray, turn, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
+    found, _, certainty = _cascade().detectMultiScale3(
+        gray, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
+    )
+    squares = np.asarray(found, np.float64).reshape(-1, 4)
+    if tilt and len(squares):
+        # it is the face's centre that turns back: it lies below the square's centre, whichever way is down there
+        side, down = squares[:, 2:], [0, _fitted()["shift_y"]]
+        centre = squares[:, :2] + side / 2 + side * down - turn[:, 2]
+        squares[:, :2] = centre @ turn[:, :2] - side * down - side / 2
+    return squares, np.asarray(certainty, np.float64).reshape(-1)
 
 
 def to_face_box(squares: np.ndarray) -> np.ndarray:
@@ -86,6 +107,11 @@ def to_face_box(squares: np.ndarray) -> np.ndarray:
 def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
     """Return tight face boxes (n, 4): `detect` (and its options), then `to_face_box`."""
     return to_face_box(detect(frame, **options))
+
+
+def detect_tilted(frame: np.ndarray) -> np.ndarray:
+    """Return tight face boxes (n, 4) of heads tilted by 15 to 45 degrees, to either side."""
+    return detect_faces(frame, tilts=(-30.0, 30.0))
 
 
 def as_gray(frame: np.ndarray) -> np.ndarray:

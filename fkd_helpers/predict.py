@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.boxes import box_of, crop, settle, square_of, to_frame
-from fkd_helpers.detect import as_gray, detect_faces
+from fkd_helpers.detect import as_gray, detect_faces, detect_tilted
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.runners import load_runner
 
@@ -34,7 +34,8 @@ class KeypointPredictor:
     """Find the faces of a frame and their keypoints.
 
     model, backend, device, threads, size: which network runs and where, see `runners.load_runner`
-    detector: a function from a frame to tight face boxes (n, 4); None for frames whose boxes are always given
+    detectors: functions from a frame to tight face boxes (n, 4), asked in turn until one leads to a face; none for a
+        predictor that is always given boxes
     looks: how often a detected face is cropped; each look after the first crops at the keypoints of the one before
     min_score: faces about which the network is less sure than this are left out
 
@@ -49,14 +50,14 @@ class KeypointPredictor:
         device: str = "cpu",
         threads: int = 1,
         size: int | None = None,
-        detector: Callable[[np.ndarray], np.ndarray] | None = detect_faces,
+        detectors: Sequence[Callable[[np.ndarray], np.ndarray]] = (detect_faces, detect_tilted),
         looks: int = 2,
         min_score: float = 0.0,
     ):
         if looks < 1:
             raise InputError(f"looks: expected at least 1, got {looks}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
-        self.detector, self.looks, self.min_score = detector, looks, min_score
+        self.detectors, self.looks, self.min_score = tuple(detectors), looks, min_score
 
     def keypoints(self, frame: np.ndarray, boxes: np.ndarray, *, looks: int = 1) -> np.ndarray:
         """Return the keypoints (n, k, 2) of the faces in tight boxes (n, 4), all in one batch; frame pixels."""
@@ -92,14 +93,14 @@ class KeypointPredictor:
         whole_image: "fallback" takes the image itself for a face where the detector sees none, "never" does not
 
         Raises:
-            InputError: an empty frame, one of another shape or type, or a predictor without a detector.
+            InputError: an empty frame, one of another shape or type, or a predictor without detectors.
         """
         if whole_image not in ("never", "fallback"):
             raise unknown("whole_image", whole_image, ["never", "fallback"])
-        if self.detector is None:
+        if not self.detectors:
             raise InputError("this predictor has no detector: give boxes to predictor.keypoints(frame, boxes)")
         gray = as_gray(frame)
-        faces = self.faces(gray, self.detector(frame))
+        faces = next((faces for find in self.detectors if (faces := self.faces(gray, find(frame)))), [])
         if not faces and whole_image == "fallback":
             faces = self.faces(gray, central_boxes(gray.shape), looks=self.looks + 1, min_score=0)
             faces = sorted(faces, key=lambda face: -face.score)[:1]

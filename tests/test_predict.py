@@ -1,6 +1,8 @@
 """Facts about detection, prediction and tracking; most of them with a stand-in network that sees bright squares."""
 
 import json
+import subprocess
+import sys
 from pathlib import Path
 
 import cv2
@@ -60,7 +62,7 @@ def scene(*corners, side=60, shape=(480, 640)):
 
 def make_tracker(**options):
     detector = BlobDetector()
-    predictor = KeypointPredictor(bright_network, detector=None)
+    predictor = KeypointPredictor(bright_network, detectors=())
     return Tracker(predictor, detector=detector, min_score=0.5, **options), detector
 
 
@@ -128,6 +130,19 @@ def test_odd_sizes_hold_no_face(shape):
     assert detect(np.full(shape, 128, np.uint8)).shape == (0, 4)
 
 
+@pytest.mark.parametrize("tilt", [-35, 35])
+def test_a_tilted_head_is_found_by_tilts(astronaut, tilt):
+    centre = np.array([223.0, 130])
+    turn = cv2.getRotationMatrix2D(tuple(centre), -tilt, 1.0)  # OpenCV turns the other way
+    frame = cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)
+    assert len(detect(frame, min_face=0.12)) == 0
+    (box,) = detect_faces(frame, min_face=0.12, tilts=[tilt])
+    (upright,) = detect_faces(astronaut)
+    np.testing.assert_allclose(box[2:], upright[2:], rtol=0.12)
+    offset, wanted = box[:2] + box[2:] / 2 - centre, upright[:2] + upright[2:] / 2 - centre
+    np.testing.assert_allclose(offset, turn[:, :2] @ wanted, atol=8)
+
+
 def test_wrong_parameters_and_frames_are_named():
     with pytest.raises(InputError, match="scale_factor > 1"):
         detect(np.zeros((50, 50), np.uint8), scale_factor=1.0)
@@ -151,7 +166,7 @@ def test_face_box_grows_and_moves_with_its_square():
 
 
 def test_keypoints_come_back_in_frame_pixels():
-    predictor = KeypointPredictor(bright_network, detector=None)
+    predictor = KeypointPredictor(bright_network, detectors=())
     keypoints = predictor.keypoints(scene((100, 200), (400, 50)), np.array([[105, 190, 60, 60], [395, 60, 60, 60]]))
     assert keypoints.shape == (2, 68, 2)
     np.testing.assert_allclose(box_of(keypoints), [[99.5, 199.5, 60, 60], [399.5, 49.5, 60, 60]], atol=1)
@@ -166,7 +181,7 @@ def test_all_faces_go_through_the_network_in_one_batch():
         return bright_network(images)
 
     frame = scene(*[(20 + 100 * i, 100) for i in range(6)])
-    faces = KeypointPredictor(network, detector=BlobDetector(), looks=2)(frame)
+    faces = KeypointPredictor(network, detectors=[BlobDetector()], looks=2)(frame)
     assert len(faces) == 6
     assert batches == [(6, 1, 112, 112)] * 2
 
@@ -178,7 +193,7 @@ def test_a_second_look_crops_at_the_first_ones_keypoints():
         seen.append(images.copy())
         return bright_network(images)
 
-    predictor = KeypointPredictor(network, detector=None)
+    predictor = KeypointPredictor(network, detectors=())
     frame, rough = scene((100, 200)), np.array([[115.0, 185, 70, 70]])
     first, second = (predictor.keypoints(frame, rough, looks=looks)[0] for looks in (1, 2))
     np.testing.assert_array_equal(seen[0], seen[1])
@@ -192,20 +207,31 @@ def test_boxes_that_end_on_the_same_face_are_one_face():
     def detector(frame):
         return np.array([[80.0, 180, 60, 60], [120, 220, 60, 60], [400, 50, 60, 60], [415, 65, 20, 20]])
 
-    faces = KeypointPredictor(bright_network, detector=detector)(scene((100, 200), (400, 50)))
+    faces = KeypointPredictor(bright_network, detectors=[detector])(scene((100, 200), (400, 50)))
     assert len(faces) == 2
     np.testing.assert_allclose([face.box[:2] for face in faces], [[99.5, 199.5], [399.5, 49.5]], atol=1)
 
 
 def test_unsure_faces_are_left_out():
     frame, boxes = scene((100, 200)), np.array([[100.0, 200, 60, 60], [400, 50, 60, 60]])
-    predictor = KeypointPredictor(bright_network, detector=lambda frame: boxes, min_score=0.5)
+    predictor = KeypointPredictor(bright_network, detectors=[lambda frame: boxes], min_score=0.5)
     assert [round(face.score, 2) for face in predictor(frame)] == [0.9]
+
+
+def test_the_next_detector_is_asked_where_one_leads_to_no_face():
+    def misled(frame):
+        return np.array([[400.0, 50, 60, 60]])
+
+    blobs = BlobDetector()
+    predictor = KeypointPredictor(bright_network, detectors=[misled, blobs], min_score=0.5)
+    assert len(predictor(scene((100, 200)))) == 1
+    assert len(predictor(scene((400, 50)))) == 1
+    assert blobs.calls == 1
 
 
 def test_no_face_gives_none_unless_the_image_itself_is_one():
     frame = scene((50, 40), side=100, shape=(180, 200))
-    predictor = KeypointPredictor(bright_network, detector=lambda frame: np.zeros((0, 4)))
+    predictor = KeypointPredictor(bright_network, detectors=[lambda frame: np.zeros((0, 4))])
     assert predictor(frame) == []
     (face,) = predictor(frame, whole_image="fallback")
     assert iou(face.box, np.array([50, 40, 100, 100]))[0, 0] > 0.95
@@ -232,7 +258,7 @@ def test_odd_frames_give_keypoints_where_a_box_is_given(shape, files):
 
 
 def test_wrong_input_is_named(files):
-    predictor = KeypointPredictor(files / "tiny.onnx", detector=None)
+    predictor = KeypointPredictor(files / "tiny.onnx", detectors=())
     with pytest.raises(InputError, match="expected uint8, got uint16"):
         predictor.keypoints(np.zeros((9, 9), np.uint16), np.zeros((1, 4)))
     with pytest.raises(InputError, match=r"at least one pixel, got \(0, 9, 3\)"):
@@ -262,7 +288,7 @@ def test_a_torch_network_can_be_given_as_it_is(astronaut, files):
 
 
 def test_a_network_without_heatmaps_is_always_sure(astronaut):
-    predictor = KeypointPredictor(models.build("course_cnn"), size=224, detector=None)
+    predictor = KeypointPredictor(models.build("course_cnn"), size=224, detectors=())
     keypoints, scores = predictor.look(astronaut, np.array([[100.0, 100, 200, 200]]))
     assert keypoints.shape == (1, 68, 2)
     assert (scores == 1).all()
@@ -460,7 +486,7 @@ def test_a_record_of_a_photo_is_json(files, astronaut):
 def test_drawing_marks_the_keypoints_and_leaves_the_frame_alone():
     frame = scene((100, 200))
     before = frame.copy()
-    (face,) = KeypointPredictor(bright_network, detector=BlobDetector())(frame)
+    (face,) = KeypointPredictor(bright_network, detectors=[BlobDetector()])(frame)
     for given in (frame, to_gray(frame), np.dstack([frame, frame[..., 0]])):
         drawn = draw_faces(given, [face])
         assert drawn.shape == (480, 640, 3)
@@ -468,3 +494,9 @@ def test_drawing_marks_the_keypoints_and_leaves_the_frame_alone():
             assert drawn[y, x, 1] > drawn[y, x, 0]  # a green dot
     np.testing.assert_array_equal(frame, before)
     assert (draw_faces(frame, []) == frame).all()
+
+
+def test_prediction_by_onnx_needs_no_torch():
+    code = "import sys, fkd_helpers.tracking, fkd_helpers.photo_run; print('torch' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "False"
