@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -11,6 +12,7 @@ from fkd_helpers.detect import as_gray, detect_faces, detect_tilted
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.runners import load_runner
 
+MIN_SCORE = 0.09  # of our shipped network; `benchmarks/face_scores.py` measures what lies on either side
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # whole image: squares of these parts of the longer side, about the centre
 
 
@@ -37,7 +39,8 @@ class KeypointPredictor:
     detectors: functions from a frame to tight face boxes (n, 4), asked in turn until one leads to a face; none for a
         predictor that is always given boxes
     looks: how often a detected face is cropped; each look after the first crops at the keypoints of the one before
-    min_score: faces about which the network is less sure than this are left out
+    min_score: faces about which the network is less sure than this are left out; None takes what fits the models we
+        ship, and 0 for any other
 
     Example: `KeypointPredictor()(read_photo("me.jpg"))[0].keypoints`.
     """
@@ -52,12 +55,14 @@ class KeypointPredictor:
         size: int | None = None,
         detectors: Sequence[Callable[[np.ndarray], np.ndarray]] = (detect_faces, detect_tilted),
         looks: int = 2,
-        min_score: float = 0.0,
+        min_score: float | None = None,
     ):
         if looks < 1:
             raise InputError(f"looks: expected at least 1, got {looks}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
-        self.detectors, self.looks, self.min_score = tuple(detectors), looks, min_score
+        self.detectors, self.looks = tuple(detectors), looks
+        shipped = isinstance(model, str) and not Path(model).suffix
+        self.min_score = (MIN_SCORE if shipped else 0.0) if min_score is None else min_score
 
     def keypoints(self, frame: np.ndarray, boxes: np.ndarray, *, looks: int = 1) -> np.ndarray:
         """Return the keypoints (n, k, 2) of the faces in tight boxes (n, 4), all in one batch; frame pixels."""

@@ -6,13 +6,16 @@ from functools import partial
 
 import numpy as np
 
-from fkd_helpers.boxes import settle
+from fkd_helpers.boxes import iou, settle
 from fkd_helpers.detect import detect_faces
 from fkd_helpers.errors import InputError
 from fkd_helpers.predict import Face, KeypointPredictor
 
 # A camera's face is large: a small frame and a coarse search are enough, and take a tenth of the time of a photo's.
 detect_fast = partial(detect_faces, scale_factor=1.2, min_face=0.12, max_side=320)
+
+
+KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
 
 
 @dataclass(frozen=True, eq=False)
@@ -30,7 +33,8 @@ class Tracker:
     detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
         lost, and in every frame while there is none
     detector: from a frame to tight face boxes (n, 4); the default searches a small copy of the frame
-    min_score: a followed face about which the network is less sure than this is lost
+    min_score: how sure the network must be of a face that comes in, None for the predictor's own; one that is followed
+        may fall to KEEP of it, but below SURE of it the detector must see it too whenever it looks
     remember: for so many frames a face that comes back near where it was lost gets its old id
 
     Frames come in order and from one source; `reset()` before another one.
@@ -42,13 +46,14 @@ class Tracker:
         *,
         detect_every: int = 15,
         detector: Callable[[np.ndarray], np.ndarray] = detect_fast,
-        min_score: float = 0.0,
+        min_score: float | None = None,
         remember: int = 30,
     ):
         if detect_every < 1:
             raise InputError(f"detect_every: expected at least 1, got {detect_every}")
         self.predictor, self.detector = predictor, detector
-        self.detect_every, self.min_score, self.remember = detect_every, min_score, remember
+        self.detect_every, self.remember = detect_every, remember
+        self.min_score = predictor.min_score if min_score is None else min_score
         self.reset()
 
     def reset(self) -> None:
@@ -67,15 +72,15 @@ class Tracker:
         if frame.shape[:2] != self._size:  # another camera setting: old positions mean nothing
             self.known, self._gone, self._size = [], [], frame.shape[:2]
         self._count += 1
-        before = self.known
-        self.known = self._follow(frame)
-        ids = {face.id for face in self.known}
-        self._gone += [_Gone(face, self._count) for face in before if face.id not in ids]
-        self._gone = [gone for gone in self._gone if self._count - gone.when <= self.remember]
-        due = self._count - self._looked >= self.detect_every
-        if due or not self.known or len(self.known) < len(before):
+        before, faces, boxes = self.known, self._follow(frame), None
+        if len(faces) < max(1, len(before)) or self._count - self._looked >= self.detect_every:
             self._looked = self._count
-            self.known = self.known + self._find(frame)
+            boxes = np.asarray(self.detector(frame), np.float64).reshape(-1, 4)
+            faces = self._confirmed(faces, boxes)
+        ids = {face.id for face in faces}
+        self._gone = [gone for gone in self._gone if self._count - gone.when < self.remember]
+        self._gone += [_Gone(face, self._count) for face in before if face.id not in ids]
+        self.known = faces if boxes is None else faces + self._new(frame, faces, boxes)
         return self.known
 
     def _follow(self, frame: np.ndarray) -> list[Face]:
@@ -86,19 +91,22 @@ class Tracker:
         keypoints, scores = self.predictor.look(frame, np.stack([face.box for face in self.known]))
         followed = []
         for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
-            new = self.predictor.settled(points[None], score[None], self.min_score)
+            new = self.predictor.settled(points[None], score[None], KEEP * self.min_score)
             if new and is_step(old.box, new[0].box) and _middle_inside(new[0].box, frame.shape):
                 followed.append(replace(new[0], id=old.id))
         # two that ended on one face: the surer one stays, and so does its id
         kept = settle(_boxes(followed), np.array([face.score for face in followed]))
         return [followed[i] for i in kept]
 
-    def _find(self, frame: np.ndarray) -> list[Face]:
-        boxes = np.asarray(self.detector(frame), np.float64).reshape(-1, 4)
-        boxes = boxes[_beside(self.known, boxes)]
-        found = self.predictor.faces(frame, boxes, min_score=max(self.min_score, self.predictor.min_score))
+    def _confirmed(self, faces: list[Face], boxes: np.ndarray) -> list[Face]:
+        seen = iou(_boxes(faces), boxes).max(1, initial=0) > 0.2
+        sure = np.array([face.score >= SURE * self.min_score for face in faces], bool)
+        return [faces[i] for i in np.flatnonzero(seen | sure)]
+
+    def _new(self, frame: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
+        found = self.predictor.faces(frame, boxes[_beside(known, boxes)], min_score=self.min_score)
         # a box beside a known face may still end on it
-        fresh = [found[i] for i in _beside(self.known, _boxes(found))]
+        fresh = [found[i] for i in _beside(known, _boxes(found))]
         return [replace(face, id=self._id_for(face)) for face in fresh]
 
     def _id_for(self, face: Face) -> int:
