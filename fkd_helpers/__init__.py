@@ -1,1 +1,8 @@
-"""x"""
+"""Facial keypoints, hands on: the finished forms of what the notebooks build.
+
+Importing the package is cheap; each module brings in what it needs, torch only where networks are.
+"""
+
+from fkd_helpers.session import setup
+
+__all__ = ["setup"]

@@ -1,0 +1,76 @@
+"""The first line of every notebook: versions, device, data set, and figures that carry their alt text."""
+
+import os
+import random
+
+from fkd_helpers.errors import InputError
+
+
+def setup(*, seed: int = 0, dataset: str | None = None) -> None:
+    """Prepare a notebook: seed the global generators, choose the data set, print what is here.
+
+    dataset: what `data.load()` gives from now on ("puppets" where nothing is said; also by $FKD_DATASET)
+
+    Raises:
+        InputError: the data set is not there.
+    """
+    import numpy as np
+
+    from fkd_helpers import data, records
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (for a learner's own cells; the package is handed its generators)
+    if dataset is not None:
+        if dataset != "puppets":
+            data.find(dataset)
+        os.environ["FKD_DATASET"] = dataset
+    print(", ".join(f"{name} {number}" for name, number in records.versions().items()))
+    print(f"device: {_device(seed)}; data set: {os.environ.get('FKD_DATASET') or 'puppets'}; seed: {seed}")
+    try:
+        data.find("ytf")
+        print("the real 68-point set is here: fkd.setup(dataset='ytf') turns to it")
+    except InputError:
+        print("the real 68-point set is not here (`make data` fetches it); puppets stand in for it")
+    describe_figures()
+
+
+def _device(seed: int) -> str:
+    import torch
+
+    torch.manual_seed(seed)
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()})"
+    return "mps" if torch.backends.mps.is_available() else f"cpu ({os.cpu_count()} cores)"
+
+
+def describe_figures() -> None:
+    """Set the course's figure style, and let Jupyter store a figure's label as the picture's alt text."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 80,
+            "savefig.dpi": 80,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "image.cmap": "gray",
+            "axes.titlesize": "medium",
+        }
+    )
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None:
+        return
+    shell.run_line_magic("matplotlib", "inline")
+
+    def png(figure):
+        from IPython.core.pylabtools import print_figure
+
+        picture = print_figure(figure, "png", base64=True)
+        return picture, {"alt": figure.get_label() or "a figure without description"}
+
+    shell.display_formatter.formatters["image/png"].for_type(Figure, png)
