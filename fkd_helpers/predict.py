@@ -93,7 +93,7 @@ class KeypointPredictor:
         return to_frame(keypoints, squares, size), scores
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
-        """Return the faces of a frame, the detector's surest first; an empty list where there is none.
+        """Return the faces of a frame, the surest first; an empty list where there is none.
 
         whole_image: "fallback" takes the image itself for a face where the detector sees none, "never" does not
 
@@ -107,8 +107,7 @@ class KeypointPredictor:
         gray = as_gray(frame)
         faces = next((faces for find in self.detectors if (faces := self.faces(gray, find(frame)))), [])
         if not faces and whole_image == "fallback":
-            faces = self.faces(gray, central_boxes(gray.shape), looks=self.looks + 1, min_score=0)
-            faces = sorted(faces, key=lambda face: -face.score)[:1]
+            faces = self.faces(gray, central_boxes(gray.shape), looks=self.looks + 1, min_score=0)[:1]
         return faces
 
     def faces(
@@ -120,11 +119,15 @@ class KeypointPredictor:
 
     @staticmethod
     def settled(keypoints: np.ndarray, scores: np.ndarray, min_score: float = 0.0) -> list[Face]:
-        """Return a `Face` for each of keypoints (n, k, 2) with scores (n,) that is sure enough and not twice there."""
+        """Return a `Face` for each of keypoints (n, k, 2) with scores (n,) that is sure enough and not twice there.
+
+        The surest comes first; where scores are equal, in the order given.
+        """
         sure = np.isfinite(keypoints).all((1, 2)) & (scores >= min_score)
         keypoints, scores = keypoints[sure], scores[sure]
         boxes = box_of(keypoints)
-        return [Face(boxes[i], keypoints[i], float(scores[i])) for i in settle(boxes, scores)]
+        kept = sorted(settle(boxes, scores), key=lambda i: -scores[i])
+        return [Face(boxes[i], keypoints[i], float(scores[i])) for i in kept]
 
 
 def central_boxes(shape: Sequence[int]) -> np.ndarray:

@@ -116,7 +116,7 @@ def _from_safetensors(path, device, size):
             facts = file.metadata() or {}
     except Exception as error:  # safetensors raises its own type, which it does not export for catching
         raise InputError(f"{path}: not a whole safetensors file ({_first_line(error)})") from None
-    kind = facts.get("name", path.stem)
+    kind = facts.get("net", path.stem)
     model = models.build(kind, **json.loads(facts.get("options", "{}")))
     return _from_module(models.load_weights(model, path), device, size or models.INPUT_SIZES[kind])
 

@@ -85,7 +85,7 @@ def files(tmp_path_factory):
     with torch.no_grad():
         model.head.weight *= 300  # peaked heatmaps, so that a difference would show in pixels
     models.export_onnx(model, folder / "tiny.onnx")
-    models.save_weights(model, folder / "tiny.safetensors", name="small")
+    models.save_weights(model, folder / "tiny.safetensors", net="small")
     return folder
 
 
@@ -227,6 +227,18 @@ def test_the_next_detector_is_asked_where_one_leads_to_no_face():
     assert len(predictor(scene((100, 200)))) == 1
     assert len(predictor(scene((400, 50)))) == 1
     assert blobs.calls == 1
+
+
+def test_the_face_the_network_is_surest_of_comes_first():
+    def network(images):
+        keypoints, scores = bright_network(images)
+        return keypoints, scores * images.max((1, 2, 3))[:, None]  # the brighter the surer
+
+    frame = scene((100, 200), (400, 50))
+    frame[:, 300:] = frame[:, 300:] // 5 * 6
+    faces = KeypointPredictor(network, detectors=[BlobDetector()])(frame)
+    np.testing.assert_allclose([face.box[0] for face in faces], [399.5, 99.5], atol=1)
+    assert faces[0].score > faces[1].score
 
 
 def test_no_face_gives_none_unless_the_image_itself_is_one():
@@ -397,6 +409,29 @@ def test_a_face_that_leaves_the_frame_is_dropped():
     for y in range(60, -70, -10):
         faces = tracker(scene((300, y)))
     assert faces == []
+
+
+@pytest.mark.parametrize(("score", "stays"), [(0.38, False), (0.45, False), (0.7, True)])
+def test_a_followed_face_must_be_sure_or_seen_by_the_detector(score, stays):
+    level = {"now": 0.9}
+
+    def network(images):
+        keypoints, scores = bright_network(images)
+        return keypoints, np.full_like(scores, level["now"])
+
+    blobs = BlobDetector()
+    blind = {"now": False}
+    tracker = Tracker(
+        KeypointPredictor(network, detectors=()),
+        detector=lambda frame: np.zeros((0, 4)) if blind["now"] else blobs(frame),
+        detect_every=5,
+        min_score=0.5,
+    )
+    assert len(tracker(scene((100, 200)))) == 1
+    level["now"], blind["now"] = score, True
+    counts = [len(tracker(scene((100, 200)))) for _ in range(6)]
+    assert counts[-1] == stays
+    assert counts[0] == (score > 0.4)  # a doubted face stays until the detector looks
 
 
 def test_reset_and_a_new_frame_size_forget():
