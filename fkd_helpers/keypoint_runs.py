@@ -2,7 +2,6 @@
 
 import time
 from collections.abc import Callable
-from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -78,11 +77,11 @@ def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
     )
     model.cpu()
     scores = summary(*predict_batches(model, watched), people=held_out.people)
-    save_weights(model, folder / f"{config.net}.safetensors", net=config.net, data=config.data, name=config.name)
+    save_weights(model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
     export_onnx(model, folder / f"{config.net}.onnx")
     write_history(history, folder / "history.csv")
     records.write(
-        "training", config.name, folder=folder, config=replace(config), weights=count_weights(model), scores=scores,
+        "training", config.name, folder=folder, config=config, weights=count_weights(model), scores=scores,
         seconds_an_epoch=(time.perf_counter() - started) / max(config.epochs - (epochs_before or 0), 1),
         training_faces=len(batches.crops), data_digest=records.digest(training), history=history,
     )  # fmt: skip

@@ -1,0 +1,191 @@
+"""How fast the package is on this machine, beside the naive way of a first course, in one run.
+
+All rows take turns, round by round, so that a busy moment hits each of them alike; medians and ratios are reported.
+"""
+
+import itertools
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pandas as pd
+import torch
+
+from fkd_helpers import records
+from fkd_helpers.config import RunConfig
+from fkd_helpers.data import load
+from fkd_helpers.detect import detect
+from fkd_helpers.losses import heatmap, mse
+from fkd_helpers.models import build
+from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.puppets import stream
+from fkd_helpers.reading import write_classic
+from fkd_helpers.tracking import Tracker
+from fkd_helpers.training import fit
+from fkd_helpers.transforms import Augment, FaceBatches
+
+FACES = 384
+FRAMES = 60
+
+
+class NaiveDataset(torch.utils.data.Dataset):
+    """The classic tutorial's way: a file read, rescaled, cropped and normalised for every sample of every epoch."""
+
+    def __init__(self, folder: Path):
+        self.table = pd.read_csv(folder / "training_frames_keypoints.csv")
+        self.folder = folder / "training"
+        self.rng = np.random.default_rng(0)
+
+    def __len__(self) -> int:
+        return len(self.table)
+
+    def __getitem__(self, i: int) -> tuple[torch.Tensor, torch.Tensor]:
+        image = cv2.cvtColor(cv2.imread(str(self.folder / self.table.iloc[i, 0])), cv2.COLOR_BGR2RGB)
+        keypoints = self.table.iloc[i, 1:].to_numpy().astype("float").reshape(-1, 2)
+        height, width = image.shape[:2]
+        scale = 250 / min(height, width)
+        image = cv2.resize(image, (round(width * scale), round(height * scale)))
+        left, top = (self.rng.integers(0, side - 224 + 1) for side in image.shape[1::-1])
+        image, keypoints = image[top : top + 224, left : left + 224], keypoints * scale - [left, top]
+        gray = cv2.cvtColor(image, cv2.COLOR_RGB2GRAY) / 255.0
+        return torch.from_numpy(gray)[None].float(), torch.from_numpy(keypoints).float()
+
+
+def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2) -> dict[str, float]:
+    """Return the median seconds of each function; they take turns."""
+    times: dict[str, list[float]] = {name: [] for name in rows}
+    for turn in range(warm + rounds):
+        for name, function in rows.items():
+            started = time.perf_counter()
+            function()
+            if turn >= warm:
+                times[name].append(time.perf_counter() - started)
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def _loading(folder: Path, rounds: int) -> list[dict]:
+    dataset = NaiveDataset(folder)
+    naive = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)
+    ours = FaceBatches(load(folder).part("training"), options=Augment())
+    epochs = itertools.count()
+    rows = {
+        "load": lambda: load(folder),
+        "load_naive": lambda: [cv2.imread(str(dataset.folder / name)) for name in dataset.table.iloc[:, 0]],
+        "batches": lambda: sum(len(images) for images, _ in ours(next(epochs))),
+        "batches_naive": lambda: sum(len(images) for images, _ in naive),
+    }
+    seconds = measure(rows, rounds=max(3, rounds // 3), warm=1)
+    n = len(dataset)
+    return [
+        _row("load a set again (cache / decode each file)", "images/s", n / seconds["load"], n / seconds["load_naive"]),
+        _row("augmented batches, 112 px / read, rescale, crop", "images/s", n // 64 * 64 / seconds["batches"],
+             n // 64 * 64 / seconds["batches_naive"]),
+    ]  # fmt: skip
+
+
+def _training(folder: Path) -> list[dict]:
+    """Time one short epoch of each; the naive way is the five-convolution network on the naive loader."""
+    faces = load(folder).part("training")
+
+    def naive_batches(_):
+        return itertools.islice(iter(torch.utils.data.DataLoader(NaiveDataset(folder), batch_size=16)), 2)
+
+    class Two:
+        def __len__(self):
+            return 2
+
+        def __call__(self, epoch):
+            return naive_batches(epoch)
+
+    speeds = []
+    for name, batches, loss, n in (("small", FaceBatches(faces), heatmap, FACES // 64 * 64), ("course_cnn", Two(), mse, 32)):
+        config = RunConfig(net=name, epochs=1, device="cpu")
+        started = time.perf_counter()
+        fit(build(name), batches, loss, config=config)
+        speeds.append(n / (time.perf_counter() - started))
+    return [_row("training, our network / five convolutions", "images/s", *speeds)]
+
+
+def _faces(rounds: int) -> list[dict]:
+    crops = np.random.default_rng(0).random((8, 1, 112, 112), np.float32)
+    course, large = build("course_cnn").eval(), torch.rand(1, 1, 224, 224)
+    onnx, by_torch = KeypointPredictor().runner, KeypointPredictor(backend="torch").runner
+
+    def naive():
+        with torch.no_grad():
+            course(large)
+
+    seconds = measure(
+        {
+            "onnx_1": lambda: onnx(crops[:1]), "onnx_8": lambda: onnx(crops), "torch_1": lambda: by_torch(crops[:1]),
+            "torch_8": lambda: by_torch(crops), "naive": naive,
+        }, rounds=rounds * 4,
+    )  # fmt: skip
+    labels = {"onnx_1": ("1 face, ONNX, one thread", 1), "onnx_8": ("8 faces, ONNX, one thread", 8),
+              "torch_1": ("1 face, torch", 1), "torch_8": ("8 faces, torch", 8)}  # fmt: skip
+    ms = {key: 1000 * seconds[key] / n for key, (_, n) in labels.items()}
+    return [_row(f"{labels[key][0]} / five convolutions", "ms a face", ms[key], 1000 * seconds["naive"]) for key in ms]
+
+
+def _frames(rounds: int) -> list[dict]:
+    frames = [frame for frame, *_ in stream(seed=1, n=FRAMES)]
+    predictor, course = KeypointPredictor(), build("course_cnn").eval()
+    tracker = Tracker(predictor)
+
+    def naive(frame):
+        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        for x, y, w, h in detect(frame, scale_factor=1.2).round().astype(int):
+            crop = cv2.resize(gray[max(y, 0) : y + h, max(x, 0) : x + w], (224, 224)) / np.float32(255)
+            with torch.no_grad():
+                course(torch.from_numpy(crop)[None, None])
+
+    for frame in frames[:5]:
+        tracker(frame)
+    feed, feed_naive, feed_photo = (itertools.cycle(frames) for _ in range(3))
+    tracked = [_timed(tracker, next(feed)) for _ in range(4 * FRAMES)]
+    seconds = measure(
+        {"tracked": lambda: tracker(next(feed)), "photo": lambda: predictor(next(feed_photo)),
+         "naive": lambda: naive(next(feed_naive))}, rounds=rounds * 2,
+    )  # fmt: skip
+    every = "640x480 frame, tracked, mean with its detections / Haar and five convolutions"
+    return [
+        _row("640x480 frame, tracked / Haar and five convolutions", "ms", *(1000 * seconds[k] for k in ("tracked", "naive"))),
+        _row(every, "ms", 1000 * float(np.mean(tracked)), 1000 * seconds["naive"]),
+        _row("640x480 frame as a photo / Haar and five convolutions", "ms", *(1000 * seconds[k] for k in ("photo", "naive"))),
+    ]  # fmt: skip
+
+
+def _timed(function, *arguments) -> float:
+    started = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - started
+
+
+def _row(what: str, unit: str, ours: float, naive: float) -> dict:
+    ratio = ours / naive if unit == "images/s" else naive / ours
+    return {"what": what, "unit": unit, "ours": ours, "naive": naive, "ratio": ratio}
+
+
+def table(record: dict) -> str:
+    """Return a benchmark record as a Markdown table."""
+    lines = ["| ours / the naive way | unit | ours | naive | times faster |", "|---|---|---|---|---|"]
+    for row in record["rows"]:
+        numbers = (f"{row[key]:,.0f}" if row[key] >= 100 else f"{row[key]:.3g}" for key in ("ours", "naive", "ratio"))
+        lines.append(f"| {row['what']} | {row['unit']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
+
+
+def run(*, rounds: int = 15, folder: Path | None = None) -> dict:
+    """Measure everything, print the table, and write the record to `folder` where one is given."""
+    with tempfile.TemporaryDirectory() as place:
+        faces = load("puppets", n=FACES)
+        write_classic(faces, Path(place), parts=["training"] * len(faces))
+        rows = _loading(Path(place), rounds) + _training(Path(place)) + _faces(rounds) + _frames(rounds)
+    record = {"rows": rows, "rounds": rounds, "threads": torch.get_num_threads()}
+    print(table(record))
+    if folder is not None:
+        print(f"record: {records.write('benchmark', 'speed', folder=folder, **record)}")
+    return record

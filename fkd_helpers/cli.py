@@ -1,0 +1,149 @@
+"""The command line, `python -m fkd_helpers SUBCOMMAND`: it parses and calls."""
+
+import argparse
+import dataclasses
+import json
+import sys
+import warnings
+from pathlib import Path
+
+from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.errors import InputError
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """Run one subcommand; return the exit code: 0, 2 for bad input, 130 when interrupted."""
+    options = _parser().parse_args(arguments)
+    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+    try:
+        return options.run(options) or 0
+    except InputError as error:
+        print(f"{options.command}: {error}", file=sys.stderr)
+        return 2
+    except KeyboardInterrupt:
+        print(f"{options.command}: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
+        return 130
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser("python -m fkd_helpers", description="Facial keypoints, hands on.")
+    commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
+
+    predict = commands.add_parser("predict", help="find the faces and keypoints of photos")
+    predict.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    predict.add_argument("--out", metavar="DIR", help="write the photos with their faces drawn on them (default: found)")
+    predict.add_argument("--json", action="store_true", help="print boxes and keypoints as JSON, a line a photo")
+    predict.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
+    predict.add_argument("--model", default="small", help="a model we ship, or a path to .onnx or .safetensors")
+    predict.add_argument("--backend", default="onnx", help="onnx (default) or torch")
+    predict.add_argument("--scale-factor", type=float, default=1.1, help="step between searched face sizes (1.1)")
+    predict.add_argument("--min-neighbors", type=int, default=3, help="hits that must agree on a face (3)")
+    predict.add_argument("--min-face", type=float, default=0.05, help="smallest face, of the longer side (0.05)")
+    predict.set_defaults(run=_predict)
+
+    train = commands.add_parser("train", help="train a keypoint network; run again, it goes on where it stopped")
+    train.add_argument("--config", default="keypoints68", help="YAML file, or the name of one of ours (keypoints68)")
+    train.add_argument("--out", metavar="DIR", help="checkpoints, weights and record (default: runs/NAME)")
+    train.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
+    for field in dataclasses.fields(RunConfig):
+        default = f"{field.type.__name__}, {field.default!r} where the config does not say"
+        train.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
+    train.set_defaults(run=_train)
+
+    evaluate = commands.add_parser("evaluate", help="score a model from photo to keypoints, and write the record")
+    evaluate.add_argument("--data", default="ytf", help="data set (ytf)")
+    evaluate.add_argument("--part", default="test", help="its folder: test (default), training, or all")
+    evaluate.add_argument("--model", default="small", help="a model we ship, or a path")
+    evaluate.add_argument("--out", metavar="DIR", help="where the record goes (default: data/records)")
+    evaluate.set_defaults(run=_evaluate)
+
+    fetch = commands.add_parser("fetch", help="download the real 68-point set; continued, every file checked")
+    fetch.add_argument("--out", metavar="DIR", help="default: ytf in $FKD_DATA_DIR or in data/")
+    fetch.set_defaults(run=_fetch)
+
+    benchmark = commands.add_parser("benchmark", help="measure speed here, beside the naive way")
+    benchmark.add_argument("--rounds", type=int, default=15, help="rounds that each median is taken over (15)")
+    benchmark.add_argument("--out", metavar="DIR", help="where the record goes (default: printed only)")
+    benchmark.set_defaults(run=_benchmark)
+    return parser
+
+
+def _predict(options) -> int:
+    from functools import partial
+
+    from fkd_helpers.detect import detect_faces, detect_tilted
+    from fkd_helpers.photo_run import run_photos, to_record
+    from fkd_helpers.predict import KeypointPredictor
+
+    find = partial(detect_faces, scale_factor=options.scale_factor, min_neighbors=options.min_neighbors,
+                   min_face=options.min_face)  # fmt: skip
+    predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
+    out = Path(options.out) if options.out else None if options.json else Path("found")
+    whole = "fallback" if options.whole_image else "never"
+    failed = 0
+    for path, faces in run_photos(_photos(options.photos), predictor, out=out, whole_image=whole):
+        if isinstance(faces, InputError) or not faces:
+            failed += 1
+            message = faces or f"{path}: no face found, expected at least one (--whole-image takes the photo for one)"
+            print(f"predict: {message}", file=sys.stderr)
+        elif options.json:
+            print(json.dumps(to_record(path, faces)))
+        else:
+            print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}")
+    if out is not None:
+        print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
+    return 2 if failed else 0
+
+
+def _photos(names: list[str]):
+    """Yield the photos that are named, and those inside folders that are named."""
+    for path in map(Path, names):
+        if not path.is_dir():
+            yield path
+            continue
+        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
+        if not inside:
+            raise InputError(f"{path}: no photo in this folder, expected files ending in {', '.join(PHOTOS)}")
+        yield from inside
+
+
+def _train(options) -> int:
+    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(RunConfig)}
+    config = load_config(options.config, **{key: value for key, value in chosen.items() if value is not None})
+    if options.print_config:
+        print(as_yaml(config), end="")
+        return 0
+    from fkd_helpers.keypoint_runs import train
+    from fkd_helpers.training import TrainingStopped
+
+    folder = Path(options.out or Path("runs") / config.name)
+    try:
+        scores = train(config, folder)
+    except TrainingStopped as error:
+        raise InputError(str(error)) from None
+    print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
+    return 0
+
+
+def _evaluate(options) -> int:
+    from fkd_helpers.evaluation import evaluate
+
+    evaluate(options.data, None if options.part == "all" else options.part, model=options.model,
+             folder=Path(options.out) if options.out else None)  # fmt: skip
+    return 0
+
+
+def _fetch(options) -> int:
+    from fkd_helpers.download import fetch
+
+    fetch(options.out)
+    return 0
+
+
+def _benchmark(options) -> int:
+    from fkd_helpers.benchmark import run
+
+    run(rounds=options.rounds, folder=Path(options.out) if options.out else None)
+    return 0

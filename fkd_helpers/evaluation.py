@@ -1,0 +1,57 @@
+"""Score the whole way from photo to keypoints: no true box is given. Built in notebook 03."""
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers import records
+from fkd_helpers.boxes import box_of
+from fkd_helpers.data import KeypointSet, complete_only, load
+from fkd_helpers.metrics import summary
+from fkd_helpers.predict import KeypointPredictor
+
+
+def predict_set(predictor: KeypointPredictor, faces: KeypointSet, *, given_boxes: bool = False) -> np.ndarray:
+    """Return predicted keypoints (n, k, 2) for the one labelled face of each image.
+
+    The predictor's own detector finds the face, and the whole image is taken where it sees none; of several the
+    largest is meant. With `given_boxes` the true box is cut by the crop rule instead.
+    """
+    predicted = []
+    for image, target in zip(faces.images, faces.keypoints, strict=True):
+        if given_boxes:
+            predicted.append(predictor.keypoints(image, box_of(target)[None])[0])
+            continue
+        found = predictor(image, whole_image="fallback")
+        predicted.append(max(found, key=lambda face: face.box[2] * face.box[3]).keypoints)
+    return np.stack(predicted)
+
+
+def evaluate(
+    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None,
+    say: Callable[[str], None] = print,
+) -> dict:  # fmt: skip
+    """Score a model on a part of a data set, photo in and keypoints out, and write the record.
+
+    Returns:
+        the scores of `metrics.summary`
+    """
+    faces = load(data)
+    faces = complete_only(faces.part(part) if part else faces, why="scoring")
+    predictor = KeypointPredictor(model)
+    sizes = np.array([image.shape[1::-1] for image in faces.images])
+    started = time.perf_counter()
+    scores = summary(predict_set(predictor, faces), faces.keypoints, sizes=sizes, people=faces.people)
+    seconds = time.perf_counter() - started
+    boxed = summary(predict_set(predictor, faces, given_boxes=True), faces.keypoints, sizes=sizes, people=faces.people)
+    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}"
+    path = records.write(
+        "evaluation", name, folder=folder, data=Path(data).name, part=part, model=Path(model).name, seconds=seconds,
+        data_digest=records.digest(faces), scores=scores, scores_true_box=boxed,
+    )  # fmt: skip
+    say(f"NME {scores['nme']:.4f} (95 % of people {scores['nme_low']:.4f} to {scores['nme_high']:.4f}), with the true "
+        f"box {boxed['nme']:.4f}; PCK at 0.10 {100 * scores['pck_0.10']:.1f} %; MAE at 224 px {scores['mae_224']:.2f}")
+    say(f"record: {path}")
+    return scores
