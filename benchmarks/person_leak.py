@@ -1,0 +1,48 @@
+"""Measure what the person leak is worth: keypoints copied from the nearest training picture, under both splits.
+
+python benchmarks/person_leak.py [DATA SET]     writes data/records/leak-DATASET.json; shown in notebook 01
+"""
+
+import sys
+
+import numpy as np
+
+from fkd_helpers import data, metrics, records
+from fkd_helpers.boxes import crop, square_of, to_crop
+from fkd_helpers.photos import to_gray
+
+SIZE = 24  # pixels
+
+
+def small_faces(faces: data.KeypointSet) -> tuple[np.ndarray, np.ndarray]:
+    """Return the crops (n, SIZE * SIZE), each of mean 0 and spread 1, and the keypoints in their pixels."""
+    squares = square_of(faces.boxes)
+    pairs = zip(faces.images, squares, strict=True)
+    crops = [crop(to_gray(np.asarray(image)), square, SIZE) for image, square in pairs]
+    flat = np.reshape(crops, (len(faces), -1)).astype(np.float32)
+    flat -= flat.mean(1, keepdims=True)
+    return flat / flat.std(1, keepdims=True), to_crop(faces.keypoints, squares, SIZE)
+
+
+def main() -> None:
+    """Measure and write the record."""
+    name = sys.argv[1] if len(sys.argv) > 1 else "ytf"
+    faces = data.load(name)
+    scores = {}
+    for by in ("official", "person"):
+        training, test = data.split(faces, by)
+        (known, answers), (asked, target) = small_faces(training), small_faces(test)
+        nearest = (asked @ known.T).argmax(1)
+        scores[by] = {
+            "training_frames": len(training), "test_frames": len(test), "test_people": len(np.unique(test.people)),
+            "test_people_in_training": int(np.isin(np.unique(test.people), training.people).sum()),
+            "same_person": float((training.people[nearest] == test.people).mean()),
+            "nme": float(metrics.nme(answers[nearest], target).mean()),
+            "nme_mean_face": float(metrics.nme(np.repeat(answers.mean(0)[None], len(test), 0), target).mean()),
+        }  # fmt: skip
+        print(by, scores[by])
+    print(records.write("leak", name, data=records.digest(faces), split_seed=0, crop_pixels=SIZE, scores=scores))
+
+
+if __name__ == "__main__":
+    main()
