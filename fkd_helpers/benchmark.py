@@ -101,7 +101,8 @@ def _training(folder: Path) -> list[dict]:
             return naive_batches(epoch)
 
     speeds = []
-    for name, batches, loss, n in (("small", FaceBatches(faces), heatmap, FACES // 64 * 64), ("course_cnn", Two(), mse, 32)):
+    ours = ("small", FaceBatches(faces), heatmap, FACES // 64 * 64)
+    for name, batches, loss, n in (ours, ("course_cnn", Two(), mse, 32)):
         config = RunConfig(net=name, epochs=1, device="cpu")
         started = time.perf_counter()
         fit(build(name), batches, loss, config=config)
@@ -150,12 +151,12 @@ def _frames(rounds: int) -> list[dict]:
         {"tracked": lambda: tracker(next(feed)), "photo": lambda: predictor(next(feed_photo)),
          "naive": lambda: naive(next(feed_naive))}, rounds=rounds * 2,
     )  # fmt: skip
-    every = "640x480 frame, tracked, mean with its detections / Haar and five convolutions"
+    ms = {key: 1000 * value for key, value in seconds.items()} | {"mean": 1000 * float(np.mean(tracked))}
+    labels = {"tracked": "tracked", "mean": "tracked, mean with its detections", "photo": "as a photo"}
     return [
-        _row("640x480 frame, tracked / Haar and five convolutions", "ms", *(1000 * seconds[k] for k in ("tracked", "naive"))),
-        _row(every, "ms", 1000 * float(np.mean(tracked)), 1000 * seconds["naive"]),
-        _row("640x480 frame as a photo / Haar and five convolutions", "ms", *(1000 * seconds[k] for k in ("photo", "naive"))),
-    ]  # fmt: skip
+        _row(f"640x480 frame, {label} / Haar and five convolutions", "ms a frame", ms[key], ms["naive"])
+        for key, label in labels.items()
+    ]
 
 
 def _timed(function, *arguments) -> float:

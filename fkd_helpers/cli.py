@@ -33,7 +33,7 @@ def _parser() -> argparse.ArgumentParser:
 
     predict = commands.add_parser("predict", help="find the faces and keypoints of photos")
     predict.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
-    predict.add_argument("--out", metavar="DIR", help="write the photos with their faces drawn on them (default: found)")
+    predict.add_argument("--out", metavar="DIR", help="write the photos with faces drawn on them (default: found)")
     predict.add_argument("--json", action="store_true", help="print boxes and keypoints as JSON, a line a photo")
     predict.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
     predict.add_argument("--model", default="small", help="a model we ship, or a path to .onnx or .safetensors")

@@ -70,7 +70,8 @@ def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
         epochs_before = row["epoch"] - 1 if epochs_before is None else epochs_before
         spent = (time.perf_counter() - started) / (row["epoch"] - epochs_before)
         left = spent * (config.epochs - row["epoch"])
-        say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}  NME {row['nme']:.4f}  {left / 60:.0f} min left")
+        numbers = f"loss {row['loss']:.4f}  NME {row['nme']:.4f}"
+        say(f"epoch {row['epoch']}/{config.epochs}  {numbers}  {left / 60:.0f} min left")
 
     model, history = fit(
         model, batches, loss_named(config.loss), config=config, metrics=metrics, callbacks=[report], folder=folder

@@ -4,6 +4,7 @@ Each takes predicted and target (..., 2) in the same unit and averages over the 
 Where none is there the loss is zero and so is its gradient.
 """
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -18,7 +19,8 @@ def masked(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
 
     def loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if predicted.shape != target.shape:
-            raise ValueError(f"predicted: expected the target's shape {tuple(target.shape)}, got {tuple(predicted.shape)}")
+            wanted, got = tuple(target.shape), tuple(predicted.shape)
+            raise ValueError(f"predicted: expected the target's shape {wanted}, got {got}")
         there = ~torch.isnan(target)
         error = torch.where(there, predicted - torch.where(there, target, 0.0), 0.0)
         return torch.where(there, function(error), 0.0).sum() / there.sum().clamp(min=1)
@@ -33,7 +35,7 @@ def wing(error: torch.Tensor, *, width: float = 5.0, curvature: float = 1.0) -> 
     """
     size = error.abs()
     bend = width * torch.log1p(size / curvature)
-    offset = width - width * torch.log1p(torch.tensor(width / curvature)).item()
+    offset = width * math.log1p(width / curvature) - width  # the two parts meet
     return torch.where(size < width, bend, size + offset)
 
 

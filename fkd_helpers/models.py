@@ -4,6 +4,7 @@ Every network takes gray crops (n, 1, size, size), float32 in 0..1. It answers w
 or with one heatmap a keypoint (n, k, g, g); `keypoints_from` makes keypoints of either.
 """
 
+import itertools
 from collections.abc import Callable
 from pathlib import Path
 
@@ -32,7 +33,7 @@ def keypoints_from(output: torch.Tensor) -> torch.Tensor:
     return soft_argmax(output) if output.ndim == 4 else output
 
 
-def _conv(inputs: int, outputs: int, kernel: int = 1, stride: int = 1, groups: int = 1, act: bool = True) -> nn.Sequential:
+def _conv(inputs, outputs, kernel=1, stride=1, groups=1, act=True):
     layers = [
         nn.Conv2d(inputs, outputs, kernel, stride, kernel // 2, groups=groups, bias=False),
         nn.BatchNorm2d(outputs),
@@ -93,7 +94,7 @@ class SmallNet(nn.Module):
 class CourseCNN(nn.Module):
     """The five-convolution network of the classic course, 15.5 million weights; net A of the published runs.
 
-    Input (n, 1, 224, 224); output keypoints (n, k, 2) in pixels of that input: the last layer answers (point - 100) / 50.
+    Input (n, 1, 224, 224); output keypoints (n, k, 2) in its pixels: the last layer answers (point - 100) / 50.
     """
 
     def __init__(self, keypoints: int = 68, hidden: int = 1000):
@@ -104,12 +105,9 @@ class CourseCNN(nn.Module):
             conv = nn.Conv2d(widths[i], widths[i + 1], 5 if i == 0 else 3)
             blocks.append(nn.Sequential(conv, nn.ReLU(), nn.MaxPool2d(2), nn.Dropout(drop)))
         self.features = nn.Sequential(*blocks)
-        layers = [nn.LazyLinear(hidden), nn.ReLU(), nn.Dropout(0.5), nn.Linear(hidden, 1000), nn.ReLU(), nn.Dropout(0.5)]
-        self.head = nn.Sequential(nn.Flatten(), *layers, nn.Linear(1000, 2 * keypoints))
-        self.head[1].in_features = 0
-        with torch.no_grad():
-            self.eval()(torch.zeros(1, 1, 224, 224))
-        self.train()
+        sizes = (512 * 5 * 5, hidden, 1000)  # 224 pixels leave 5 x 5 after five blocks
+        layers = [nn.Sequential(nn.Linear(a, b), nn.ReLU(), nn.Dropout(0.5)) for a, b in itertools.pairwise(sizes)]
+        self.head = nn.Sequential(nn.Flatten(), *layers, nn.Linear(sizes[-1], 2 * keypoints))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.head(self.features(images)).unflatten(1, (-1, 2)) * 50 + 100
@@ -136,6 +134,25 @@ def build(name: str, **options) -> nn.Module:
 def count_weights(model: nn.Module) -> int:
     """Return the number of trained weights."""
     return sum(weight.numel() for weight in model.parameters())
+
+
+def feature_maps(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
+    """Return what one layer, named as in `model.named_modules()`, answers to images: (n, channels, h, w) or other.
+
+    Raises:
+        InputError: no such layer (the near one is suggested).
+    """
+    layers = dict(model.named_modules())
+    if not layer or layer not in layers:
+        raise unknown("layer", layer, [name for name in layers if name])
+    seen = []
+    hook = layers[layer].register_forward_hook(lambda _module, _inputs, output: seen.append(output.detach().clone()))
+    try:
+        with torch.no_grad():
+            model(images)
+    finally:
+        hook.remove()
+    return seen[-1]
 
 
 class WithKeypoints(nn.Module):

@@ -154,8 +154,8 @@ def _save(folder, config, model, optimiser, schedule, average, history) -> None:
     partial = folder / (CHECKPOINT + ".partial")
     state = {
         "config": json.dumps(dataclasses.asdict(config)), "model": model.state_dict(), "average": average.mean,
-        "average_steps": average.steps, "optimiser": optimiser.state_dict(), "schedule": schedule.state_dict()["last_epoch"],
-        "history": json.dumps(history),
+        "average_steps": average.steps, "optimiser": optimiser.state_dict(),
+        "schedule": schedule.state_dict()["last_epoch"], "history": json.dumps(history),
     }  # fmt: skip
     torch.save(state, partial)
     os.replace(partial, folder / CHECKPOINT)

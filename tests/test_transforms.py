@@ -1,0 +1,101 @@
+import numpy as np
+import pytest
+import torch
+
+from fkd_helpers import boxes, data
+from fkd_helpers.transforms import NONE, Augment, FaceBatches, augment, base_crops, flip_order, window_maps
+
+GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
+
+
+@pytest.fixture(scope="module")
+def faces():
+    return data.load("puppets", n=24)
+
+
+def dotted(size=200, n=16, seed=0):
+    """Black crops with one bright blob each, and where it is: (n, size, size), (n, 68, 2)."""
+    rng = np.random.default_rng(seed)
+    places = rng.uniform(80, 120, (n, 1, 2))
+    y, x = np.mgrid[:size, :size]
+    distance = (x - places[:, 0, 0, None, None]) ** 2 + (y - places[:, 0, 1, None, None]) ** 2
+    return (255 * np.exp(-distance / 18)).astype(np.uint8), np.repeat(places, 68, 1).astype(np.float32)
+
+
+def centre_of_light(images):
+    light = images.astype(np.float64)
+    y, x = np.mgrid[: images.shape[1], : images.shape[2]]
+    return np.stack([(light * x).sum((1, 2)), (light * y).sum((1, 2))], -1) / light.sum((1, 2))[:, None]
+
+
+def test_pixels_and_keypoints_go_to_the_same_place():
+    crops, keypoints = dotted()
+    images, moved = augment(crops, keypoints, options=GEOMETRY, rng=np.random.default_rng(1))
+    assert np.abs(centre_of_light(images) - moved[:, 0]).max() < 0.15
+    assert np.abs(moved - keypoints).max() > 20  # something did move
+
+
+def test_flip_order_undoes_itself_and_swaps_sides():
+    order = flip_order(68)
+    assert (order[order] == np.arange(68)).all()
+    mean = data.load("puppets", n=200).keypoints
+    mean = (mean - mean.mean(1, keepdims=True)).mean(0)
+    mirrored = mean[order] * [-1, 1]
+    assert np.abs(mirrored - mean).max() < 0.15 * np.ptp(mean[:, 0])  # a mean face is nearly symmetric
+    assert np.abs(mean * [-1, 1] - mean).max() > 0.5 * np.ptp(mean[:, 0])  # and would not be without the swap
+    with pytest.raises(ValueError, match="got 5"):
+        flip_order(5)
+
+
+def test_a_mirrored_face_keeps_its_right_eye_on_its_right(faces):
+    crops, keypoints = base_crops(faces)
+    only_flip = Augment(**{**vars(NONE), "flip": 1.0})
+    _, plain = augment(crops, keypoints, options=NONE, rng=np.random.default_rng(0))
+    _, mirrored = augment(crops, keypoints, options=only_flip, rng=np.random.default_rng(0))
+    assert (plain[:, 36, 0] < plain[:, 45, 0]).all() and (mirrored[:, 36, 0] < mirrored[:, 45, 0]).all()
+    assert np.allclose(mirrored[:, 36], [111, 0] + plain[:, 45] * [-1, 1], atol=1e-3)
+
+
+def test_without_augmentation_training_sees_what_prediction_sees(faces):
+    crops, keypoints = base_crops(faces)
+    images, moved = augment(crops, keypoints, options=NONE, rng=np.random.default_rng(0))
+    squares = boxes.square_of(faces.boxes)
+    assert np.abs(moved - boxes.to_crop(faces.keypoints, squares, 112)).max() < 1e-3
+    gray = [boxes.crop(np.asarray(image @ [0.299, 0.587, 0.114]).astype(np.uint8), square)
+            for image, square in zip(faces.images, squares, strict=True)]  # fmt: skip
+    assert np.abs(images.astype(float) - gray).mean() < 6  # sampled twice against once, of 255
+
+
+def test_windows_are_as_wide_as_they_are_drawn():
+    maps, flipped = window_maps(4000, 200, options=Augment(), size=112, rng=np.random.default_rng(0))
+    scale = np.linalg.norm(maps[:, :, 0], axis=1) * 112 / 200 * 2.2 / 1.4
+    assert abs(np.log(scale).std() - 0.12) < 0.01 and abs(np.log(scale).mean()) < 0.01
+    assert abs(flipped.mean() - 0.5) < 0.03
+
+
+def test_missing_points_stay_missing(faces):
+    crops, keypoints = base_crops(faces)
+    keypoints[:, 3] = np.nan
+    order = flip_order(68)
+    _, moved = augment(crops, keypoints, options=Augment(flip=1.0), rng=np.random.default_rng(0))
+    assert np.isnan(moved[:, order[3]]).all() and np.isnan(moved).sum() == 2 * len(crops)
+
+
+def test_an_epoch_is_the_same_whenever_it_is_asked_for(faces):
+    batches = FaceBatches(faces, batch_size=8, seed=3)
+    first, again, other = list(batches(2)), list(batches(2)), list(batches(3))
+    assert len(first) == len(batches) == 3
+    for (images, keypoints), (same_images, same_keypoints) in zip(first, again, strict=True):
+        assert torch.equal(images, same_images) and torch.equal(keypoints, same_keypoints)
+    assert not torch.equal(first[0][0], other[0][0])
+    assert first[0][0].shape == (8, 1, 112, 112) and 0 <= first[0][0].min() and first[0][0].max() <= 1
+
+
+def test_plain_batches_hold_every_face_once_in_order(faces):
+    batches = FaceBatches(faces, batch_size=10).without_augmentation()
+    keypoints = torch.cat([targets for _, targets in batches(0)])
+    assert np.allclose(keypoints, boxes.to_crop(faces.keypoints, boxes.square_of(faces.boxes), 112), atol=1e-3)
+
+
+def test_a_batch_larger_than_the_set_is_the_whole_set(faces):
+    assert [len(images) for images, _ in FaceBatches(faces, batch_size=1000)(0)] == [24]
