@@ -15,7 +15,7 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course data lint clean
+.PHONY: help lab test course data lint readme clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
@@ -23,6 +23,7 @@ help:
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make lint    ruff over package, tests and notebooks"
+	@echo "make readme  render the tables of README and model card from data/records"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""
 	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
@@ -60,6 +61,9 @@ data: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+
+readme: $(STAMP)
+	$(BIN)/python benchmarks/render_docs.py
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info

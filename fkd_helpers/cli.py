@@ -54,7 +54,7 @@ def _parser() -> argparse.ArgumentParser:
 
     evaluate = commands.add_parser("evaluate", help="score a model from photo to keypoints, and write the record")
     evaluate.add_argument("--data", default="ytf", help="data set (ytf)")
-    evaluate.add_argument("--part", default="test", help="its folder: test (default), training, or all")
+    evaluate.add_argument("--part", default="test", help="test (default), training, held-out (of an extra set), or all")
     evaluate.add_argument("--model", default="small", help="a model we ship, or a path")
     evaluate.add_argument("--out", metavar="DIR", help="where the record goes (default: data/records)")
     evaluate.set_defaults(run=_evaluate)

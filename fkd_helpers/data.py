@@ -17,6 +17,7 @@ from fkd_helpers.boxes import box_of
 from fkd_helpers.errors import InputError, unknown
 
 CLASSIC = {"training": "training_frames_keypoints.csv", "test": "test_frames_keypoints.csv"}
+EXTRA_HELD_OUT = 0.1  # of the photos of an extra training set
 
 
 @dataclass(frozen=True)

@@ -8,7 +8,7 @@ import numpy as np
 
 from fkd_helpers import records
 from fkd_helpers.boxes import box_of
-from fkd_helpers.data import KeypointSet, complete_only, load
+from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
 from fkd_helpers.metrics import summary
 from fkd_helpers.predict import KeypointPredictor
 
@@ -35,11 +35,17 @@ def evaluate(
 ) -> dict:  # fmt: skip
     """Score a model on a part of a data set, photo in and keypoints out, and write the record.
 
+    part: a folder of the set, "held-out" for the tenth of an extra set that training leaves out, None for all of it
+
     Returns:
         the scores of `metrics.summary`
     """
     faces = load(data)
-    faces = complete_only(faces.part(part) if part else faces, why="scoring")
+    if part == "held-out":
+        faces = split(faces, "person", held_out=EXTRA_HELD_OUT)[1]
+    elif part:
+        faces = faces.part(part)
+    faces = complete_only(faces, why="scoring")
     predictor = KeypointPredictor(model)
     sizes = np.array([image.shape[1::-1] for image in faces.images])
     started = time.perf_counter()

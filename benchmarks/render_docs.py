@@ -1,0 +1,105 @@
+"""Write the tables of README.md and of the model card from the records in data/records; nothing in them is typed.
+
+`python benchmarks/render_docs.py` rewrites both, `--check` only tells whether they are as the records say.
+"""
+
+import re
+import sys
+from pathlib import Path
+
+from fkd_helpers import records
+from fkd_helpers.benchmark import table as speed_table
+from fkd_helpers.errors import InputError
+
+ROOT = Path(__file__).parents[1]
+CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
+
+
+def percent(value: float) -> str:
+    """Return a share as per cent with three digits."""
+    return f"{100 * value:.3g}"
+
+
+def record(name: str) -> dict:
+    """Return the record of that name."""
+    return records.read(records.RECORDS / f"{name}.json")
+
+
+def official_table() -> str:
+    """Return our scores on the official test beside those of others, as Markdown."""
+    ours = record("evaluation-ytf-test-small")
+    scores = ours["scores"]
+    lines = [
+        "| 68 points, official test | NME % | MAE at 224 px | PCK 0.10 % | AUC 0.5 |",
+        "|---|---|---|---|---|",
+        f"| **this course, photo in, keypoints out** | **{percent(scores['nme'])}** | {scores['mae_224']:.3g} "
+        f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |",
+    ]
+    for row in record("published-ytf-test")["rows"]:
+        lines.append(f"| {row['system']} | {row['nme']} | {row['mae_224']} | {row['pck_0.10']} | {row['auc_0.5']} |")
+    return "\n".join(lines)
+
+
+def score_table() -> str:
+    """Return the shipped network's scores on every set that it was scored on, as Markdown."""
+    found = [entry for entry in records.find("evaluation") if entry["model"] == "small"]
+    keys = {"faces": "faces", "nme": "NME %", "nme_median": "median %", "nme_over_0.10": "over 0.10 %",
+            "pck_0.05": "PCK 0.05 %", "pck_0.10": "PCK 0.10 %", "mae_224": "MAE at 224 px"}  # fmt: skip
+    keys |= {f"nme_{region}": f"{region} %" for region in ("jaw", "brows", "nose", "eyes", "mouth")}
+    lines = [f"| set | box | {' | '.join(keys.values())} |", "|" + "---|" * (len(keys) + 2)]
+    for entry in found:
+        for box, scores in (("found by the detector", entry["scores"]), ("given", entry["scores_true_box"])):
+            cells = (f"{scores[k]:.3g}" if k in ("faces", "mae_224") else percent(scores[k]) for k in keys)
+            lines.append(f"| {entry['data']}, {entry['part']} | {box} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def recipe() -> str:
+    """Return how the shipped network was trained, as Markdown."""
+    run = record("training-keypoints68")
+    config, last = run["config"], run["history"][-1]
+    return "\n".join(
+        [
+            f"- network `{config['net']}`, {run['weights']:,} weights; gray crops of 112 x 112 pixels",
+            f"- {run['training_faces']:,} faces: training folder of {config['data']}, nine tenths of {config['extra_data']}",
+            f"- {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on {run['machine']['cores']} cores; "
+            f"{config['optimiser']}, learning rate {config['learning_rate']:g}, {config['schedule']}, "
+            f"batch {config['batch_size']}, loss {config['loss']}, seed {config['seed']}",
+            f"- NME after the last epoch, official test, true box: {percent(last['nme'])} %",
+        ]
+    )
+
+
+SECTIONS = {"official": official_table, "scores": score_table, "recipe": recipe,
+            "speed": lambda: speed_table(record("benchmark-speed"))}  # fmt: skip
+
+
+def rendered(text: str) -> str:
+    """Return a page with every `<!-- NAME --> ... <!-- /NAME -->` of ours filled anew."""
+    for name, make in SECTIONS.items():
+        pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
+        if pattern.search(text):
+            body = make()
+            text = pattern.sub(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text)
+    return text
+
+
+def main(check: bool) -> int:
+    """Rewrite the pages, or tell which are stale; return the exit code."""
+    stale = 0
+    for page in (ROOT / "README.md", CARD):
+        old = page.read_text(encoding="utf-8")
+        new = rendered(old)
+        stale += old != new
+        if check and old != new:
+            print(f"{page.relative_to(ROOT)} is stale: run `make readme`")
+        elif not check:
+            page.write_text(new, encoding="utf-8")
+    return int(check and stale > 0)
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main("--check" in sys.argv))
+    except InputError as error:
+        sys.exit(f"render_docs: {error}")

@@ -1,0 +1,51 @@
+import importlib.util
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fkd_helpers import records
+from fkd_helpers.runners import WEIGHTS
+
+ROOT = Path(__file__).parents[1]
+
+
+def script(name):
+    """Return a script of benchmarks/ as a module."""
+    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
+
+
+def test_tables_of_readme_and_model_card_are_as_the_records_say():
+    answer = subprocess.run(
+        [sys.executable, "benchmarks/render_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
+    )
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+
+
+def test_a_changed_number_would_be_seen():
+    render = script("render_docs")
+    page = (ROOT / "README.md").read_text(encoding="utf-8")
+    assert render.rendered(page) == page
+    assert render.rendered(page.replace(" images/s | ", " images/s | 9", 1)) == page
+
+
+def test_the_shipped_network_reaches_its_goal_on_the_official_test():
+    scores = records.read(records.RECORDS / "evaluation-ytf-test-small.json")["scores"]
+    assert scores["faces"] == 770 and scores["not_found"] == 0
+    assert scores["nme"] <= 0.050
+
+
+def test_the_shipped_files_are_small_and_have_a_card():
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 8e6
+    for file in WEIGHTS.glob("*.onnx"):
+        assert file.with_suffix(".safetensors").exists() and file.with_suffix(".md").exists()
+
+
+@pytest.mark.parametrize("path", sorted(records.RECORDS.glob("*.json")), ids=lambda path: path.stem)
+def test_every_record_can_be_read(path):
+    record = records.read(path)
+    assert path.stem == f"{record['kind']}-{record['name']}"
