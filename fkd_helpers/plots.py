@@ -44,6 +44,7 @@ def faces(
         ax.set_axis_off()
         if i < len(images):
             ax.imshow(images[i], cmap="gray", vmin=0, vmax=255)
+            ax.autoscale(False)  # keypoints outside the picture do not shrink it
             if keypoints is not None:
                 draw_keypoints(ax, keypoints[i])
             if titles is not None:

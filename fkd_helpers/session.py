@@ -5,6 +5,8 @@ import random
 
 from fkd_helpers.errors import InputError
 
+LARGE_PNG = 50_000  # bytes
+
 
 def setup(*, seed: int = 0, dataset: str | None = None) -> None:
     """Prepare a notebook: seed the global generators, choose the data set, print what is here.
@@ -67,10 +69,22 @@ def describe_figures() -> None:
         return
     shell.run_line_magic("matplotlib", "inline")
 
-    def png(figure):
+    def picture(figure):
+        import base64
+        from io import BytesIO
+
         from IPython.core.pylabtools import print_figure
+        from PIL import Image
 
-        picture = print_figure(figure, "png", base64=True)
-        return picture, {"alt": figure.get_label() or "a figure without description"}
+        kind, content = "image/png", print_figure(figure, "png")
+        if len(content) > LARGE_PNG:  # photos: a JPEG is a quarter of it, so a notebook of pictures stays small
+            kind, small = "image/jpeg", BytesIO()
+            with Image.open(BytesIO(content)) as drawn:
+                drawn.convert("RGB").save(small, "JPEG", quality=85, subsampling=0, optimize=True)
+            content = small.getvalue()
+        words = figure.get_label() or "a figure without description"
+        return {kind: base64.b64encode(content).decode()}, {kind: {"alt": words}}
 
-    shell.display_formatter.formatters["image/png"].for_type(Figure, png)
+    formatter = shell.display_formatter
+    formatter.formatters["image/png"].pop(Figure, None)
+    formatter.mimebundle_formatter.for_type(Figure, picture)
