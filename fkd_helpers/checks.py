@@ -94,7 +94,7 @@ def normalise(function: Callable) -> Verdict:
     """Check exercise 2 of notebook 01: keypoints (k, 2) measured from the middle of a box (4,) in its longer sides."""
     wide, tall = np.array([10.0, 20.0, 100.0, 50.0]), np.array([0.0, 0.0, 40.0, 80.0])
     return run(function, [
-        Case("the middle of the box", (np.array([[60.0, 45.0]]), wide), [[0, 0]]),
+        Case("the middle and a corner of a box", (np.array([[60.0, 45.0], [110.0, 70.0]]), wide), [[0, 0], [0.5, 0.25]]),
         Case("corners of a wide box", (np.array([[10.0, 20.0], [110.0, 70.0]]), wide), [[-0.5, -0.25], [0.5, 0.25]]),
         Case("corners of a tall box", (np.array([[0.0, 0.0], [40.0, 80.0]]), tall), [[-0.25, -0.5], [0.25, 0.5]]),
     ])  # fmt: skip
@@ -129,3 +129,6 @@ def frames_of(function: Callable) -> Verdict:
         Case("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
         Case(f"{names}, held out: Ann_Lee", (names, ["Ann_Lee"]), [1, 1, 0, 0]),
     ])
+
+
+def rectangle_sum(function: Callable) -> Verdict:
