@@ -61,7 +61,7 @@ def recipe() -> str:
     return "\n".join(
         [
             f"- network `{config['net']}`, {run['weights']:,} weights; gray crops of 112 x 112 pixels",
-            f"- {run['training_faces']:,} faces: training folder of {config['data']}, nine tenths of {config['extra_data']}",
+            f"- {run['training_faces']:,} faces: {config['data']} (training) and nine tenths of {config['extra_data']}",
             f"- {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on {run['machine']['cores']} cores; "
             f"{config['optimiser']}, learning rate {config['learning_rate']:g}, {config['schedule']}, "
             f"batch {config['batch_size']}, loss {config['loss']}, seed {config['seed']}",

@@ -9,6 +9,7 @@ import numpy as np
 from fkd_helpers import records
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
+from fkd_helpers.errors import InputError
 from fkd_helpers.losses import loss_named
 from fkd_helpers.metrics import nme, summary
 from fkd_helpers.models import build, count_weights, export_onnx, save_weights
@@ -54,7 +55,10 @@ def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
     training, held_out = (complete_only(part, why="training") for part in split(load(config.data), config.split))
     options = dict(batch_size=config.batch_size, options=strength(config.augment), seed=config.seed)
     if config.extra_data:
-        extra, _ = split(load(config.extra_data), "person", held_out=EXTRA_HELD_OUT)
+        try:
+            extra, _ = split(load(config.extra_data), "person", held_out=EXTRA_HELD_OUT)
+        except InputError as error:
+            raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
         batches = MixedBatches(training, complete_only(extra, why="training"), **options)
     else:
         batches = FaceBatches(training, **options)
