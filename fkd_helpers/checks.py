@@ -129,6 +129,3 @@ def frames_of(function: Callable) -> Verdict:
         Case("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
         Case(f"{names}, held out: Ann_Lee", (names, ["Ann_Lee"]), [1, 1, 0, 0]),
     ])
-
-
-def rectangle_sum(function: Callable) -> Verdict:
