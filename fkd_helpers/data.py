@@ -20,7 +20,7 @@ CLASSIC = {"training": "training_frames_keypoints.csv", "test": "test_frames_key
 EXTRA_HELD_OUT = 0.1  # of the photos of an extra training set
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class KeypointSet:
     """Faces with their keypoints.
 
@@ -89,6 +89,8 @@ class KeypointSet:
             InputError: no such folder in this set.
         """
         folders = np.array([name.rpartition("/")[0] for name in self.names])
+        if not folders.any():
+            raise InputError(f"part {folder!r}: this set has no folders, expected names such as '{folder}/face_1.jpg'")
         if folder not in folders:
             raise unknown("part", folder, set(folders.tolist()))
         return self.subset(folders == folder)
@@ -96,7 +98,8 @@ class KeypointSet:
     def table(self) -> pd.DataFrame:
         """Return the labels as a table: one row a face, columns "0" ... "2k-1" as in the classic CSV files."""
         flat = self.keypoints.reshape(len(self), -1)
-        return pd.DataFrame(flat, index=pd.Index(self.names, name="name"), columns=[str(i) for i in range(flat.shape[1])])
+        columns = [str(i) for i in range(flat.shape[1])]
+        return pd.DataFrame(flat, index=pd.Index(self.names, name="name"), columns=columns)
 
 
 def person_of(name: str) -> str:
@@ -105,7 +108,8 @@ def person_of(name: str) -> str:
     >>> person_of("training/Luis_Fonsi_21.jpg")
     'Luis_Fonsi'
     """
-    stem = name.rpartition("/")[2].rpartition(".")[0] or name
+    file = name.rpartition("/")[2]
+    stem = file.rpartition(".")[0] or file
     return stem.rpartition("_")[0] or stem
 
 
@@ -118,7 +122,7 @@ def data_dirs() -> list[Path]:
 def load(
     name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip", progress: bool = False
 ) -> KeypointSet:
-    """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set) or a folder or CSV file.
+    """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
 
     name: None reads $FKD_DATASET and falls back on "puppets"
     n, seed: how many puppets, and which
@@ -142,32 +146,42 @@ def find(name: str | Path) -> Path:
     """Return the folder (or CSV file) of a data set, by path or by its name below one of `data_dirs()`.
 
     Raises:
-        InputError: nothing there.
+        InputError: nothing there, "ytf" without both its tables, or no permission to look.
     """
-    path = Path(name).expanduser()
-    if path.exists() and (path.is_absolute() or len(path.parts) > 1 or path.is_dir()):
-        return path
+    try:
+        return _find_ytf() if str(name) == "ytf" else _find(name)
+    except PermissionError as error:
+        raise InputError(f"{error.filename}: no permission to read it") from None
+
+
+def _find_ytf() -> Path:
     for place in data_dirs():
-        if (place / name).exists():
-            return place / name
-        if str(name) == "ytf" and (place / CLASSIC["training"]).exists():
+        for folder in (place / "ytf", place):
+            if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
+                return folder
+    places = " nor ".join(str(place) for place in data_dirs())
+    raise InputError(f"data set 'ytf' is not, or not whole, in {places}: run `make data`, or set FKD_DATA_DIR")
+
+
+def _find(name: str | Path) -> Path:
+    path = Path(name).expanduser()
+    for place in (path, *(place / path for place in data_dirs())):
+        if place.is_dir() or (place.is_file() and (place.suffix == ".csv" or len(path.parts) > 1)):
             return place
-    if len(path.parts) > 1:
+    if len(path.parts) > 1 or path.suffix == ".csv":
         raise InputError(f"{name}: no such folder or CSV file")
-    if str(name) == "ytf":
-        places = " nor ".join(str(place) for place in data_dirs())
-        raise InputError(f"data set 'ytf' is not in {places}: run `make data`, or set FKD_DATA_DIR to where it is")
-    known = {"puppets", "ytf"} | {p.name for place in data_dirs() if place.is_dir() for p in place.iterdir() if p.is_dir()}
-    raise unknown("data set", name, known - {"records"})
+    here = [folder.name for place in data_dirs() if place.is_dir() for folder in place.iterdir() if folder.is_dir()]
+    raise unknown("data set", name, {"puppets", "ytf", *here} - {"records"})
 
 
 def split(faces: KeypointSet, by: str = "person", *, seed: int = 0, held_out: float = 0.2) -> tuple:
     """Split a set in two, (training, test). Built in notebook 01.
 
-    by: "official" = by the two folders; "person" = all frames of a fifth of the people on the test side
+    by: "official" = by the two folders; "person" = all frames of some people on the test side
+    held_out: the share of the people on the test side
 
     Raises:
-        InputError: another word, or a set without the two folders.
+        InputError: another word, a set without the two folders, fewer than two people, or a share that is none.
     """
     if by == "official":
         return faces.part("training"), faces.part("test")
@@ -175,7 +189,11 @@ def split(faces: KeypointSet, by: str = "person", *, seed: int = 0, held_out: fl
         raise unknown("split", by, ["official", "person"])
     people = np.unique(faces.people)
     order = np.random.default_rng(seed).permutation(len(people))
-    held = people[order[: round(len(people) * held_out)]]
+    if len(people) < 2 or not 0 < held_out < 1:
+        raise InputError(f"split by person: expected 2 people or more and a share between 0 and 1 to hold out, "
+                         f"got {len(people)} and {held_out:g}")  # fmt: skip
+    count = min(max(round(len(people) * held_out), 1), len(people) - 1)  # neither side is empty
+    held = people[order[:count]]
     is_held = np.isin(faces.people, held)
     return faces.subset(~is_held), faces.subset(is_held)
 

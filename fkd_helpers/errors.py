@@ -21,4 +21,4 @@ def unknown(kind: str, name: object, options: Iterable[str]) -> InputError:
     options = sorted(options)
     near = difflib.get_close_matches(str(name), options, n=1)
     hint = f": did you mean {near[0]!r}?" if near else "."
-    return InputError(f"unknown {kind} {name!r}{hint} Known: {', '.join(options)}")
+    return InputError(f"unknown {kind} {str(name)!r}{hint} Known: {', '.join(options)}")

@@ -367,4 +367,7 @@ def test_the_default_folder_is_where_load_looks(tmp_path, monkeypatch):
     folder = download.default_folder()
     folder.mkdir()
     (folder / "training_frames_keypoints.csv").write_text("x")
+    with pytest.raises(InputError, match="make data"):  # half of it is not it
+        data.find("ytf")
+    (folder / "test_frames_keypoints.csv").write_text("x")
     assert data.find("ytf") == folder == tmp_path / "ytf"
