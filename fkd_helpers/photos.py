@@ -1,5 +1,6 @@
 """Photos from files to frames and back: a frame is uint8 RGB (h, w, 3)."""
 
+import contextlib
 import io
 from pathlib import Path
 
@@ -37,16 +38,19 @@ def read_photo(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> n
     except PermissionError:
         raise InputError(f"{name}: no permission to read it") from None
     except UnidentifiedImageError:
-        raise InputError(f"{name}: not an image that can be read (expected JPEG, PNG, WebP, TIFF, BMP or GIF)") from None
+        kinds = "JPEG, PNG, WebP, TIFF, BMP or GIF"
+        raise InputError(f"{name}: not an image that can be read (expected {kinds})") from None
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways of saying that a file is damaged
         if isinstance(error, InputError):
             raise
+        if isinstance(error, OSError) and error.strerror:  # the system's own
+            raise InputError(f"{name}: cannot be read ({error.strerror})") from None
         raise InputError(f"{name}: damaged or cut off ({error})") from None
 
 
 def _to_rgb(image: Image.Image) -> np.ndarray:
     if image.mode.startswith(("I", "F")):  # 16 or 32 bit gray: the file's own range where it is 16 bit, else its spread
-        values = np.asarray(image).astype(np.float64)
+        values = np.nan_to_num(np.asarray(image).astype(np.float64), posinf=0, neginf=0)
         top = 65535.0 if image.mode.startswith("I") and 255 < values.max() <= 65535 else max(values.max(), 1e-9)
         top = 255.0 if image.mode.startswith("I") and values.max() <= 255 else top
         return np.repeat((np.clip(values / top, 0, 1) * 255).round().astype(np.uint8)[..., None], 3, -1)
@@ -58,16 +62,24 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
 
 
 def write_photo(path: str | Path, frame: np.ndarray) -> None:
-    """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left."""
+    """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left.
+
+    Raises:
+        InputError: a suffix of no image format that can be written, or the disk does not allow it.
+    """
     path = Path(path)
+    kind = Image.registered_extensions().get(path.suffix.lower())
+    if kind not in Image.SAVE:
+        raise InputError(f"{path}: expected a name ending in .png, .jpg or another image format, got {path.suffix!r}")
     partial = path.with_name(path.name + ".partial")
     try:
-        Image.fromarray(frame).save(partial, format=Image.registered_extensions().get(path.suffix.lower(), "PNG"))
+        Image.fromarray(frame).save(partial, format=kind)
         partial.replace(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
     finally:
-        partial.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:
