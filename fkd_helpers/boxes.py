@@ -9,6 +9,7 @@ import numpy as np
 
 MARGIN = 0.2  # of the face's longer side, added on each of the four sides
 CROP_SIZE = 112  # pixels, the input of our own network
+MAX_WARPED = 32_000  # pixels: OpenCV counts in 16 bits when it warps
 
 
 def box_of(keypoints: np.ndarray) -> np.ndarray:
@@ -60,11 +61,11 @@ def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.nda
     aliases: plain bilinear sampling looks at four pixels only.
     """
     x, y, side = float(square[0]), float(square[1]), float(square[2])
-    if not np.isfinite(side) or side <= 0:
-        raise ValueError(f"square: expected a positive side, got {np.asarray(square).tolist()}")
+    if not np.isfinite([x, y, side]).all() or side <= 0:
+        raise ValueError(f"square: expected a finite place and a positive side, got {np.asarray(square).tolist()}")
     shrink = int(side / size)
-    if shrink >= 2:
-        frame, x, y, side = _averaged(frame, x, y, side, shrink)
+    if shrink >= 2 or max(frame.shape[:2]) > MAX_WARPED:
+        frame, x, y, side = _averaged(frame, x, y, side, max(shrink, 1))
     scale = size / side
     matrix = np.array([[scale, 0, (0.5 - x) * scale - 0.5], [0, scale, (0.5 - y) * scale - 0.5]])
     return cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
