@@ -37,17 +37,25 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the normalised mean error (n,) of each face: mean distance over the distance of the outer eye corners."""
-    return np.nanmean(point_errors(predicted, target), axis=1)
+    """Return the normalised mean error (n,) of each face: mean distance over the distance of the outer eye corners.
+
+    NaN for a face without one of these two corners in its target: it cannot be measured.
+    """
+    return _face_means(point_errors(predicted, target))
+
+
+def _face_means(errors):
+    counts = (~np.isnan(errors)).sum(1)
+    return np.where(counts > 0, np.nansum(errors, 1) / np.maximum(counts, 1), np.nan)
 
 
 def pck(errors: np.ndarray, threshold: float) -> float:
-    """Return the share of points with an error of at most `threshold` outer-eye distances (percentage of correct keypoints)."""
+    """Return the share of points with an error of at most `threshold` (outer-eye distances), called PCK."""
     return float((errors[~np.isnan(errors)] <= threshold).mean())
 
 
 def auc(face_errors: np.ndarray, limit: float) -> float:
-    """Return the area under the cumulative error curve of faces (n,) from 0 to `limit`, as a share of the best possible.
+    """Return the area under the cumulative error curve of faces (n,) from 0 to `limit`, as a share of the best.
 
     >>> auc(np.array([0.0, 0.05, 9.0]), 0.1)
     0.5
@@ -58,7 +66,13 @@ def auc(face_errors: np.ndarray, limit: float) -> float:
 def pixel_errors(predicted: np.ndarray, target: np.ndarray, scale: np.ndarray | float = 1.0) -> tuple[float, float]:
     """Return MAE and RMSE over all coordinates, in pixels times `scale` ((n, 2) or a number); lost faces left out."""
     error = (np.asarray(predicted, np.float64) - target) * (scale if np.isscalar(scale) else np.asarray(scale)[:, None])
-    return float(np.nanmean(np.abs(error))), float(np.sqrt(np.nanmean(error**2)))
+    return _mean(np.abs(error)), _mean(error**2) ** 0.5
+
+
+def _mean(values) -> float:
+    """Return the mean of the values that are not NaN; NaN where there is none."""
+    there = values[~np.isnan(values)]
+    return float(there.mean()) if there.size else float("nan")
 
 
 def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: int = 1000) -> tuple[float, float]:
@@ -77,13 +91,18 @@ def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: 
 def summary(
     predicted: np.ndarray, target: np.ndarray, *, sizes: np.ndarray | None = None, people: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return all our scores of a set in one dict.
+    """Return all our scores of a set in one dict; faces that cannot be measured (see `nme`) are left out.
 
     sizes: (n, 2) width and height of each image, for errors at 224 pixels
     people: (n,) for the bootstrap interval of the NME
     """
     errors = point_errors(predicted, target)
-    faces = np.nanmean(errors, axis=1)
+    faces = _face_means(errors)
+    measured = ~np.isnan(faces)
+    if not measured.any():
+        raise ValueError(f"target: expected a face with both outer eye corners, got none in {len(faces)}")
+    errors, faces, predicted, target = (v[measured] for v in (errors, faces, np.asarray(predicted), np.asarray(target)))
+    sizes, people = (None if v is None else np.asarray(v)[measured] for v in (sizes, people))
     found = np.isfinite(faces)
     mae, rmse = pixel_errors(predicted[found], target[found])
     scores = {
@@ -92,9 +111,9 @@ def summary(
         "pck_0.05": pck(errors, 0.05), "pck_0.10": pck(errors, 0.10),
         "auc_0.08": auc(faces, 0.08), "auc_0.5": auc(faces, 0.5), "mae_px": mae, "rmse_px": rmse,
     }  # fmt: skip
-    scores |= {f"nme_{region}": float(np.nanmean(errors[:, list(points)])) for region, points in REGIONS.items()}
+    scores |= {f"nme_{region}": float(_mean(errors[:, list(points)])) for region, points in REGIONS.items()}
     if sizes is not None:
-        at_224 = 224 / np.asarray(sizes, np.float64)[found]
+        at_224 = 224 / sizes[found].astype(np.float64)
         scores["mae_224"], scores["rmse_224"] = pixel_errors(predicted[found], target[found], at_224)
     if people is not None and found.all():
         scores["nme_low"], scores["nme_high"] = bootstrap(faces, people)
