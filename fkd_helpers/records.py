@@ -1,5 +1,6 @@
 """Run records: one JSON a run or benchmark, from which tables and the README are rendered."""
 
+import contextlib
 import dataclasses
 import hashlib
 import json
@@ -43,15 +44,26 @@ def digest(faces) -> str:
 
 
 def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
-    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one."""
+    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one.
+
+    Raises:
+        InputError: the disk does not allow it.
+    """
     folder = Path(folder or RECORDS)
-    folder.mkdir(parents=True, exist_ok=True)
     head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
     record = {**head, "versions": versions(), "machine": machine(), **content}
     path = folder / f"{kind}-{name}.json"
     partial = path.with_suffix(".json.partial")
-    partial.write_text(json.dumps(_plain(record), indent=1) + "\n", encoding="utf-8")
-    partial.replace(path)
+    text = json.dumps(_plain(record), indent=1) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        partial.write_text(text, encoding="utf-8")
+        partial.replace(path)
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink(missing_ok=True)
     return path
 
 
@@ -59,14 +71,16 @@ def _plain(value):
     """Return JSON's own types: numbers with five significant digits, lists for arrays."""
     if dataclasses.is_dataclass(value):
         value = dataclasses.asdict(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
     if isinstance(value, dict):
         return {str(key): _plain(item) for key, item in value.items()}
-    if isinstance(value, list | tuple | np.ndarray):
+    if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     if isinstance(value, bool | str) or value is None:
         return value
-    if isinstance(value, int | np.integer):
-        return int(value)
+    if isinstance(value, int):
+        return value
     number = float(value)
     return float(f"{number:.5g}") if np.isfinite(number) else str(number)
 
@@ -81,10 +95,13 @@ def read(path: str | Path) -> dict:
         record = json.loads(Path(path).read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise InputError(f"{path}: no such record") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (json.JSONDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: not a record ({error})") from None
-    if not isinstance(record, dict) or record.get("record") != VERSION:
-        raise InputError(f"{path}: expected a record of version {VERSION}")
+    came = record.get("record", "none") if isinstance(record, dict) else type(record).__name__
+    if came != VERSION:
+        raise InputError(f"{path}: expected a record of version {VERSION}, got {came}")
     return record
 
 
