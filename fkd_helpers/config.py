@@ -1,6 +1,7 @@
 """One flat, typed, frozen configuration for every training run. Built in notebook 02."""
 
 import dataclasses
+import re
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,6 +42,8 @@ class RunConfig:
     seed: int = 0
 
     def __post_init__(self):
+        if not re.fullmatch(r"\w[\w.-]*", self.name):  # files are called after it
+            raise InputError(f"name: expected letters, digits, '_', '-' and '.', got {self.name!r}")
         for key, choices in CHOICES.items():
             if getattr(self, key) not in choices:
                 raise unknown(key, getattr(self, key), choices)
@@ -75,7 +78,9 @@ def load_config(path: str | Path | None = None, **overrides) -> RunConfig:
             raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
         try:
             values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except yaml.YAMLError as error:
+        except OSError as error:
+            raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+        except (yaml.YAMLError, UnicodeDecodeError) as error:
             raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
         if not isinstance(values, dict):
             raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
