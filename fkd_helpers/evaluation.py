@@ -1,5 +1,6 @@
 """Score the whole way from photo to keypoints: no true box is given. Built in notebook 03."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -9,6 +10,7 @@ import numpy as np
 from fkd_helpers import records
 from fkd_helpers.boxes import box_of
 from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
+from fkd_helpers.errors import InputError
 from fkd_helpers.metrics import summary
 from fkd_helpers.predict import KeypointPredictor
 
@@ -25,7 +27,8 @@ def predict_set(predictor: KeypointPredictor, faces: KeypointSet, *, given_boxes
             predicted.append(predictor.keypoints(image, box_of(target)[None])[0])
             continue
         found = predictor(image, whole_image="fallback")
-        predicted.append(max(found, key=lambda face: face.box[2] * face.box[3]).keypoints)
+        largest = max(found, key=lambda face: face.box[2] * face.box[3], default=None)
+        predicted.append(largest.keypoints if largest else np.full_like(target, np.nan))
     return np.stack(predicted)
 
 
@@ -39,8 +42,13 @@ def evaluate(
 
     Returns:
         the scores of `metrics.summary`
+
+    Raises:
+        InputError: no such data, part or model, not 68 keypoints, or the record cannot be written.
     """
-    faces = load(data)
+    faces = load(data, progress=sys.stderr.isatty())
+    if faces.keypoints.shape[1] != 68:
+        raise InputError(f"scoring needs faces of 68 keypoints, got {faces.keypoints.shape[1]} in {data}")
     if part == "held-out":
         faces = split(faces, "person", held_out=EXTRA_HELD_OUT)[1]
     elif part:
@@ -57,7 +65,8 @@ def evaluate(
         "evaluation", name, folder=folder, data=Path(data).name, part=part, model=Path(model).name, seconds=seconds,
         data_digest=records.digest(faces), scores=scores, scores_true_box=boxed,
     )  # fmt: skip
-    say(f"NME {scores['nme']:.4f} (95 % of people {scores['nme_low']:.4f} to {scores['nme_high']:.4f}), with the true "
+    interval = f" (95 % of people {scores['nme_low']:.4f} to {scores['nme_high']:.4f})" if "nme_low" in scores else ""
+    say(f"NME {scores['nme']:.4f}{interval}, with the true "
         f"box {boxed['nme']:.4f}; PCK at 0.10 {100 * scores['pck_0.10']:.1f} %; MAE at 224 px {scores['mae_224']:.2f}")
     say(f"record: {path}")
     return scores
