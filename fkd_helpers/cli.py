@@ -2,6 +2,7 @@
 
 import argparse
 import dataclasses
+import errno
 import json
 import sys
 import warnings
@@ -10,25 +11,37 @@ from pathlib import Path
 from fkd_helpers.config import RunConfig, as_yaml, load_config
 from fkd_helpers.errors import InputError
 
+DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return the exit code: 0, 2 for bad input, 130 when interrupted."""
     options = _parser().parse_args(arguments)
-    warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
     try:
-        return options.run(options) or 0
+        with warnings.catch_warnings():
+            warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
+            return options.run(options) or 0
     except InputError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
+        return 2
+    except OSError as error:
+        if error.errno not in DISK:
+            raise
+        print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         print(f"{options.command}: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
         return 130
 
 
+class _Parser(argparse.ArgumentParser):
+    def error(self, message):  # one line; argparse would print its whole usage first
+        self.exit(2, f"{self.prog}: {message} (see --help)\n")
+
+
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser("python -m fkd_helpers", description="Facial keypoints, hands on.")
+    parser = _Parser("python -m fkd_helpers", description="Facial keypoints, hands on.")
     commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
 
     predict = commands.add_parser("predict", help="find the faces and keypoints of photos")
@@ -82,8 +95,12 @@ def _predict(options) -> int:
     predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
     out = Path(options.out) if options.out else None if options.json else Path("found")
     whole = "fallback" if options.whole_image else "never"
-    failed = 0
-    for path, faces in run_photos(_photos(options.photos), predictor, out=out, whole_image=whole):
+    photos, empty = _photos(options.photos)
+    for complaint in empty:
+        print(f"predict: {complaint}", file=sys.stderr)
+    failed, written = len(empty), 0
+    for path, faces in run_photos(photos, predictor, out=out, whole_image=whole):
+        written += not isinstance(faces, InputError)
         if isinstance(faces, InputError) or not faces:
             failed += 1
             message = faces or f"{path}: no face found, expected at least one (--whole-image takes the photo for one)"
@@ -92,21 +109,27 @@ def _predict(options) -> int:
             print(json.dumps(to_record(path, faces)))
         else:
             print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}")
-    if out is not None:
+    if out is not None and written:
         print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
     return 2 if failed else 0
 
 
-def _photos(names: list[str]):
-    """Yield the photos that are named, and those inside folders that are named."""
+def _photos(names: list[str]) -> tuple[list[Path], list[str]]:
+    """Return the photos that are named or lie in a named folder, and a line for each folder without any."""
+    photos, empty = [], []
     for path in map(Path, names):
         if not path.is_dir():
-            yield path
+            photos.append(path)
             continue
-        inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
+        try:
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
+        except OSError as error:
+            empty.append(f"{path}: cannot be read ({error.strerror})")
+            continue
+        photos += inside
         if not inside:
-            raise InputError(f"{path}: no photo in this folder, expected files ending in {', '.join(PHOTOS)}")
-        yield from inside
+            empty.append(f"{path}: no photo in this folder, expected files ending in {', '.join(PHOTOS)}")
+    return photos, empty
 
 
 def _train(options) -> int:
@@ -145,5 +168,7 @@ def _fetch(options) -> int:
 def _benchmark(options) -> int:
     from fkd_helpers.benchmark import run
 
+    if options.rounds < 1:
+        raise InputError(f"--rounds: expected at least 1, got {options.rounds}")
     run(rounds=options.rounds, folder=Path(options.out) if options.out else None)
     return 0
