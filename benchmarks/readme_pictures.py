@@ -7,11 +7,15 @@ import io
 import sys
 from pathlib import Path
 
+import cv2
 import numpy as np
+from matplotlib.cbook import get_sample_data
 from matplotlib.figure import Figure
 from PIL import Image, ImageColor
+from skimage.data import astronaut
 
-from fkd_helpers import data, plots
+from fkd_helpers import data, photos, plots, puppets, scenery
+from fkd_helpers.predict import KeypointPredictor
 
 IMAGES = Path(__file__).parents[1] / "images"
 
@@ -23,7 +27,33 @@ def visualise_data() -> Figure:
     return plots.faces(faces.images, faces.keypoints, size=1.4, alt=alt)
 
 
-PICTURES = {"01_visualise_data": visualise_data}
+def detect_faces_and_keypoints() -> Figure:
+    """Notebook 03: the two portraits and puppets between them, with what the shipped network finds on them."""
+    height, rng = 420, np.random.default_rng(3)
+    room = scenery.background(rng, (620, height), kind=0)
+    for name, centre, side, roll in GUESTS:
+        person = puppets.make_puppet(rng, name=name)
+        room = puppets.put_face(room, person, {"smile": 0.4}, (roll, 0, 0), side, centre)[0]
+    admiral = photos.read_photo(get_sample_data("grace_hopper.jpg", asfileobj=False))
+    sides = [((420, height), astronaut()), ((358, height), admiral)]
+    left, right = (cv2.resize(photo, size, interpolation=cv2.INTER_AREA) for size, photo in sides)
+    frame = np.hstack([left, room, right])
+    figure, axes = plots.figure(alt="Seven faces found in one picture, each with its box and 68 coloured keypoints")
+    figure.set_size_inches(frame.shape[1] / 112, height / 112)
+    ax = axes[0, 0]
+    ax.imshow(frame)
+    ax.set_axis_off()
+    for face in KeypointPredictor()(frame):
+        plots.draw_box(ax, face.box)
+        plots.draw_keypoints(ax, face.keypoints, size=6)
+    return figure
+
+
+GUESTS = [  # portrait, centre (x, y) and side of the face in pixels, roll in degrees; those behind first
+    ("astronaut", (100, 118), 76, 6), ("astronaut", (310, 108), 70, -4), ("astronaut", (520, 120), 76, 3),
+    ("admiral", (205, 262), 104, -5), ("admiral", (415, 266), 104, 4),
+]  # fmt: skip
+PICTURES = {"01_visualise_data": visualise_data, "03_detect_faces_and_keypoints": detect_faces_and_keypoints}
 
 
 def save(figure: Figure, path: Path) -> None:
