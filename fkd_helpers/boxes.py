@@ -82,7 +82,7 @@ def _averaged(frame, x, y, side, shrink):
     pad = [(-part.shape[0]) % shrink, (-part.shape[1]) % shrink]
     part = cv2.copyMakeBorder(part, 0, pad[0], 0, pad[1], cv2.BORDER_REPLICATE)
     small = cv2.resize(part, (part.shape[1] // shrink, part.shape[0] // shrink), interpolation=cv2.INTER_AREA)
-    return small, (x - left + 0.5) / shrink - 0.5, (y - top + 0.5) / shrink - 0.5, side / shrink
+    return small, (x - left) / shrink, (y - top) / shrink, side / shrink
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
