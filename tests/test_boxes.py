@@ -53,12 +53,12 @@ def test_outside_the_frame_its_edge_is_repeated():
 @pytest.mark.parametrize("where", ["inside", "at the first corner", "at the last corner"])
 def test_a_dot_lands_where_to_crop_says(side, where):
     spread = max(side / 80, 1.5)
-    gap = 4 * spread + 0.3  # as near to the corner as leaves the dot whole
+    gap = 5 * spread + 0.3  # as near to the corner as leaves the dot whole
     place = {"inside": (300.4, 250.7), "at the first corner": (gap, gap), "at the last corner": (600 - gap, 499 - gap)}
     x, y = place[where]
     square = np.array([x - 0.37 * side, y - 0.55 * side, side, side])
     expected = to_crop(np.array([[x, y]]), square, 112)[0]
-    assert np.abs(centre_of_light(crop(dot(499, 600, x, y, spread), square)) - expected).max() < 0.03
+    assert np.abs(centre_of_light(crop(dot(499, 600, x, y, spread), square)) - expected).max() < 0.05
 
 
 def test_a_large_face_is_averaged_down_and_not_sampled():
