@@ -1,0 +1,113 @@
+import warnings
+
+import numpy as np
+import pytest
+
+from fkd_helpers.metrics import REGIONS, auc, bootstrap, eye_distance, nme, pck, pixel_errors, point_errors, summary
+
+SHIFT = np.array([3.0, 4.0])
+
+
+@pytest.fixture
+def target():
+    return np.random.default_rng(0).uniform(0, 100, (9, 68, 2))
+
+
+def test_the_error_of_a_shift_is_its_length_in_eye_distances(target):
+    shift = np.array([3.0, -4.0])
+    assert np.allclose(nme(target + shift, target), 5 / eye_distance(target))
+    assert np.allclose(eye_distance(target), np.hypot(*(target[:, 36] - target[:, 45]).T))
+    assert (nme(target, target) == 0).all()
+
+
+def test_the_error_does_not_depend_on_the_size_of_the_image(target):
+    predicted = target + np.random.default_rng(1).normal(0, 3, target.shape)
+    assert np.allclose(nme(2.5 * predicted + 7, 2.5 * target + 7), nme(predicted, target))
+
+
+def test_a_missing_target_is_left_out_and_a_lost_face_is_infinite(target):
+    predicted = target + SHIFT
+    whole = nme(predicted, target)
+    target[0, :10] = np.nan
+    predicted[0, :10] = 1e9  # whatever is said there
+    predicted[1] = np.nan
+    errors = nme(predicted, target)
+    assert np.allclose(errors[[0, *range(2, 9)]], whole[[0, *range(2, 9)]]) and errors[1] == np.inf
+    target[2, 36] = np.nan  # no eye distance, no measure
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        assert np.isnan(nme(predicted, target)[2]) and np.isnan(nme(predicted, target)).sum() == 1
+
+
+def test_share_of_correct_points():
+    errors = np.array([[0.01, 0.05, 0.1], [np.inf, np.nan, 0.2]])
+    assert pck(errors, 0.05) == pytest.approx(2 / 5) and pck(errors, 0.2) == pytest.approx(4 / 5)
+
+
+def test_area_under_the_curve_is_that_of_the_counted_curve():
+    faces = np.random.default_rng(0).exponential(0.05, 200)
+    steps = np.linspace(0, 0.08, 20_001)
+    counted = np.mean([(faces <= step).mean() for step in steps])
+    assert auc(faces, 0.08) == pytest.approx(counted, abs=1e-3)
+    assert auc(np.zeros(3), 0.08) == 1 and auc(np.array([0.08, np.inf]), 0.08) == 0
+
+
+def test_errors_in_pixels(target):
+    predicted = target + np.array([3.0, -1.0])
+    assert pixel_errors(predicted, target) == pytest.approx((2, 5**0.5))
+    assert pixel_errors(predicted, target, 2.0) == pytest.approx((4, 2 * 5**0.5))
+    assert pixel_errors(predicted, target, np.tile([1.0, 5.0], (9, 1))) == pytest.approx((4, 17**0.5))
+    predicted[0] = np.nan
+    assert pixel_errors(predicted, target) == pytest.approx((2, 5**0.5))
+
+
+def test_the_interval_holds_the_mean_and_is_wider_over_people_than_over_frames():
+    rng = np.random.default_rng(0)
+    people = np.repeat(np.arange(20), 30)
+    values = rng.normal(5, 1, 20)[people] + rng.normal(0, 0.1, 600)  # frames of one person are alike
+    low, high = bootstrap(values, people)
+    frame_low, frame_high = bootstrap(values, np.arange(600))
+    assert low < values.mean() < high and frame_low < values.mean() < frame_high
+    assert high - low > 3 * (frame_high - frame_low)
+    assert bootstrap(values, people, seed=1) == bootstrap(values, people, seed=1) != (low, high)
+    # four standard errors wide, as for any mean of 20
+    assert high - low == pytest.approx(4 * np.std(values) / 20**0.5, rel=0.2)
+
+
+def test_summary(target):
+    predicted = target + SHIFT
+    sizes, people = np.tile([112, 448], (9, 1)), np.repeat(["Ann", "Bo", "Cy"], 3)
+    scores = summary(predicted, target, sizes=sizes, people=people)
+    assert scores["faces"] == 9 and scores["not_found"] == 0
+    assert scores["nme"] == pytest.approx((5 / eye_distance(target)).mean())
+    assert scores["nme_low"] <= scores["nme"] <= scores["nme_high"]
+    assert scores["mae_px"] == pytest.approx(3.5) and scores["rmse_px"] == pytest.approx(12.5**0.5)
+    assert scores["mae_224"] == pytest.approx((3 * 2 + 4 / 2) / 2)
+    assert {f"nme_{region}" for region in REGIONS} < set(scores)
+    weighted = sum(scores[f"nme_{region}"] * len(points) for region, points in REGIONS.items()) / 68
+    assert weighted == pytest.approx(scores["nme"]) and all(isinstance(v, int | float) for v in scores.values())
+
+
+def test_summary_counts_lost_faces_and_leaves_out_those_without_a_measure(target):
+    predicted = target + SHIFT
+    predicted[0], target[1, 45] = np.nan, np.nan
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        scores = summary(predicted, target, sizes=np.full((9, 2), 112), people=np.arange(9))
+        nothing = summary(np.full_like(target, np.nan), target)
+    assert scores["faces"] == 8 and scores["not_found"] == 1 and scores["nme"] == np.inf
+    assert scores["nme_median"] < np.inf and scores["mae_px"] == pytest.approx(3.5) and "nme_low" not in scores
+    assert nothing["not_found"] == 9 and np.isnan(nothing["mae_px"])
+    with pytest.raises(ValueError, match="expected a face with both outer eye corners, got none in 9"):
+        summary(predicted, np.full_like(target, np.nan))
+
+
+def test_other_shapes_are_refused(target):
+    with pytest.raises(ValueError, match=r"expected two arrays \(n, k, 2\), got \(9, 68, 2\) and \(8, 68, 2\)"):
+        nme(target, target[1:])
+    with pytest.raises(ValueError, match="68 keypoints, got 15"):
+        point_errors(target[:, :15], target[:, :15])
+
+
+def test_every_point_belongs_to_one_region():
+    assert sorted(point for points in REGIONS.values() for point in points) == list(range(68))
