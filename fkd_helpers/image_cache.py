@@ -17,6 +17,7 @@ from fkd_helpers.errors import InputError
 from fkd_helpers.photos import read_photo
 
 CACHE_VERSION = 1
+MAX_BYTES = 3_000_000_000  # of all sets together; the one that was not used for longest goes first
 
 
 def read_images(files: list[Path], problems: list[str], *, progress: bool = False) -> list[np.ndarray | None]:
@@ -79,6 +80,7 @@ def _store(cache: Path, index: Path, images: list[np.ndarray | str]) -> bool:
         partial[index].write_text(json.dumps({"shapes": places}))
         for path in (cache, index):
             partial[path].replace(path)
+        _make_room(cache)
         return True
     except OSError as error:
         what = f"no cache in {cache.parent} ({error.strerror}): the images stay in memory, decoded again next time"
@@ -90,9 +92,22 @@ def _store(cache: Path, index: Path, images: list[np.ndarray | str]) -> bool:
                 path.unlink(missing_ok=True)
 
 
+def _make_room(newest: Path) -> None:
+    """Delete the sets that were not used for longest, until all that stay fit into MAX_BYTES."""
+    held = sorted(newest.parent.glob("*.pixels"), key=lambda path: path.stat().st_mtime)
+    total = sum(path.stat().st_size for path in held)
+    for path in held:
+        if total > MAX_BYTES and path != newest:
+            total -= path.stat().st_size
+            path.with_suffix(".json").unlink(missing_ok=True)
+            path.unlink(missing_ok=True)
+
+
 def _mapped(cache: Path, index: Path, files: list[Path]) -> list[np.ndarray | str]:
     places = json.loads(index.read_text())["shapes"]
     pixels = np.memmap(cache, np.uint8, "r")
+    with contextlib.suppress(OSError):
+        os.utime(cache)  # used just now
     images = []
     for file, place in zip(files, places, strict=True):
         if place is None:  # it could not be read then; a permission, say, may have been given since

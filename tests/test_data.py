@@ -389,3 +389,20 @@ def test_loading_without_trouble_warns_of_nothing(folder):
         warnings.simplefilter("error")
         load(folder)
         load(folder, on_error="raise")
+
+
+def test_sets_that_were_not_used_for_longest_make_room(faces, tmp_path, cache_folder, monkeypatch):
+    folders = [reading.write_classic(faces, tmp_path / name) for name in ("old", "used", "new")]
+    for age, folder in enumerate(folders[:2]):
+        load(folder)
+        newest = max(cache_folder.rglob("*.pixels"), key=lambda path: path.stat().st_ctime_ns)
+        os.utime(newest, (1000 + age, 1000 + age))
+    load(folders[0])  # so that the second is the one that was not used for longest
+    one = newest.stat().st_size
+    monkeypatch.setattr(image_cache, "MAX_BYTES", int(2.5 * one))
+    load(folders[2])
+    assert len(list(cache_folder.rglob("*.pixels"))) == len(list(cache_folder.rglob("*.json"))) == 2
+    monkeypatch.setattr(image_cache, "read_photo", None)
+    for folder in (folders[0], folders[2]):
+        assert len(load(folder)) == len(faces)
+    assert not newest.exists()
