@@ -1,6 +1,7 @@
 """The command line, `python -m fkd_helpers SUBCOMMAND`: it parses and calls."""
 
 import argparse
+import contextlib
 import dataclasses
 import errno
 import json
@@ -95,6 +96,7 @@ def _predict(options) -> int:
     predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
     out = Path(options.out) if options.out else None if options.json else Path("found")
     whole = "fallback" if options.whole_image else "never"
+    made = out is not None and not out.exists()
     photos, empty = _photos(options.photos)
     for complaint in empty:
         print(f"predict: {complaint}", file=sys.stderr)
@@ -109,7 +111,10 @@ def _predict(options) -> int:
             print(json.dumps(to_record(path, faces)))
         else:
             print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}")
-    if out is not None and written:
+    if made and not written:
+        with contextlib.suppress(OSError):
+            out.rmdir()
+    elif out is not None:
         print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
     return 2 if failed else 0
 

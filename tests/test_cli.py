@@ -1,0 +1,310 @@
+"""Bad input on the command line: exit code 2, one line that says what came and what was expected, no leftovers."""
+
+import dataclasses
+import errno
+import json
+import re
+import warnings
+from pathlib import Path
+
+import matplotlib.cbook
+import numpy as np
+import pytest
+import skimage.data
+from PIL import Image
+
+from fkd_helpers import cli, download, evaluation, keypoint_runs, photo_run, records
+from fkd_helpers.config import RunConfig
+from fkd_helpers.data import load
+from fkd_helpers.errors import InputError
+from fkd_helpers.photos import write_photo
+from fkd_helpers.reading import write_classic
+
+
+@pytest.fixture(autouse=True)
+def place(tmp_path, monkeypatch):
+    """An empty folder to work in, with no data set anywhere."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path / "data"))
+    return tmp_path
+
+
+def run(capsys, *arguments):
+    """Return the exit code and the lines of stdout and stderr."""
+    try:
+        code = cli.main([str(argument) for argument in arguments])
+    except SystemExit as stop:
+        code = stop.code
+    out, err = capsys.readouterr()
+    return code, out.splitlines(), err.splitlines()
+
+
+def refused(capsys, *arguments, message):
+    code, _, err = run(capsys, *arguments)
+    assert code == 2
+    assert len(err) == 1 and re.search(message, err[0]), err
+    return err[0]
+
+
+def left(place):
+    return sorted(str(file.relative_to(place)) for file in place.rglob("*"))
+
+
+@pytest.mark.parametrize("command", [[], ["predict"], ["train"], ["evaluate"], ["fetch"], ["benchmark"]])
+def test_help(capsys, command):
+    code, out, err = run(capsys, *command, "--help")
+    assert code == 0 and not err and out[0].startswith(" ".join(["usage: python -m fkd_helpers", *command]))
+
+
+def test_training_has_an_option_for_every_value_of_a_config(capsys):
+    out = "\n".join(run(capsys, "train", "--help")[1])
+    assert all(f"--{field.name.replace('_', '-')} " in out for field in dataclasses.fields(RunConfig))
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        ([], "required: SUBCOMMAND"),
+        (["predic"], "invalid choice: 'predic' .*predict"),
+        (["predict"], "required: PHOTO"),
+        (["train", "--epochs", "ten"], "--epochs: invalid int value: 'ten'"),
+        (["train", "--epoch-count", "3"], "unrecognized arguments: --epoch-count"),
+        (["benchmark", "--rounds", "0"], "--rounds: expected at least 1, got 0"),
+    ],
+)
+def test_wrong_options(capsys, place, arguments, message):
+    refused(capsys, *arguments, message=message)
+    assert left(place) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--config", "keypoint68"], "unknown config 'keypoint68': did you mean 'keypoints68'"),
+        (["--split", "persn"], "unknown split 'persn': did you mean 'person'"),
+        (["--epochs", "0"], "epochs: expected 1 to 100000, got 0"),
+        (["--name", "a/b"], "name: expected letters, .* got 'a/b'"),
+        (["--data", "pupets"], "unknown data set 'pupets': did you mean 'puppets'"),
+        (["--data", "ytf"], "'ytf' is not, or not whole, in .*run `make data`"),
+        (["--data", "no/where"], "no/where: no such folder or CSV file"),
+    ],
+)
+def test_training_that_cannot_begin(capsys, place, arguments, message):
+    refused(capsys, "train", *arguments, message=message)
+    assert left(place) == []
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["--data", "puppet"], "unknown data set 'puppet': did you mean 'puppets'"),
+        (["--data", "puppets", "--part", "tset"], "unknown part 'tset': did you mean 'test'"),
+        (["--data", "puppets", "--model", "smal"], "unknown model 'smal': did you mean 'small'"),
+        (["--data", "puppets", "--model", "none.onnx"], r"none\.onnx: no such model file"),
+    ],
+)
+def test_evaluation_that_cannot_begin(capsys, place, arguments, message):
+    refused(capsys, "evaluate", *arguments, message=message)
+    assert left(place) == []
+
+
+def a_set(folder):
+    return write_classic(load("puppets", n=8).subset([0, 1, 2, 3]), folder)
+
+
+HEADER = ",".join(["name", *map(str, range(136))])
+
+
+@pytest.mark.parametrize(
+    "content, message",
+    [
+        ("", "labels.csv: empty, expected a header and one row a face"),
+        (HEADER, "labels.csv: no rows, expected one a face"),
+        ("name,0,1,2\na.png,1,2,3", "expected an even number of coordinate columns .* got 3"),
+        (f"{HEADER}\na.png,1,2,3", r"row 1 \(a.png\): expected 136 coordinates, got 3"),
+        (f"{HEADER}\na.png" + ",1" * 137, r"row 1 \(a.png\): expected 136 coordinates, got 137"),
+        (f"{HEADER}\na.png,left" + ",1" * 135, "column 0: expected a number, got 'left'"),
+        (f"{HEADER}\nnone.png" + ",1" * 136, "none.png: no such file"),
+        (f"{HEADER}\nlabels.csv" + ",1" * 136, "labels.csv: not an image"),
+        ("name,0,1,2,3\na.png,1,2,3,4", "68 keypoints, got 2"),
+        (f"{HEADER}\na.png," + ",1" * 135, "scoring needs faces with all keypoints, got 1 faces with missing ones"),
+    ],
+)
+def test_tables_that_cannot_be_scored(capsys, place, content, message):
+    (place / "labels.csv").write_text(content)
+    Image.new("RGB", (9, 9)).save(place / "a.png")
+    refused(capsys, "evaluate", "--data", "labels.csv", "--part", "all", message=message)
+    assert left(place) == ["a.png", "labels.csv"]
+
+
+def test_a_set_without_a_table(capsys, place):
+    (place / "mine").mkdir()
+    refused(capsys, "evaluate", "--data", "mine", message="expected training_frames_.*, found no CSV file")
+
+
+def test_a_data_folder_without_permission(capsys, place, monkeypatch):
+    a_set(place / "mine")
+
+    def refuse(self):
+        raise PermissionError(errno.EACCES, "Permission denied", str(self))
+
+    monkeypatch.setattr(Path, "iterdir", refuse)
+    refused(capsys, "evaluate", "--data", "mine", message="mine: no permission to read it")
+
+
+def test_bad_rows_are_warned_of_and_the_rest_is_scored(capsys, place):
+    a_set(place / "mine")
+    table = place / "mine" / "training_frames_keypoints.csv"
+    lines = table.read_text().splitlines()
+    table.write_text("\n".join([*lines[:2], "none.png" + ",1" * 136, *lines[2:]]))
+    shown = warnings.showwarning
+    code, out, err = run(capsys, "evaluate", "--data", "mine", "--part", "all", "--out", "scores")
+    assert code == 0 and out[0].startswith("NME 0.")
+    assert warnings.showwarning is shown  # our short form of warnings ends with the command
+    assert len(err) == 1 and re.search("warning: .*1 rows left out, first: .*none.png: no such file", err[0])
+    (record,) = records.find("evaluation", folder=place / "scores")
+    assert record["scores"]["faces"] == 4 and record["data"] == "mine"
+
+
+def test_a_record_that_cannot_be_written(capsys, place):
+    (place / "file").write_text("no folder")
+    a_set(place / "mine")
+    code, _, err = run(capsys, "evaluate", "--data", "mine", "--part", "all", "--out", "file")
+    assert code == 2 and re.search(r"file/evaluation-.*: cannot be written", err[-1])
+    assert (place / "file").read_text() == "no folder"
+
+
+# Photos
+
+
+@pytest.fixture
+def photos(place):
+    """Two portraits among files that are none."""
+    folder = place / "photos"
+    folder.mkdir()
+    write_photo(folder / "astronaut.png", skimage.data.astronaut())
+    (folder / "hopper.jpg").write_bytes(matplotlib.cbook.get_sample_data("grace_hopper.jpg").read())
+    (folder / "cut.jpg").write_bytes((folder / "hopper.jpg").read_bytes()[:20_000])
+    (folder / "text.png").write_text("not a photo")
+    write_photo(folder / "dot.png", np.zeros((1, 1, 3), np.uint8))
+    write_photo(folder / "strip.png", np.zeros((10, 20_000, 3), np.uint8))
+    return folder
+
+
+@pytest.mark.parametrize(
+    "name, message",
+    [
+        ("none.jpg", r"none\.jpg: no such file"),
+        ("cut.jpg", r"cut\.jpg: damaged or cut off"),
+        ("text.png", r"text\.png: not an image that can be read \(expected JPEG"),
+        ("dot.png", r"dot\.png: no face found, expected at least one"),
+        ("strip.png", r"strip\.png: no face found, expected at least one"),
+    ],
+)
+def test_a_photo_that_gives_nothing(capsys, photos, place, name, message):
+    before = left(place)
+    refused(capsys, "predict", photos / name, "--json", message=message)
+    assert left(place) == before
+
+
+def test_no_folder_is_left_where_no_photo_could_be_read(capsys, photos, place):
+    before = left(place)
+    refused(capsys, "predict", photos / "text.png", message="not an image")
+    assert left(place) == before
+
+
+def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos, place):
+    (place / "empty").mkdir()
+    code, out, err = run(capsys, "predict", "empty", photos, "none.jpg", "--json", "--out", "drawn")
+    assert code == 2
+    assert err.pop() == "pictures: drawn"
+    expected = [
+        ("empty", "no photo in this folder"), (photos / "cut.jpg", "damaged"), (photos / "dot.png", "no face found"),
+        (photos / "strip.png", "no face found"), (photos / "text.png", "not an image"), ("none.jpg", "no such file"),
+    ]  # fmt: skip
+    for line, (name, message) in zip(err, expected, strict=True):
+        assert line.startswith(f"predict: {name}: {message}")
+    found = {Path(entry["photo"]).name: entry["faces"] for entry in map(json.loads, out)}
+    assert {name: len(faces) for name, faces in found.items()} == {"astronaut.png": 1, "hopper.jpg": 1}
+    assert np.shape(found["hopper.jpg"][0]["keypoints"]) == (68, 2)
+    assert {"drawn/astronaut.png", "drawn/hopper.png"} <= set(left(place))
+    assert not [name for name in left(place) if "partial" in name]
+
+
+def test_a_folder_that_cannot_be_written_to(capsys, photos, place):
+    file = photos / "text.png"
+    refused(capsys, "predict", photos / "hopper.jpg", "--out", file, message="no folder can be made there")
+
+
+def test_a_full_disk_leaves_no_half_picture(capsys, photos, place, monkeypatch):
+    def full(self, path, **_):
+        Path(path).write_bytes(b"half")
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(Image.Image, "save", full)
+    refused(capsys, "predict", photos / "hopper.jpg", "--out", "drawn", message="cannot be written .No space left")
+    assert not [name for name in left(place) if name.startswith("drawn/")]
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("--model", "smal", "unknown model 'smal': did you mean 'small'"),
+        ("--backend", "onxx", "unknown backend 'onxx': did you mean 'onnx'"),
+        ("--scale-factor", "1", r"expected scale_factor > 1, .* got 1\.0"),
+    ],
+)
+def test_wrong_ways_to_predict(capsys, photos, option, value, message):
+    refused(capsys, "predict", photos / "hopper.jpg", "--json", option, value, message=message)
+
+
+# The rest
+
+
+def test_a_download_that_fails_is_one_line(capsys, monkeypatch, place):
+    def fail(folder):
+        raise InputError(f"{folder}: nothing came")
+
+    monkeypatch.setattr(download, "fetch", fail)
+    refused(capsys, "fetch", "--out", "here", message="fetch: here: nothing came")
+
+
+@pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device", "runs/last.pt"),
+                                   PermissionError(errno.EACCES, "Permission denied", "runs/last.pt")])  # fmt: skip
+def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(keypoint_runs, "train", fail)
+    refused(capsys, "train", message=rf"train: runs/last\.pt: {error.strerror}")
+
+
+def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
+    def fail(*_):
+        raise ValueError("a fault")
+
+    monkeypatch.setattr(keypoint_runs, "train", fail)
+    with pytest.raises(ValueError, match="a fault"):
+        cli.main(["train"])
+
+
+@pytest.mark.parametrize(
+    "module, name, arguments",
+    [
+        (keypoint_runs, "train", ["train"]), (photo_run, "run_photos", ["predict", "a.jpg"]),
+        (evaluation, "evaluate", ["evaluate"]), (download, "fetch", ["fetch"]),
+    ],
+)  # fmt: skip
+def test_an_interruption_is_130_and_one_line(capsys, monkeypatch, module, name, arguments):
+    def interrupt(*_, **__):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(module, name, interrupt)
+    code, _, err = run(capsys, *arguments)
+    assert code == 130 and len(err) == 1 and f"{arguments[0]}: interrupted" in err[0]
+
+
+def test_the_whole_configuration_is_printed(capsys, place):
+    code, out, err = run(capsys, "train", "--print-config", "--epochs", "7", "--data", "puppets")
+    assert code == 0 and not err and {"epochs: 7", "data: puppets", "net: small"} <= set(out)
+    assert left(place) == []
