@@ -46,6 +46,7 @@ def evaluate(
     Raises:
         InputError: no such data, part or model, not 68 keypoints, or the record cannot be written.
     """
+    predictor = KeypointPredictor(model)  # first, so that a wrong name is said at once
     faces = load(data, progress=sys.stderr.isatty())
     if faces.keypoints.shape[1] != 68:
         raise InputError(f"scoring needs faces of 68 keypoints, got {faces.keypoints.shape[1]} in {data}")
@@ -54,7 +55,6 @@ def evaluate(
     elif part:
         faces = faces.part(part)
     faces = complete_only(faces, why="scoring")
-    predictor = KeypointPredictor(model)
     sizes = np.array([image.shape[1::-1] for image in faces.images])
     started = time.perf_counter()
     scores = summary(predict_set(predictor, faces), faces.keypoints, sizes=sizes, people=faces.people)
