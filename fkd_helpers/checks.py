@@ -42,7 +42,8 @@ def run(function: Callable, cases: Sequence[Case]) -> Verdict:
         except Exception as error:  # whatever a learner's code raises is part of the verdict
             return Verdict(passed, len(cases), f"{case.what}: it raised {type(error).__name__}: {error}")
         if answer is None or answer is ...:
-            return Verdict(0, len(cases), "not attempted yet")
+            what = f"{case.what}: it returned nothing" if passed else "not attempted yet"
+            return Verdict(passed, len(cases), what)
         fault = _fault(answer, case)
         if fault:
             return Verdict(passed, len(cases), f"{case.what}: {fault}")
@@ -94,7 +95,7 @@ def normalise(function: Callable) -> Verdict:
     """Check exercise 2 of notebook 01: keypoints (k, 2) measured from the middle of a box (4,) in its longer sides."""
     wide, tall = np.array([10.0, 20.0, 100.0, 50.0]), np.array([0.0, 0.0, 40.0, 80.0])
     return run(function, [
-        Case("the middle and a corner of a box", (np.array([[60.0, 45.0], [110.0, 70.0]]), wide), [[0, 0], [0.5, 0.25]]),
+        Case("middle and corner of a box", (np.array([[60.0, 45.0], [110.0, 70.0]]), wide), [[0, 0], [0.5, 0.25]]),
         Case("corners of a wide box", (np.array([[10.0, 20.0], [110.0, 70.0]]), wide), [[-0.5, -0.25], [0.5, 0.25]]),
         Case("corners of a tall box", (np.array([[0.0, 0.0], [40.0, 80.0]]), tall), [[-0.25, -0.5], [0.25, 0.5]]),
     ])  # fmt: skip

@@ -160,6 +160,7 @@ def twice_in_place(values):
         (lambda v: list(2 * v), 2, "2 of 2, well done"),
         (lambda v: None, 0, "0 of 2: not attempted yet"),
         (lambda v: ..., 0, "0 of 2: not attempted yet"),
+        (lambda v: 2 * v if v[0] < 2 else None, 1, "1 of 2: twice three: it returned nothing"),
         (lambda v: v + 1, 1, "1 of 2: twice three: expected 6 at [0], got 4"),
         (lambda v: v[0] * 2, 0, "0 of 2: twice one: expected shape (1,), got ()"),
         (lambda v: "two", 0, "0 of 2: twice one: expected numbers, got str"),
