@@ -16,6 +16,7 @@ from fkd_helpers.predict import Face, KeypointPredictor
 detect_fast = partial(detect_faces, scale_factor=1.2, min_neighbors=1, min_face=0.12, max_side=320)
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
+AFTER_LOSS = 5  # frames between the detector's looks while a lost face may come back
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,7 +32,7 @@ class Tracker:
 
     predictor: what gives the keypoints; its own detector is not used
     detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
-        lost, and in every frame while there is none
+        lost, more often for a while after that, and in every frame while there is none
     detector: from a frame to tight face boxes (n, 4); the default searches a small copy of the frame
     min_score: how sure the network must be of a face that comes in, None for the predictor's own; one that is followed
         may fall to KEEP of it, but below SURE of it the detector must see it too whenever it looks
@@ -73,14 +74,16 @@ class Tracker:
             self.known, self._gone, self._size = [], [], frame.shape[:2]
         self._count += 1
         before, faces, boxes = self.known, self._follow(frame), None
-        if len(faces) < max(1, len(before)) or self._count - self._looked >= self.detect_every:
+        pause = min(self.detect_every, AFTER_LOSS) if self._gone else self.detect_every
+        if len(faces) < max(1, len(before)) or self._count - self._looked >= pause:
             self._looked = self._count
             boxes = np.asarray(self.detector(frame), np.float64).reshape(-1, 4)
             faces = self._confirmed(faces, boxes)
         ids = {face.id for face in faces}
         self._gone = [gone for gone in self._gone if self._count - gone.when < self.remember]
         self._gone += [_Gone(face, self._count) for face in before if face.id not in ids]
-        self.known = faces if boxes is None else faces + self._new(frame, faces, boxes)
+        faces = faces if boxes is None else faces + self._new(frame, faces, boxes)
+        self.known = sorted(faces, key=lambda face: face.id)
         return self.known
 
     def _follow(self, frame: np.ndarray) -> list[Face]:

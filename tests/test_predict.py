@@ -378,6 +378,17 @@ def test_a_face_that_comes_back_where_it_was_keeps_its_id_for_a_while():
     assert [face.id for face in tracker(scene((500, 300)))] == [2]  # too long ago
 
 
+def test_a_face_hidden_for_a_moment_is_found_soon_and_in_its_old_place():
+    tracker, detector = make_tracker(detect_every=1000)
+    for _ in range(3):
+        tracker(scene((100, 200), (400, 200)))
+    for _ in range(3):  # the older one is hidden; the other is still there, so nobody looks in every frame
+        assert [face.id for face in tracker(scene((400, 200)))] == [1]
+    calls = detector.calls
+    seen = [[face.id for face in tracker(scene((100, 200), (400, 200)))] for _ in range(5)]
+    assert seen[-1] == [0, 1] and detector.calls == calls + 1
+
+
 def test_a_jump_is_a_lost_face():
     tracker, detector = make_tracker(detect_every=1000)
     tracker(scene((100, 200)))
