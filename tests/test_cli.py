@@ -213,6 +213,11 @@ def test_no_folder_is_left_where_no_photo_could_be_read(capsys, photos, place):
     assert left(place) == before
 
 
+def test_a_folder_without_photos(capsys, place):
+    (place / "empty").mkdir()
+    refused(capsys, "predict", "empty", "--json", message=r"empty: no photo in this folder, expected .*\.jpg")
+
+
 def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos, place):
     (place / "empty").mkdir()
     code, out, err = run(capsys, "predict", "empty", photos, "none.jpg", "--json", "--out", "drawn")

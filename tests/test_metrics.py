@@ -70,8 +70,10 @@ def test_the_interval_holds_the_mean_and_is_wider_over_people_than_over_frames()
     assert low < values.mean() < high and frame_low < values.mean() < frame_high
     assert high - low > 3 * (frame_high - frame_low)
     assert bootstrap(values, people, seed=1) == bootstrap(values, people, seed=1) != (low, high)
-    # four standard errors wide, as for any mean of 20
-    assert high - low == pytest.approx(4 * np.std(values) / 20**0.5, rel=0.2)
+    # 95 % of a normal distribution are 3.92 standard errors
+    assert frame_high - frame_low == pytest.approx(3.92 * np.std(values) / 600**0.5, rel=0.1)
+    # a person counts by frames: one of 3 frames at 1 and one of 1 frame at 0 give means of 0, 0.75 and 1
+    assert bootstrap(np.array([1, 1, 1, 0]), np.array(["a", "a", "a", "b"])) == (0, 1)
 
 
 def test_summary(target):
