@@ -56,18 +56,22 @@ def score_table() -> str:
 
 def recipe() -> str:
     """Return how the shipped network was trained, as Markdown."""
-    run = record("training-keypoints68")
-    config, last = run["config"], run["history"][-1]
-    return "\n".join(
-        [
-            f"- network `{config['net']}`, {run['weights']:,} weights; gray crops of 112 x 112 pixels",
-            f"- {run['training_faces']:,} faces: {config['data']} (training) and nine tenths of {config['extra_data']}",
-            f"- {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on {run['machine']['cores']} cores; "
-            f"{config['optimiser']}, learning rate {config['learning_rate']:g}, {config['schedule']}, "
-            f"batch {config['batch_size']}, loss {config['loss']}, seed {config['seed']}",
-            f"- NME after the last epoch, official test, true box: {percent(last['nme'])} %",
-        ]
-    )
+    first, fine = record("training-keypoints68"), record("training-keypoints68_fine")
+    lines = [
+        f"- network `{first['config']['net']}`, {first['weights']:,} weights; gray crops of 112 x 112 pixels",
+        f"- {first['training_faces']:,} faces: {first['config']['data']} (training) and nine tenths of "
+        f"{first['config']['extra_data']}",
+    ]
+    for name, run in (("from random weights", first), ("from those, with gentler augmentation", fine)):
+        config, scores = run["config"], run["scores"]
+        lines.append(
+            f"- {name}: {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on "
+            f"{run['machine']['cores']} cores; {config['optimiser']}, learning rate {config['learning_rate']:g}, "
+            f"{config['schedule']}, batch {config['batch_size']}, loss {config['loss']}, augmentation "
+            f"{config['augment']:g}, seed {config['seed']}; after it NME {percent(scores['nme'])} % on the official "
+            "test with the true box"
+        )
+    return "\n".join(lines)
 
 
 SECTIONS = {"official": official_table, "scores": score_table, "recipe": recipe,

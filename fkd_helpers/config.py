@@ -20,6 +20,7 @@ class RunConfig:
     split: "official" (the set's own folders) or "person" (a fifth of the people held out)
     augment: how strong the augmentation is, 1 = as tuned, 0 = none
     average: decay per step of the moving average of the weights, 0 = none
+    start: a safetensors file of the same network to start from, "" = random weights
     """
 
     name: str = "keypoints68"
@@ -27,6 +28,7 @@ class RunConfig:
     extra_data: str = ""
     split: str = "official"
     net: str = "small"
+    start: str = ""
     loss: str = "heatmap"
     optimiser: str = "adamw"
     learning_rate: float = 3e-3

@@ -5,6 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import torch
 
 from fkd_helpers import records
 from fkd_helpers.config import RunConfig
@@ -12,7 +13,7 @@ from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, s
 from fkd_helpers.errors import InputError
 from fkd_helpers.losses import loss_named
 from fkd_helpers.metrics import nme, summary
-from fkd_helpers.models import build, count_weights, export_onnx, save_weights
+from fkd_helpers.models import build, count_weights, export_onnx, load_weights, save_weights
 from fkd_helpers.training import fit, predict_batches, write_history
 from fkd_helpers.transforms import Augment, FaceBatches
 
@@ -63,7 +64,10 @@ def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
     else:
         batches = FaceBatches(training, **options)
     watched = FaceBatches(held_out, batch_size=128).without_augmentation()
+    torch.manual_seed(config.seed)  # the first weights are drawn
     model = build(config.net)
+    if config.start:
+        load_weights(model, config.start)
     started, epochs_before = time.perf_counter(), None
 
     def metrics(model):

@@ -141,6 +141,17 @@ def test_a_run_leaves_weights_curves_and_a_record(trained):
     assert np.abs(by_onnx - by_torch).max() < 0.05
 
 
+def test_a_run_can_start_from_the_weights_of_another(trained, tmp_path):
+    from fkd_helpers.keypoint_runs import train
+
+    folder, scores, config = trained
+    still = dataclasses.replace(config, start=str(folder / "small.safetensors"), epochs=1, learning_rate=1e-8, average=0)
+    again = train(still, tmp_path, say=lambda line: None)
+    assert again["nme"] == pytest.approx(scores["nme"], rel=0.2)
+    with pytest.raises(InputError, match="no such weights file"):
+        train(dataclasses.replace(still, start="none.safetensors"), tmp_path / "other")
+
+
 def test_faces_of_another_labelling_are_learned_without_their_jaw():
     from fkd_helpers.keypoint_runs import MixedBatches
 
