@@ -32,7 +32,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{options.command}: interrupted; what was finished is kept, the same command goes on", file=sys.stderr)
+        goes_on = ", the same command goes on" if options.command in ("train", "fetch") else ""
+        print(f"{options.command}: interrupted; what was finished is kept{goes_on}", file=sys.stderr)
         return 130
 
 

@@ -1,5 +1,6 @@
 """Train and score a 68-keypoint network: run config in, weights and a record out. Built in notebook 02."""
 
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -53,11 +54,13 @@ def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
         the scores of the part that was held out, on crops of the true box
     """
     folder = Path(folder)
-    training, held_out = (complete_only(part, why="training") for part in split(load(config.data), config.split))
+    bar = sys.stderr.isatty()
+    parts = split(load(config.data, progress=bar), config.split)
+    training, held_out = (complete_only(part, why="training") for part in parts)
     options = dict(batch_size=config.batch_size, options=strength(config.augment), seed=config.seed)
     if config.extra_data:
         try:
-            extra, _ = split(load(config.extra_data), "person", held_out=EXTRA_HELD_OUT)
+            extra, _ = split(load(config.extra_data, progress=bar), "person", held_out=EXTRA_HELD_OUT)
         except InputError as error:
             raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
         batches = MixedBatches(training, complete_only(extra, why="training"), **options)

@@ -46,9 +46,9 @@ def fit(
 
     Raises:
         TrainingStopped: the loss is not finite any more.
-        InputError: the checkpoint in the folder is of another run or damaged.
+        InputError: the checkpoint in the folder is of another run or damaged, or the device is not here.
     """
-    fabric = fabric or Fabric(accelerator=config.device, devices=1, precision=config.precision)
+    fabric = fabric or _fabric(config)
     steps = len(batches) * config.epochs
     if not steps:
         raise InputError("batches: expected at least one batch an epoch, got none")
@@ -88,6 +88,13 @@ def fit(
             callback(row)
     average.swap()
     return model.module.eval() if hasattr(model, "module") else model.eval(), history
+
+
+def _fabric(config: RunConfig) -> Fabric:
+    here = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
+    if config.device in here and not here[config.device]():
+        raise InputError(f"device: {config.device!r} is not here; 'auto' takes the best that is")
+    return Fabric(accelerator=config.device, devices=1, precision=config.precision)
 
 
 def _optimiser(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:

@@ -105,6 +105,12 @@ def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):
         fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
 
 
+@pytest.mark.skipif(torch.backends.mps.is_available(), reason="the device is there")
+def test_a_device_that_is_not_here_is_named():
+    with pytest.raises(InputError, match="'mps' is not here"):
+        fit(dropping(), Line(), mse, config=dataclasses.replace(CONFIG, device="mps"))
+
+
 def test_no_batch_is_named():
     class Empty(Line):
         def __len__(self):
@@ -145,7 +151,8 @@ def test_a_run_can_start_from_the_weights_of_another(trained, tmp_path):
     from fkd_helpers.keypoint_runs import train
 
     folder, scores, config = trained
-    still = dataclasses.replace(config, start=str(folder / "small.safetensors"), epochs=1, learning_rate=1e-8, average=0)
+    start = str(folder / "small.safetensors")
+    still = dataclasses.replace(config, start=start, epochs=1, learning_rate=1e-8, average=0)
     again = train(still, tmp_path, say=lambda line: None)
     assert again["nme"] == pytest.approx(scores["nme"], rel=0.2)
     with pytest.raises(InputError, match="no such weights file"):
