@@ -15,6 +15,7 @@ from urllib.parse import quote, urlsplit
 
 from fkd_helpers.data import CLASSIC, data_dirs
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
 from fkd_helpers.transfer import Refused, transfer
 
 COMMIT = "6e55adc6bd032d9fb1ad41a4c3e68aae847cdf81"
@@ -194,12 +195,8 @@ def _refuse_escape(name: str) -> None:
 
 def _write(path: Path, content: bytes) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = Path(f"{path}.partial")
-    try:
+    with whole_file(path) as partial:
         partial.write_bytes(content)
-        partial.replace(path)
-    finally:
-        partial.unlink(missing_ok=True)
 
 
 def _fetch_single(

@@ -13,12 +13,10 @@ from fkd_helpers.config import RunConfig
 from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
 from fkd_helpers.errors import InputError
 from fkd_helpers.losses import loss_named
-from fkd_helpers.metrics import nme, summary
+from fkd_helpers.metrics import REGIONS, nme, summary
 from fkd_helpers.models import build, count_weights, export_onnx, load_weights, save_weights
 from fkd_helpers.training import fit, predict_batches, write_history
 from fkd_helpers.transforms import Augment, FaceBatches
-
-JAW = slice(0, 17)
 
 
 def strength(factor: float) -> Augment:
@@ -44,7 +42,7 @@ class MixedBatches(FaceBatches):
 
     def __init__(self, faces: KeypointSet, extra: KeypointSet, **options):
         super().__init__(joined(faces, extra), **options)
-        self.keypoints[len(faces) :, JAW] = np.nan
+        self.keypoints[len(faces) :, list(REGIONS["jaw"])] = np.nan
 
 
 def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] = print) -> dict:

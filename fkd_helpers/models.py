@@ -14,6 +14,7 @@ from torch import nn
 
 from fkd_helpers.boxes import CROP_SIZE
 from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.files import whole_file
 
 
 def heatmap_centres(cells: int, size: int = CROP_SIZE) -> torch.Tensor:
@@ -173,7 +174,8 @@ class WithKeypoints(nn.Module):
 def save_weights(model: nn.Module, path: str | Path, **facts: str) -> Path:
     """Write a network's weights as safetensors with facts (name, recipe, data) in its header."""
     path = Path(path)
-    save_file(model.state_dict(), str(path), metadata={key: str(value) for key, value in facts.items()})
+    with whole_file(path) as partial:
+        save_file(model.state_dict(), str(partial), metadata={key: str(value) for key, value in facts.items()})
     return path
 
 
@@ -211,5 +213,6 @@ def export_onnx(model: nn.Module, path: str | Path, *, size: int = CROP_SIZE) ->
         optimize=True,
         external_data=False,
     )
-    program.save(str(path))
+    with whole_file(path) as partial:
+        program.save(str(partial))
     return path

@@ -1,6 +1,5 @@
 """Photos from files to frames and back: a frame is uint8 RGB (h, w, 3)."""
 
-import contextlib
 import io
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
 
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
 
 MAX_PIXELS = 50_000_000
 Image.MAX_IMAGE_PIXELS = None  # our own limit below gives a plain error in the place of Pillow's warning
@@ -71,15 +71,11 @@ def write_photo(path: str | Path, frame: np.ndarray) -> None:
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise InputError(f"{path}: expected a name ending in .png, .jpg or another image format, got {path.suffix!r}")
-    partial = path.with_name(path.name + ".partial")
     try:
-        Image.fromarray(frame).save(partial, format=kind)
-        partial.replace(path)
+        with whole_file(path) as partial:
+            Image.fromarray(frame).save(partial, format=kind)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:

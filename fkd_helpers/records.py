@@ -1,6 +1,5 @@
 """Run records: one JSON a run or benchmark, from which tables and the README are rendered."""
 
-import contextlib
 import dataclasses
 import hashlib
 import json
@@ -14,6 +13,7 @@ from pathlib import Path
 import numpy as np
 
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
 
 RECORDS = Path(__file__).parents[1] / "data" / "records"
 VERSION = 1
@@ -53,17 +53,13 @@ def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Pat
     head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
     record = {**head, "versions": versions(), "machine": machine(), **content}
     path = folder / f"{kind}-{name}.json"
-    partial = path.with_suffix(".json.partial")
     text = json.dumps(_plain(record), indent=1) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
-        partial.write_text(text, encoding="utf-8")
-        partial.replace(path)
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
     return path
 
 
@@ -77,9 +73,7 @@ def _plain(value):
         return {str(key): _plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
-    if isinstance(value, bool | str) or value is None:
-        return value
-    if isinstance(value, int):
+    if isinstance(value, int | str) or value is None:
         return value
     number = float(value)
     return float(f"{number:.5g}") if np.isfinite(number) else str(number)

@@ -5,7 +5,6 @@ import csv
 import dataclasses
 import json
 import math
-import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -16,6 +15,8 @@ from torch import nn
 
 from fkd_helpers.config import RunConfig
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
+from fkd_helpers.models import keypoints_from
 
 CHECKPOINT = "last.pt"
 
@@ -158,14 +159,13 @@ class _Average:
 def _save(folder, config, model, optimiser, schedule, average, history) -> None:
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / (CHECKPOINT + ".partial")
     state = {
         "config": json.dumps(dataclasses.asdict(config)), "model": model.state_dict(), "average": average.mean,
         "average_steps": average.steps, "optimiser": optimiser.state_dict(),
         "schedule": schedule.state_dict()["last_epoch"], "history": json.dumps(history),
     }  # fmt: skip
-    torch.save(state, partial)
-    os.replace(partial, folder / CHECKPOINT)
+    with whole_file(folder / CHECKPOINT) as partial:
+        torch.save(state, partial)
 
 
 def _resume(folder, config, model, optimiser, schedule, average) -> list[dict]:
@@ -197,8 +197,6 @@ def _resume(folder, config, model, optimiser, schedule, average) -> list[dict]:
 @torch.no_grad()
 def predict_batches(model: nn.Module, batches, *, device: torch.device | str | None = None) -> tuple:
     """Run a model over the batches of epoch 0; return predicted and target keypoints (n, k, 2) in crop pixels."""
-    from fkd_helpers.models import keypoints_from
-
     was_training = model.training
     model.eval()
     device = device or next(model.parameters()).device
@@ -210,7 +208,7 @@ def predict_batches(model: nn.Module, batches, *, device: torch.device | str | N
 def write_history(history: list[dict], path: str | Path) -> None:
     """Write a history as CSV, one row an epoch."""
     keys = list(dict.fromkeys(key for row in history for key in row))
-    with Path(path).open("w", newline="", encoding="utf-8") as stream:
+    with whole_file(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.DictWriter(stream, keys)
         writer.writeheader()
         writer.writerows(history)

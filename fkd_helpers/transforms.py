@@ -17,6 +17,7 @@ import torch
 from fkd_helpers.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.photos import to_gray
+from fkd_helpers.shapes import MIRROR
 
 BASE_MARGIN = 0.6  # of the face's longer side on each side: room for shifted and zoomed windows
 BASE_SIZE = 200  # pixels; the network's window is then cut at about one pixel to one
@@ -57,27 +58,12 @@ def flip_order(k: int) -> np.ndarray:
     """
     if k != 68:
         raise ValueError(f"flip order: known for 68 keypoints, got {k}")
-    order = np.arange(68)
-    order[:17] = order[:17][::-1]  # jaw
-    order[17:27] = order[17:27][::-1]  # brows
-    order[31:36] = order[31:36][::-1]  # nostrils
-    for right, left in [((36, 37, 38, 39, 40, 41), (45, 44, 43, 42, 47, 46))]:  # eyes
-        order[list(right)], order[list(left)] = left, right
-    order[48:55] = order[48:55][::-1]  # outer lips, upper edge
-    order[55:60] = order[55:60][::-1]  # outer lips, lower edge
-    order[60:65] = order[60:65][::-1]  # inner lips, upper edge
-    order[65:68] = order[65:68][::-1]  # inner lips, lower edge
-    return order
+    return MIRROR.copy()
 
 
-def base_crops(
-    faces: KeypointSet, *, boxes: np.ndarray | None = None, size: int = BASE_SIZE
-) -> tuple[np.ndarray, np.ndarray]:
-    """Cut each face once: gray crops (n, size, size) uint8 and keypoints (n, k, 2) in their pixels.
-
-    boxes: (n, 4), by default the tight boxes of the keypoints
-    """
-    squares = square_of(faces.boxes if boxes is None else boxes, margin=BASE_MARGIN)
+def base_crops(faces: KeypointSet, *, size: int = BASE_SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """Cut each face once: gray crops (n, size, size) uint8 and keypoints (n, k, 2) in their pixels."""
+    squares = square_of(faces.boxes, margin=BASE_MARGIN)
 
     def cut(i):
         return crop(to_gray(np.asarray(faces.images[i])), squares[i], size)

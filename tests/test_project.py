@@ -19,7 +19,8 @@ CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package othe
 
 # The modules of the design, lowest first: none imports from one after it. Others fit in wherever no circle arises.
 ORDER = """
-    errors records boxes photos data reading puppets download transforms metrics models losses training experiments
+    errors files records boxes photos data reading puppets download transforms metrics models losses training
+    experiments
     detect predict tracking filters emotion expressions plots checks benchmark cli __main__
 """.split()
 
