@@ -16,8 +16,12 @@ CONFIGS = Path(__file__).parent / "configs"
 class RunConfig:
     """What a training run is made of; a run is a pure function of it and of the data.
 
-    data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out and the jaw is not used
-    split: "official" (the set's own folders) or "person" (a fifth of the people held out)
+    data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
+    extra_jaw: "ignored" or "learned": the jaw of the extra set follows another convention
+    split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
+    view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
+    unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
+    momentum: of sgd only
     augment: how strong the augmentation is, 1 = as tuned, 0 = none
     average: decay per step of the moving average of the weights, 0 = none
     start: a safetensors file of the same network to start from, "" = random weights
@@ -26,12 +30,16 @@ class RunConfig:
     name: str = "keypoints68"
     data: str = "puppets"
     extra_data: str = ""
+    extra_jaw: str = "ignored"
     split: str = "official"
     net: str = "small"
     start: str = ""
+    view: str = "face"
     loss: str = "heatmap"
+    unit: float = 1.0
     optimiser: str = "adamw"
     learning_rate: float = 3e-3
+    momentum: float = 0.9
     weight_decay: float = 1e-4
     schedule: str = "one_cycle"
     epochs: int = 20
@@ -56,14 +64,16 @@ class RunConfig:
 
 CHOICES = {
     "split": ("official", "person"),
+    "view": ("face", "frame"),
+    "extra_jaw": ("ignored", "learned"),
     "optimiser": ("sgd", "adam", "adamw"),
     "schedule": ("one_cycle", "cosine", "step", "constant"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 RANGES = {
-    "learning_rate": (1e-8, 10), "weight_decay": (0, 1), "epochs": (1, 100_000), "batch_size": (1, 100_000),
-    "augment": (0, 3), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
+    "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000), "batch_size": (1, 100_000),
+    "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
 }  # fmt: skip
 
 

@@ -43,6 +43,15 @@ def digest(faces) -> str:
     return text.hexdigest()[:16]
 
 
+def digest_of(value) -> str:
+    """Return a short digest of plain values, the same on every machine.
+
+    >>> digest_of({"a": 1.0, "b": 2}) == digest_of({"b": 2, "a": 1.0})
+    True
+    """
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:12]
+
+
 def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
     """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one.
 
@@ -53,7 +62,7 @@ def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Pat
     head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
     record = {**head, "versions": versions(), "machine": machine(), **content}
     path = folder / f"{kind}-{name}.json"
-    text = json.dumps(_plain(record), indent=1) + "\n"
+    text = json.dumps(plain(record), indent=1) + "\n"
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with whole_file(path) as partial:
@@ -63,16 +72,16 @@ def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Pat
     return path
 
 
-def _plain(value):
+def plain(value):
     """Return JSON's own types: numbers with five significant digits, lists for arrays."""
     if dataclasses.is_dataclass(value):
         value = dataclasses.asdict(value)
     if isinstance(value, np.ndarray | np.generic):
         value = value.tolist()
     if isinstance(value, dict):
-        return {str(key): _plain(item) for key, item in value.items()}
+        return {str(key): plain(item) for key, item in value.items()}
     if isinstance(value, list | tuple):
-        return [_plain(item) for item in value]
+        return [plain(item) for item in value]
     if isinstance(value, int | str) or value is None:
         return value
     number = float(value)

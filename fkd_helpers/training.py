@@ -5,6 +5,7 @@ import csv
 import dataclasses
 import json
 import math
+import time
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
@@ -41,6 +42,7 @@ def fit(
     batches: epoch -> (inputs, targets) batches, the same ones whenever it is asked for the same epoch; has a length
     loss: (output, targets) -> scalar
     metrics: model -> further numbers for the epoch's row
+    history: rows with epoch, loss (mean), rate, seconds (without the metrics), losses (of each batch), the metrics
     callbacks: called with each epoch's row
     folder: where `last.pt` goes after every epoch; training continues from the one that is there, and ends with the
         same weights, bit for bit on the CPU, as training that was never stopped
@@ -60,6 +62,7 @@ def fit(
     average = _Average(model, config.average)
     history = _resume(folder, config, model, optimiser, schedule, average) if folder else []
     for epoch in range(len(history), config.epochs):
+        started = time.perf_counter()
         torch.manual_seed(config.seed * 7919 + epoch)  # dropout and the like restart with the epoch
         model.train()
         losses = []
@@ -79,7 +82,9 @@ def fit(
             schedule.step()
             average.update()
             losses.append(value.detach())
-        row = {"epoch": epoch + 1, "loss": torch.stack(losses).mean().item(), "rate": schedule.get_last_lr()[0]}
+        losses = torch.stack(losses)
+        row = {"epoch": epoch + 1, "loss": losses.mean().item(), "rate": schedule.get_last_lr()[0],
+               "seconds": time.perf_counter() - started, "losses": losses.tolist()}  # fmt: skip
         with average.swapped_in():
             row |= metrics(model) if metrics else {}
         history.append(row)
@@ -106,7 +111,7 @@ def _optimiser(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
         {"params": [p for p in weights if p.ndim <= 1], "weight_decay": 0.0},
     ]
     if config.optimiser == "sgd":
-        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=0.9)
+        return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
     kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
     return kinds[config.optimiser](groups, lr=config.learning_rate)
 
@@ -179,7 +184,10 @@ def _resume(folder, config, model, optimiser, schedule, average) -> list[dict]:
     except Exception as error:  # torch raises many types for a damaged file
         raise InputError(f"{path}: not a whole checkpoint ({str(error).splitlines()[0][:100]})") from None
     ours = dataclasses.asdict(config)
-    other = [key for key in ours if theirs.get(key) != ours[key] and key != "device"]
+    free = {"device", "name"}
+    if config.schedule == "constant" and theirs.get("epochs", math.inf) <= config.epochs:
+        free.add("epochs")  # nothing in the first epochs depends on how many follow
+    other = [key for key in ours if theirs.get(key) != ours[key] and key not in free]
     if other:
         was = ", ".join(f"{key} {theirs.get(key)!r}, now {ours[key]!r}" for key in other)
         raise InputError(f"{path}: a checkpoint of another run ({was}): choose another folder, or delete it")
@@ -207,8 +215,8 @@ def predict_batches(model: nn.Module, batches, *, device: torch.device | str | N
 
 def write_history(history: list[dict], path: str | Path) -> None:
     """Write a history as CSV, one row an epoch."""
-    keys = list(dict.fromkeys(key for row in history for key in row))
+    keys = list(dict.fromkeys(key for row in history for key in row if key != "losses"))
     with whole_file(Path(path)) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
-        writer = csv.DictWriter(stream, keys)
+        writer = csv.DictWriter(stream, keys, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(history)

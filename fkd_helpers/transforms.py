@@ -14,7 +14,7 @@ import cv2
 import numpy as np
 import torch
 
-from fkd_helpers.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop
+from fkd_helpers.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.photos import to_gray
 from fkd_helpers.shapes import MIRROR
@@ -174,8 +174,14 @@ class FaceBatches:
         shuffle: bool = True,
     ):
         self.crops, self.keypoints = base_crops(faces)
+        self.squares = square_of(faces.boxes, margin=MARGIN)
         self.batch_size, self.options, self.size = min(batch_size, len(faces)), options, size
         self.seed, self.shuffle = seed, shuffle
+
+    @property
+    def faces(self) -> int:
+        """How many faces there are."""
+        return len(self.crops)
 
     def __len__(self) -> int:
         return len(self.crops) // self.batch_size if self.shuffle else -(-len(self.crops) // self.batch_size)
@@ -190,6 +196,10 @@ class FaceBatches:
                 self.crops[chosen], self.keypoints[chosen], options=self.options, size=self.size, rng=rng
             )
             yield torch.from_numpy(images)[:, None] / 255, torch.from_numpy(keypoints)
+
+    def to_images(self, keypoints: np.ndarray) -> np.ndarray:
+        """Return keypoints (n, k, 2) of the plain windows, in order, in pixels of the images they were cut from."""
+        return to_frame(keypoints, self.squares, self.size)
 
     def without_augmentation(self) -> "FaceBatches":
         """Return the same faces in order, seen through the plain window."""
