@@ -10,7 +10,8 @@ import warnings
 from pathlib import Path
 
 from fkd_helpers.config import RunConfig, as_yaml, load_config
-from fkd_helpers.errors import InputError
+from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.files import whole_file
 
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
@@ -32,7 +33,7 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = ", the same command goes on" if options.command in ("train", "fetch") else ""
+        goes_on = ", the same command goes on" if options.command in ("train", "fetch", "experiments") else ""
         print(f"{options.command}: interrupted; what was finished is kept{goes_on}", file=sys.stderr)
         return 130
 
@@ -66,6 +67,15 @@ def _parser() -> argparse.ArgumentParser:
         default = f"{field.type.__name__}, {field.default!r} where the config does not say"
         train.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
     train.set_defaults(run=_train)
+
+    experiments = commands.add_parser("experiments", help="run a grid of trainings; run again, it goes on")
+    experiments.add_argument("--grid", default="small", help="small (default) or published, the fifteen runs")
+    experiments.add_argument("--data", help="data set (puppets)", default="puppets")
+    experiments.add_argument("--rows", metavar="N,N-N", help="only these rows of the grid, such as 1,3-5")
+    experiments.add_argument("--max-epochs", type=int, metavar="N", help="stop each run there; more another time")
+    experiments.add_argument("--seeds", type=int, default=1, metavar="N", help="run each with this many seeds (1)")
+    experiments.add_argument("--out", metavar="DIR", help="records, table, checkpoints (default: runs/GRID-DATA)")
+    experiments.set_defaults(run=_experiments)
 
     evaluate = commands.add_parser("evaluate", help="score a model from photo to keypoints, and write the record")
     evaluate.add_argument("--data", default="ytf", help="data set (ytf)")
@@ -154,6 +164,41 @@ def _train(options) -> int:
         raise InputError(str(error)) from None
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
     return 0
+
+
+def _experiments(options) -> int:
+    from fkd_helpers.experiments import GRIDS, run_grid
+    from fkd_helpers.tables import markdown, table
+
+    if options.grid not in GRIDS:
+        raise unknown("grid", options.grid, GRIDS)
+    for key in ("max_epochs", "seeds"):
+        if (getattr(options, key) or 1) < 1 or getattr(options, key) == 0:
+            raise InputError(f"--{key.replace('_', '-')}: expected at least 1, got {getattr(options, key)}")
+    rows = _rows(options.rows, len(GRIDS[options.grid]()))
+    configs = [GRIDS[options.grid](options.data, seed=seed)[row] for seed in range(options.seeds) for row in rows]
+    folder = Path(options.out or Path("runs") / f"{options.grid}-{Path(options.data).name}")
+    found = run_grid(configs, folder, max_epochs=options.max_epochs)
+    text = markdown(table(found))
+    with whole_file(folder / "table.md") as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    print(text)
+    print(f"records and table: {folder}")
+    return 2 if any("failed" in record for record in found) else 0
+
+
+def _rows(text: str | None, count: int) -> list[int]:
+    """Return the row indices that a text such as "1,3-5" names, counted from 1; all without one."""
+    if text is None:
+        return list(range(count))
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+        rows = [row for first, *last in ends for row in range(first, (last or [first])[0] + 1)]
+    except ValueError:
+        rows = []
+    if not rows or min(rows) < 1 or max(rows) > count:
+        raise InputError(f"--rows: expected numbers from 1 to {count} such as 1,3-5, got {text!r}")
+    return [row - 1 for row in dict.fromkeys(rows)]
 
 
 def _evaluate(options) -> int:

@@ -13,45 +13,13 @@ from pathlib import Path
 from fkd_helpers import records
 from fkd_helpers.classic import UNIT
 from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.keypoint_runs import learn
+from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.keypoint_runs import learn, loss_for
+from fkd_helpers.models import MODELS
+from fkd_helpers.published import published_grid
 from fkd_helpers.training import TrainingStopped
 
 KIND = "experiment"
-# The published runs: net, batch size, loss, optimiser, learning rate, epochs, final training loss, seconds (RTX 2060).
-PUBLISHED = (
-    ("A", 10, "mse", "adam", 1e-3, 1, 0.1812, 21.4),
-    ("A", 20, "mse", "adam", 1e-3, 1, 0.2386, 20.2),
-    ("A", 50, "mse", "adam", 1e-3, 1, 0.1832, 18.2),
-    ("A", 50, "mse", "adam", 1e-3, 10, 0.1157, 189.4),
-    ("A", 50, "l1", "adam", 1e-3, 1, 0.3383, 18.0),
-    ("A", 50, "l1", "adam", 1e-3, 10, 0.2487, 176.8),
-    ("A", 50, "smooth_l1", "adam", 1e-3, 1, 0.1004, 21.6),
-    ("A", 50, "smooth_l1", "adam", 1e-3, 10, 0.0480, 174.5),
-    ("A", 10, "mse", "sgd", 1e-3, 1, 0.6545, 20.4),
-    ("A", 10, "mse", "sgd", 1e-2, 1, 0.5305, 20.1),
-    ("A", 50, "mse", "sgd", 1e-2, 1, 0.6179, 18.3),
-    ("A", 50, "mse", "sgd", 1e-2, 10, 0.2122, 174.3),
-    ("A", 50, "smooth_l1", "adam", 1e-3, 50, 0.2545, 915.4),
-    ("B", 50, "smooth_l1", "adam", 1e-3, 50, 0.0119, 1024.4),
-    ("B", 50, "smooth_l1", "adam", 1e-3, 500, 0.0081, 10691.3),
-)
-NETS = {"A": "course_cnn", "B": "course_cnn_large"}
-
-
-def published_grid(data: str = "ytf", *, seed: int = 0) -> list[RunConfig]:
-    """Return the configs of the fifteen published runs: whole frames, no augmentation but the shifted square.
-
-    Split by person, where theirs were by folder: one training then gives the score on known people and on new ones.
-    """
-    return [
-        RunConfig(
-            name=f"published_{row:02d}", data=data, split="person", net=NETS[net], view="frame", unit=UNIT, loss=loss,
-            optimiser=optimiser, learning_rate=rate, momentum=0.0, weight_decay=0.0, schedule="constant",
-            epochs=epochs, batch_size=batch, augment=0.0, average=0.0, clip=0.0, seed=seed,
-        )
-        for row, (net, batch, loss, optimiser, rate, epochs, *_) in enumerate(PUBLISHED, 1)
-    ]  # fmt: skip
 
 
 def grid(base: RunConfig, **choices: Sequence) -> list[RunConfig]:
@@ -68,6 +36,23 @@ def grid(base: RunConfig, **choices: Sequence) -> list[RunConfig]:
     return runs
 
 
+def small_grid(data: str = "puppets", *, seed: int = 0) -> list[RunConfig]:
+    """Return twelve runs of the two-layer network that take seconds each: three losses, two optimisers, two sizes."""
+    base = RunConfig(
+        data=data, split="person", net="two_layers", unit=UNIT, schedule="constant", epochs=10, weight_decay=0.0,
+        augment=0.0, average=0.0, clip=0.0, seed=seed,
+    )  # fmt: skip
+    tail = f"-seed{seed}" if seed else ""
+    return [
+        dataclasses.replace(config, name=f"{config.name}{tail}", learning_rate=rate)
+        for optimiser, rate in {"adam": 1e-3, "sgd": 1e-2}.items()
+        for config in grid(base, loss=["mse", "l1", "smooth_l1"], optimiser=[optimiser], batch_size=[10, 50])
+    ]
+
+
+GRIDS = {"published": published_grid, "small": small_grid}
+
+
 def run_grid(
     configs: Iterable[RunConfig],
     folder: str | Path = "runs/experiments",
@@ -80,8 +65,12 @@ def run_grid(
     max_epochs: stop each run there; its row says of how many. Run again with more, it goes on where it stopped.
 
     A run that fails becomes a record with the reason and the others go on; it is tried again the next time.
+
+    Raises:
+        InputError: two runs of one name, an unknown loss or network: before anything is run.
     """
     folder, configs = Path(folder), list(configs)
+    _check(configs)
     spent, found = [], []
     for number, config in enumerate(configs, 1):
         wanted, config = config.epochs, dataclasses.replace(config, epochs=min(config.epochs, max_epochs or 10**9))
@@ -96,10 +85,23 @@ def run_grid(
     return found
 
 
+def _check(configs: list[RunConfig]) -> None:
+    names = [config.name for config in configs]
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InputError(f"grid: expected runs of different names, got {', '.join(twice)} more than once")
+    for config in configs:
+        loss_for(config)
+        if config.net not in MODELS:
+            raise unknown("model", config.net, MODELS)
+
+
 def describe(config: RunConfig) -> str:
     """Return what tells a run from its neighbours, in a line."""
     epochs = f"{config.epochs} epoch{'s' * (config.epochs > 1)}"
-    return f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}, {epochs}"
+    return (
+        f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}, {epochs}"
+    )
 
 
 def _done(folder: Path, config: RunConfig) -> dict | None:
@@ -113,13 +115,13 @@ def _done(folder: Path, config: RunConfig) -> dict | None:
 
 
 def _run(config: RunConfig, wanted: int, folder: Path, say) -> dict:
-    """Train one run and write its record."""
+    """Train one run and write its record, of a failure too."""
     work = folder / "checkpoints" / _recipe(config)
     content = {"config": config, "epochs_wanted": wanted}
     try:
         run = learn(config, work, say=lambda line: say(f"  {line}"))
         content |= run.facts | {"scores": run.scores, "history": run.history}
-    except (TrainingStopped, InputError, RuntimeError) as error:
+    except (TrainingStopped, InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
         content["failed"] = str(error)
         say(f"  failed: {error}")
     return records.read(records.write(KIND, config.name, folder=folder, **content))
