@@ -17,7 +17,7 @@ class RunConfig:
     """What a training run is made of; a run is a pure function of it and of the data.
 
     data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
-    extra_jaw: "ignored" or "learned": the jaw of the extra set follows another convention
+    extra_use: of the extra set, learn "all" points, those "but_jaw" (it follows another convention), or "none": score only
     split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
     view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
     unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
@@ -30,7 +30,7 @@ class RunConfig:
     name: str = "keypoints68"
     data: str = "puppets"
     extra_data: str = ""
-    extra_jaw: str = "ignored"
+    extra_use: str = "but_jaw"
     split: str = "official"
     net: str = "small"
     start: str = ""
@@ -65,15 +65,15 @@ class RunConfig:
 CHOICES = {
     "split": ("official", "person"),
     "view": ("face", "frame"),
-    "extra_jaw": ("ignored", "learned"),
+    "extra_use": ("all", "but_jaw", "none"),
     "optimiser": ("sgd", "adam", "adamw"),
     "schedule": ("one_cycle", "cosine", "step", "constant"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "device": ("auto", "cpu", "cuda", "mps"),
 }
 RANGES = {
-    "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000), "batch_size": (1, 100_000),
-    "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
+    "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
+    "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
 }  # fmt: skip
 
 

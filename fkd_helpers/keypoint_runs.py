@@ -76,7 +76,7 @@ def batches_for(config: RunConfig, training: KeypointSet, extra: KeypointSet | N
     shared |= dict(options=strength(config.augment), size=INPUT_SIZES.get(config.net, CROP_SIZE))
     if extra is None:
         return FaceBatches(training, **shared)
-    return MixedBatches(training, complete_only(extra, why="training"), jaw=config.extra_jaw == "learned", **shared)
+    return MixedBatches(training, complete_only(extra, why="training"), jaw=config.extra_use == "all", **shared)
 
 
 def _plain_batches(config, faces):
@@ -125,10 +125,11 @@ def learn(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
     extra = None
     if config.extra_data:
         try:
-            extra, _ = split(load(config.extra_data, progress=bar), "person", held_out=EXTRA_HELD_OUT)
+            extra, rest = split(load(config.extra_data, progress=bar), "person", held_out=EXTRA_HELD_OUT)
         except InputError as error:
             raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
-    batches = batches_for(config, training, extra)
+        held_out["extra"] = complete_only(rest, why="scoring")
+    batches = batches_for(config, training, extra if config.extra_use != "none" else None)
     watched = {key: _plain_batches(config, part) for key, part in held_out.items()}
     first = next(iter(watched))
     started, epochs_before = time.perf_counter(), None
