@@ -19,8 +19,9 @@ CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package othe
 
 # The modules of the design, lowest first: none imports from one after it. Others fit in wherever no circle arises.
 ORDER = """
-    errors files records boxes photos data reading puppets download transforms metrics models losses training
-    experiments
+    errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
+    training
+    published experiments tables
     detect predict tracking filters emotion expressions plots checks benchmark cli __main__
 """.split()
 
