@@ -66,7 +66,7 @@ class SamePad(nn.Module):
 def _lite_conv(inputs, outputs, kernel=1, stride=1, groups=1):
     pad = [SamePad(kernel)] if stride == 2 else []
     conv = nn.Conv2d(inputs, outputs, kernel, stride, 0 if pad else kernel // 2, groups=groups, bias=False)
-    return [*pad, conv, nn.BatchNorm2d(outputs, eps=1e-3, momentum=0.01), nn.ReLU6(inplace=True)]
+    return [*pad, conv, nn.BatchNorm2d(outputs, eps=1e-3), nn.ReLU6(inplace=True)]
 
 
 class LiteBlock(nn.Module):
@@ -171,6 +171,9 @@ class OnBackbone(nn.Module):
         if channels not in (1, 3):
             raise InputError(f"channels: expected 1 (gray) or 3 (colour), got {channels!r}")
         self.features, width, self.pretrained = BACKBONES[backbone](backbone, cells is not None, pretrained)
+        for layer in self.features.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1  # some have 0.01, made for long trainings: after a short one, eval() is far off
         self.channels = channels
         if channels == 1:
             first = next(layer for layer in self.features.modules() if isinstance(layer, nn.Conv2d))
