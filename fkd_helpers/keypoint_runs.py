@@ -19,7 +19,7 @@ from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, s
 from fkd_helpers.errors import InputError
 from fkd_helpers.losses import loss_named
 from fkd_helpers.metrics import REGIONS, nme, summary
-from fkd_helpers.models import INPUT_SIZES, build, count_weights, export_onnx, load_weights, save_weights
+from fkd_helpers.models import INPUT_SIZES, build, count_weights, export_onnx, keypoints_from, load_weights, save_weights
 from fkd_helpers.training import fit, predict_batches, write_history
 from fkd_helpers.transforms import Augment, FaceBatches
 
@@ -85,13 +85,23 @@ def _plain_batches(config, faces):
 
 
 def loss_for(config: RunConfig) -> Callable:
-    """Return the loss of a config; errors are divided by its unit first."""
+    """Return the loss of a config, for what any network answers; errors are divided by its unit first.
+
+    Raises:
+        InputError: an unknown loss, or the heatmap loss with another unit than 1; on use: without heatmaps.
+    """
     loss = loss_named(config.loss)
-    if config.unit == 1:
-        return loss
-    if config.loss == "heatmap":
+    if config.loss != "heatmap":
+        return lambda output, target: loss(keypoints_from(output) / config.unit, target / config.unit)
+    if config.unit != 1:
         raise InputError(f"unit: expected 1 with the heatmap loss, got {config.unit:g}")
-    return lambda predicted, target: loss(predicted / config.unit, target / config.unit)
+
+    def heatmap(output, target):
+        if output.ndim != 4:
+            raise InputError(f"loss 'heatmap': expected a network that answers with heatmaps, {config.net!r} has none")
+        return loss(output, target)
+
+    return heatmap
 
 
 @dataclass(frozen=True)
