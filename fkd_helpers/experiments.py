@@ -109,9 +109,17 @@ def _done(folder: Path, config: RunConfig) -> dict | None:
         record = records.read(folder / f"{KIND}-{config.name}.json")
     except InputError:
         return None
-    theirs = {key: value for key, value in record.get("config", {}).items() if key != "device"}
-    ours = {key: value for key, value in dataclasses.asdict(config).items() if key != "device"}
-    return record if theirs == records.plain(ours) and "failed" not in record else None
+    theirs = _told(record.get("config", {}))
+    return record if theirs == _told(records.plain(config)) and "failed" not in record else None
+
+
+def _told(values: dict, *free: str) -> dict:
+    """Return what a config says beyond the defaults, device aside: an option that is new today changes no old run."""
+    return {
+        field.name: values[field.name]
+        for field in dataclasses.fields(RunConfig)
+        if field.name not in ("device", *free) and values.get(field.name, field.default) != field.default
+    }
 
 
 def _run(config: RunConfig, wanted: int, folder: Path, say) -> dict:
@@ -129,5 +137,5 @@ def _run(config: RunConfig, wanted: int, folder: Path, say) -> dict:
 
 def _recipe(config: RunConfig) -> str:
     """Return a name for what a checkpoint can be continued with: epochs do not matter where the rate is constant."""
-    free = {"name", "device"} | ({"epochs"} if config.schedule == "constant" else set())
-    return records.digest_of({key: value for key, value in dataclasses.asdict(config).items() if key not in free})
+    free = ("name", "epochs") if config.schedule == "constant" else ("name",)
+    return records.digest_of(_told(dataclasses.asdict(config), *free))
