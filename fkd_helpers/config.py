@@ -17,8 +17,9 @@ class RunConfig:
     """What a training run is made of; a run is a pure function of it and of the data.
 
     data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
-    extra_use: of the extra set, learn "all" points, those "but_jaw" (it follows another convention), or "none": score only
+    extra_use: what is learned of the extra set: "all" points, "but_jaw" (it follows another convention), "none" (scored)
     split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
+    labels: "centred" = where the points are, for sets whose labels lie beside them (see labelling.py), or "given"
     view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
     unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
     momentum: of sgd only
@@ -34,6 +35,7 @@ class RunConfig:
     split: str = "official"
     net: str = "small"
     start: str = ""
+    labels: str = "centred"
     view: str = "face"
     loss: str = "heatmap"
     unit: float = 1.0
@@ -64,6 +66,7 @@ class RunConfig:
 
 CHOICES = {
     "split": ("official", "person"),
+    "labels": ("centred", "given"),
     "view": ("face", "frame"),
     "extra_use": ("all", "but_jaw", "none"),
     "optimiser": ("sgd", "adam", "adamw"),

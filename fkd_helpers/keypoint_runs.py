@@ -17,9 +17,18 @@ from fkd_helpers.classic import ClassicBatches
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
 from fkd_helpers.errors import InputError
+from fkd_helpers.labelling import as_labelled, centred
 from fkd_helpers.losses import loss_named
 from fkd_helpers.metrics import REGIONS, nme, summary
-from fkd_helpers.models import INPUT_SIZES, build, count_weights, export_onnx, keypoints_from, load_weights, save_weights
+from fkd_helpers.models import (
+    INPUT_SIZES,
+    build,
+    count_weights,
+    export_onnx,
+    keypoints_from,
+    load_weights,
+    save_weights,
+)
 from fkd_helpers.training import fit, predict_batches, write_history
 from fkd_helpers.transforms import Augment, FaceBatches
 
@@ -111,7 +120,7 @@ class Learned:
     model: nn.Module
     history: list[dict]
     parts: dict[str, KeypointSet]
-    predicted: dict[str, np.ndarray]  # (n, 68, 2), pixels of each part's own images
+    predicted: dict[str, np.ndarray]  # (n, 68, 2), pixels of each part's own images, where its labels would lie
     scores: dict[str, dict[str, float]]
     facts: dict  # weights, training faces, digest of the training data
 
@@ -139,8 +148,15 @@ def learn(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
         except InputError as error:
             raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
         held_out["extra"] = complete_only(rest, why="scoring")
+    # a part is scored against its labels as given; what is learned, and watched, is where the points are
+    sources = {part: config.extra_data if part == "extra" else config.data for part in held_out}
+    beside = config.labels == "centred"
+    training = centred(training, config.data) if beside else training
+    extra = centred(extra, config.extra_data) if beside and extra else extra
     batches = batches_for(config, training, extra if config.extra_use != "none" else None)
-    watched = {key: _plain_batches(config, part) for key, part in held_out.items()}
+    watched = {
+        key: _plain_batches(config, centred(part, sources[key]) if beside else part) for key, part in held_out.items()
+    }
     first = next(iter(watched))
     started, epochs_before = time.perf_counter(), None
 
@@ -159,8 +175,9 @@ def learn(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] =
     model.cpu()
     predicted, scores = {}, {}
     for key, part in held_out.items():
-        answers, targets = predict_batches(model, watched[key])
-        predicted[key] = watched[key].to_images(answers)
+        predicted[key] = watched[key].to_images(predict_batches(model, watched[key])[0])
+        if beside:
+            predicted[key] = as_labelled(predicted[key], sources[key])
         sizes = np.array([image.shape[1::-1] for image in part.images])
         scores[key] = summary(predicted[key], part.keypoints, sizes=sizes, people=part.people)
     facts = {
