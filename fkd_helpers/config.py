@@ -17,7 +17,7 @@ class RunConfig:
     """What a training run is made of; a run is a pure function of it and of the data.
 
     data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
-    extra_use: what is learned of the extra set: "all" points, "but_jaw" (it follows another convention), "none" (scored)
+    extra_use: what is learned of the extra set: "all" points, "but_jaw" (another convention), "none" (it is scored)
     split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
     labels: "centred" = where the points are, for sets whose labels lie beside them (see labelling.py), or "given"
     view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
@@ -76,7 +76,8 @@ CHOICES = {
 }
 RANGES = {
     "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
-    "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1),
+    "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6),
+    "seed": (0, 2**31 - 1),
 }  # fmt: skip
 
 

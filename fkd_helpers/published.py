@@ -36,9 +36,9 @@ def published_grid(data: str = "ytf", *, seed: int = 0) -> list[RunConfig]:
     tail = f"-seed{seed}" if seed else ""
     return [
         RunConfig(
-            name=f"published_{row:02d}{tail}", data=data, split="person", net=NETS[net], view="frame", labels="given",
-            unit=UNIT, loss=loss, optimiser=optimiser, learning_rate=rate, momentum=0.0, weight_decay=0.0, schedule="constant",
-            epochs=epochs, batch_size=batch, augment=0.0, average=0.0, clip=0.0, seed=seed,
+            name=f"published_{row:02d}{tail}", data=data, split="person", labels="given", net=NETS[net], view="frame",
+            unit=UNIT, loss=loss, optimiser=optimiser, learning_rate=rate, momentum=0.0, weight_decay=0.0,
+            schedule="constant", epochs=epochs, batch_size=batch, augment=0.0, average=0.0, clip=0.0, seed=seed,
         )
         for row, (net, batch, loss, optimiser, rate, epochs, *_) in enumerate(PUBLISHED, 1)
     ]  # fmt: skip
