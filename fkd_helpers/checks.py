@@ -1,76 +1,10 @@
 """Self-checks of the exercises: a function in, a verdict out. A check never raises, so "Run All" goes on."""
 
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
 
 import numpy as np
 
-
-@dataclass(frozen=True)
-class Verdict:
-    """What a check found; it prints as one line."""
-
-    passed: int
-    total: int
-    message: str = ""
-
-    @property
-    def solved(self) -> bool:
-        """Whether every case passed."""
-        return self.passed == self.total
-
-    def __repr__(self) -> str:
-        return f"{self.passed} of {self.total}" + (f": {self.message}" if self.message else ", well done")
-
-
-@dataclass(frozen=True)
-class Case:
-    """One call of the learner's function: what it shows, its arguments, the answer, how close is close enough."""
-
-    what: str
-    arguments: tuple
-    expected: object
-    tolerance: float = 1e-4
-
-
-def run(function: Callable, cases: Sequence[Case]) -> Verdict:
-    """Call a learner's function on each case and stop at the first that fails; None and ... mean not attempted."""
-    for passed, case in enumerate(cases):
-        given = tuple(np.copy(a) if isinstance(a, np.ndarray) else a for a in case.arguments)
-        try:
-            answer = function(*given)
-        except Exception as error:  # whatever a learner's code raises is part of the verdict
-            return Verdict(passed, len(cases), f"{case.what}: it raised {type(error).__name__}: {error}")
-        if answer is None or answer is ...:
-            what = f"{case.what}: it returned nothing" if passed else "not attempted yet"
-            return Verdict(passed, len(cases), what)
-        fault = _fault(answer, case)
-        if fault:
-            return Verdict(passed, len(cases), f"{case.what}: {fault}")
-        if any(isinstance(a, np.ndarray) and not _same(a, b) for a, b in zip(case.arguments, given, strict=True)):
-            return Verdict(passed, len(cases), f"{case.what}: it changed its argument in place; work on a copy")
-    return Verdict(len(cases), len(cases))
-
-
-def _same(a: np.ndarray, b: np.ndarray) -> bool:
-    return np.array_equal(a, b, equal_nan=a.dtype.kind == "f")
-
-
-def _fault(answer, case: Case) -> str:
-    """Say in what an answer differs from the expected one; "" where it does not."""
-    try:
-        answer, expected = np.asarray(answer, np.float64), np.asarray(case.expected, np.float64)
-    except (TypeError, ValueError):
-        return f"expected numbers, got {type(answer).__name__}"
-    if answer.shape != expected.shape:
-        return f"expected shape {expected.shape}, got {answer.shape}"
-    wrong = ~np.isclose(answer, expected, rtol=0, atol=case.tolerance, equal_nan=True)
-    if not wrong.any():
-        return ""
-    first = tuple(int(i) for i in np.argwhere(wrong)[0])
-    place = f" at {list(first)}" if first else ""
-    return f"expected {expected[first]:.4g}{place}, got {answer[first]:.4g}"
-
+from fkd_helpers.verdicts import Case, Verdict, run
 
 # Notebook 01
 
@@ -108,7 +42,7 @@ def resize_keypoints(function: Callable) -> Verdict:
         Case("the image's outer corners, half as large", (corners, (100, 50), (50, 25)), [[-0.5, -0.5], [49.5, 24.5]]),
         Case("width and height by different factors", (corners, (100, 50), (200, 25)), [[-0.5, -0.5], [199.5, 24.5]]),
         Case("the centre of the first pixel, twice as large", (one, (100, 50), (200, 100)), [[0.5, 0.5]]),
-    ])
+    ])  # fmt: skip
 
 
 def flip_keypoints(function: Callable) -> Verdict:
@@ -129,7 +63,75 @@ def frames_of(function: Callable) -> Verdict:
         Case("two people of one frame each", (["training/Bo_Ek_00.png", "training/Cy_Ash_00.png"], ["Cy_Ash"]), [0, 1]),
         Case("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
         Case(f"{names}, held out: Ann_Lee", (names, ["Ann_Lee"]), [1, 1, 0, 0]),
-    ])
+    ])  # fmt: skip
+
+
+# Notebook 02
+
+
+def masked_l1(function: Callable) -> Verdict:
+    """Check exercise 1 of notebook 02: the mean |error| of the coordinates (n, k, 2) whose target is not missing."""
+    target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
+    predicted = target + np.array([[[1.0, -1.0], [2.0, 2.0]], [[4.0, 4.0], [-8.0, 8.0]]])
+    gap, more, none = target.copy(), target.copy(), np.full_like(target, np.nan)
+    gap[0, 0] = np.nan
+    more[0], more[1, 1, 0] = np.nan, np.nan
+    return run(function, [
+        Case("two faces of two points, nothing missing", (predicted, target), 3.75),
+        Case("one of four points missing", (predicted, gap), 28 / 6),
+        Case("a whole face and one coordinate missing", (predicted, more), 16 / 3),
+        Case("everything missing", (predicted, none), 0.0),
+    ])  # fmt: skip
+
+
+def momentum_step(function: Callable) -> Verdict:
+    """Check exercise 2 of notebook 02: weights and velocity after a step of SGD with momentum, PyTorch's way."""
+    weights, gradient = np.array([1.0, -2.0, 0.5]), np.array([0.4, 0.0, -1.0])
+    still, moving = np.zeros(3), np.array([1.0, 2.0, -3.0])
+    return run(function, [
+        Case("no momentum", (weights, gradient, moving, 0.1, 0.0), [[0.96, -2.0, 0.6], gradient]),
+        Case("momentum 0.9, from standing still", (weights, gradient, still, 0.1, 0.9), [[0.96, -2.0, 0.6], gradient]),
+        Case("momentum 0.9, already moving", (weights, gradient, moving, 0.1, 0.9),
+             [[0.87, -2.18, 0.87], [1.3, 1.8, -3.7]]),
+    ])  # fmt: skip
+
+
+def smooth(function: Callable) -> Verdict:
+    """Check exercise 3 of notebook 02: the exponential moving average (n,) of values (n,)."""
+    steps, waves = np.array([4.0, 0.0, 0.0, 8.0]), np.array([1.0, 3.0, 1.0, 3.0, 1.0])
+    return run(function, [
+        Case("a constant curve", (np.full(4, 2.5), 0.9), np.full(4, 2.5)),
+        Case("weight 0 changes nothing", (steps, 0.0), steps),
+        Case("weight 0.5", (steps, 0.5), [4, 2, 1, 4.5]),
+        Case("weight 0.75", (waves, 0.75), [1, 1.5, 1.375, 1.78125, 1.5859375]),
+    ])  # fmt: skip
+
+
+def soft_argmax(function: Callable) -> Verdict:
+    """Check exercise 4 of notebook 02: the mean place (x, y), in cells, under the softmax of one heatmap (g, g)."""
+    flat, two, steep = np.zeros((5, 5)), np.full((6, 6), -50.0), np.zeros((3, 3))
+    two[1, 4] = two[3, 4] = 2.0  # row 1 and row 3, column 4
+    steep[0, 1], steep[0, 2] = np.log(2.0), np.log(6.0)
+    return run(function, [
+        Case("the same everywhere: the middle", (flat,), [2, 2]),
+        Case("two equal peaks in column 4, rows 1 and 3: (x, y)", (two,), [4, 2]),
+        Case("weights 1, 2, 6 along the first row, 1 elsewhere", (steep,), [20 / 15, 9 / 15]),
+        Case("the same, 1000 added to every cell", (steep + 1000,), [20 / 15, 9 / 15]),
+    ])  # fmt: skip
+
+
+def one_draw(function: Callable) -> Verdict:
+    """Check exercise 5 of notebook 02: the mean of all values (n,) of the drawn people, as often as they are drawn."""
+    values, people = np.array([1.0, 2.0, 3.0, 10.0, 20.0]), np.array(["Ann", "Ann", "Ann", "Bo", "Cy"])
+    return run(function, [
+        Case("everybody once", (values, people, ["Ann", "Bo", "Cy"]), 7.2),
+        Case("one person of three frames", (values, people, ["Ann"]), 2.0),
+        Case("Ann (three frames) and Bo (one)", (values, people, ["Ann", "Bo"]), 4.0),
+        Case("Cy twice, Bo once", (values, people, ["Cy", "Bo", "Cy"]), 50 / 3),
+    ])  # fmt: skip
+
+
+# Notebook 03
 
 
 def rectangle_sum(function: Callable) -> Verdict:
@@ -156,7 +158,7 @@ def keep_best(function: Callable) -> Verdict:
         Case("two boxes with an IoU of 0.43, overlap 0.5", (row[:2], one, 0.5), [1, 0]),
         Case("a small box in a large one, IoU 0.16, overlap 0.3", (nested, one, 0.3), [1, 0]),
         Case("a row of three, the last overlaps a dropped one only", (row, np.array([3.0, 2.0, 1.0]), 0.3), [0, 2]),
-    ])
+    ])  # fmt: skip
 
 
 def crop_square(function: Callable) -> Verdict:
@@ -167,7 +169,7 @@ def crop_square(function: Callable) -> Verdict:
         Case("a wide box, no margin", (wide, 0.0), [10, 10, 100, 100]),
         Case("a wide box, margin 0.2", (wide, 0.2), [-10, -10, 140, 140]),
         Case("a tall box, margin 0.5", (tall, 0.5), [-10, -20, 120, 120]),
-    ])
+    ])  # fmt: skip
 
 
 def back_to_frame(function: Callable) -> Verdict:

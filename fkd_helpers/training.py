@@ -133,20 +133,25 @@ class _Average:
     def __init__(self, model: nn.Module, decay: float):
         self.live = model.state_dict()  # tensors shared with the model
         self.decay, self.steps = decay, 0
-        self.mean = {key: value.detach().clone() for key, value in self.live.items()}
+        # without an average the two are one: no time, no memory
+        self.mean = {key: value.detach().clone() if decay else value for key, value in self.live.items()}
 
     @torch.no_grad()
     def update(self) -> None:
+        if not self.decay:
+            return
         self.steps += 1
         decay = min(self.decay, (1 + self.steps) / (10 + self.steps))
         for key, value in self.live.items():
-            if value.is_floating_point() and self.decay:
+            if value.is_floating_point():
                 self.mean[key].lerp_(value, 1 - decay)
             else:
                 self.mean[key].copy_(value)
 
     @torch.no_grad()
     def swap(self) -> None:
+        if not self.decay:
+            return
         for key, value in self.live.items():
             held = value.clone()
             value.copy_(self.mean[key])

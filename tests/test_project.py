@@ -22,7 +22,7 @@ ORDER = """
     errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
     training
     published experiments tables
-    detect predict tracking filters emotion expressions plots checks benchmark cli __main__
+    detect predict tracking filters emotion expressions plots verdicts checks benchmark cli __main__
 """.split()
 
 
