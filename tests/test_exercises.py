@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 
 from fkd_helpers import boxes, checks
-from fkd_helpers.checks import Case, run
 from fkd_helpers.metrics import OUTER_EYES
 from fkd_helpers.transforms import flip_order
+from fkd_helpers.verdicts import Case, run
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 

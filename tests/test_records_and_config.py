@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_helpers import checks, records
+from fkd_helpers import records, verdicts
 from fkd_helpers.config import CHOICES, CONFIGS, RANGES, RunConfig, as_yaml, load_config
 from fkd_helpers.data import load
 from fkd_helpers.errors import InputError
@@ -145,7 +145,7 @@ def test_ranges_and_choices_are_those_of_fields():
 
 # Verdicts on exercises
 
-CASES = [checks.Case("twice one", (np.array([1.0]),), [2.0]), checks.Case("twice three", (np.array([3.0]),), [6.0])]
+CASES = [verdicts.Case("twice one", (np.array([1.0]),), [2.0]), verdicts.Case("twice three", (np.array([3.0]),), [6.0])]
 
 
 def twice_in_place(values):
@@ -172,7 +172,7 @@ def twice_in_place(values):
     ],
 )
 def test_verdicts(function, passed, message):
-    verdict = checks.run(function, CASES)
+    verdict = verdicts.run(function, CASES)
     assert verdict.passed == passed and verdict.solved == (passed == 2)
     assert repr(verdict) == message or (message is None and "it raised TypeError" in repr(verdict))
     assert len(repr(verdict).splitlines()) == 1

@@ -1,0 +1,78 @@
+"""`predict`: keypoints of photos."""
+
+import contextlib
+import json
+import sys
+from pathlib import Path
+
+from fkd_helpers.errors import InputError
+
+PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
+
+
+def add(commands) -> None:
+    """Declare what the subcommand takes."""
+    parser = commands.add_parser("predict", help="find the faces and keypoints of photos")
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    parser.add_argument("--out", metavar="DIR", help="write the photos with faces drawn on them (default: found)")
+    parser.add_argument("--json", action="store_true", help="print boxes and keypoints as JSON, a line a photo")
+    parser.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
+    parser.add_argument("--model", default="small", help="a model we ship, or a path to .onnx or .safetensors")
+    parser.add_argument("--backend", default="onnx", help="onnx (default) or torch")
+    parser.add_argument("--scale-factor", type=float, default=1.1, help="step between searched face sizes (1.1)")
+    parser.add_argument("--min-neighbors", type=int, default=3, help="hits that must agree on a face (3)")
+    parser.add_argument("--min-face", type=float, default=0.05, help="smallest face, of the longer side (0.05)")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    from functools import partial
+
+    from fkd_helpers.detect import detect_faces, detect_tilted
+    from fkd_helpers.photo_run import run_photos, to_record
+    from fkd_helpers.predict import KeypointPredictor
+
+    find = partial(detect_faces, scale_factor=options.scale_factor, min_neighbors=options.min_neighbors,
+                   min_face=options.min_face)  # fmt: skip
+    predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
+    out = Path(options.out) if options.out else None if options.json else Path("found")
+    whole = "fallback" if options.whole_image else "never"
+    made = out is not None and not out.exists()
+    photos, empty = _photos(options.photos)
+    for complaint in empty:
+        print(f"predict: {complaint}", file=sys.stderr)
+    failed, written = len(empty), 0
+    for path, faces in run_photos(photos, predictor, out=out, whole_image=whole):
+        written += not isinstance(faces, InputError)
+        if isinstance(faces, InputError) or not faces:
+            failed += 1
+            message = faces or f"{path}: no face found, expected at least one (--whole-image takes the photo for one)"
+            print(f"predict: {message}", file=sys.stderr)
+        elif options.json:
+            print(json.dumps(to_record(path, faces)))
+        else:
+            print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}")
+    if made and not written:
+        with contextlib.suppress(OSError):
+            out.rmdir()
+    elif out is not None:
+        print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
+    return 2 if failed else 0
+
+
+def _photos(names: list[str]) -> tuple[list[Path], list[str]]:
+    """Return the photos that are named or lie in a named folder, and a line for each folder without any."""
+    photos, empty = [], []
+    for path in map(Path, names):
+        if not path.is_dir():
+            photos.append(path)
+            continue
+        try:
+            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
+        except OSError as error:
+            empty.append(f"{path}: cannot be read ({error.strerror})")
+            continue
+        photos += inside
+        if not inside:
+            empty.append(f"{path}: no photo in this folder, expected files ending in {', '.join(PHOTOS)}")
+    return photos, empty

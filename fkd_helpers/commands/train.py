@@ -1,0 +1,37 @@
+"""`train`: train a keypoint network."""
+
+import dataclasses
+from pathlib import Path
+
+from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.errors import InputError
+
+
+def add(commands) -> None:
+    """Declare what the subcommand takes."""
+    parser = commands.add_parser("train", help="train a keypoint network; run again, it goes on where it stopped")
+    parser.add_argument("--config", default="keypoints68", help="YAML file, or the name of one of ours (keypoints68)")
+    parser.add_argument("--out", metavar="DIR", help="checkpoints, weights and record (default: runs/NAME)")
+    parser.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
+    for field in dataclasses.fields(RunConfig):
+        default = f"{field.type.__name__}, {field.default!r} where the config does not say"
+        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(RunConfig)}
+    config = load_config(options.config, **{key: value for key, value in chosen.items() if value is not None})
+    if options.print_config:
+        print(as_yaml(config), end="")
+        return 0
+    from fkd_helpers.keypoint_runs import train
+    from fkd_helpers.training import TrainingStopped
+
+    folder = Path(options.out or Path("runs") / config.name)
+    try:
+        scores = train(config, folder)
+    except TrainingStopped as error:
+        raise InputError(str(error)) from None
+    print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
+    return 0
