@@ -25,7 +25,12 @@ class RunConfig:
     momentum: of sgd only
     augment: how strong the augmentation is, 1 = as tuned, 0 = none
     average: decay per step of the moving average of the weights, 0 = none
-    start: a safetensors file of the same network to start from, "" = random weights
+    start: a safetensors file of the same network to start from, "imagenet" for a network on a known backbone, "" =
+        random weights
+    validation: share of the training people that are not learned from but watched: what chooses the best epoch, lowers
+        the rate on a plateau and stops early; with 0 the first held-out part, which is scored too, is watched
+    patience: epochs without a better watched number after which training stops, 0 = never
+    log: "csv" or "wandb" = every epoch's numbers go to that logger of Lightning too
     """
 
     name: str = "keypoints68"
@@ -45,6 +50,8 @@ class RunConfig:
     weight_decay: float = 1e-4
     schedule: str = "one_cycle"
     epochs: int = 20
+    patience: int = 0
+    validation: float = 0.0
     batch_size: int = 64
     augment: float = 1.0
     average: float = 0.998
@@ -52,6 +59,7 @@ class RunConfig:
     precision: str = "32-true"
     device: str = "auto"
     seed: int = 0
+    log: str = ""
 
     def __post_init__(self):
         if not re.fullmatch(r"\w[\w.-]*", self.name):  # files are called after it
@@ -62,22 +70,27 @@ class RunConfig:
         for key, (low, high) in RANGES.items():
             if not low <= getattr(self, key) <= high:
                 raise InputError(f"{key}: expected {low:g} to {high:g}, got {getattr(self, key)!r}")
+        if self.schedule == "plateau" and 0 < self.patience <= PLATEAU_WAIT:
+            wanted = f"expected 0, or more than the {PLATEAU_WAIT} epochs that the schedule 'plateau' waits"
+            raise InputError(f"patience: {wanted}, got {self.patience}")
 
 
+PLATEAU_WAIT = 3  # epochs without a better watched number, after which the schedule lowers the rate
 CHOICES = {
     "split": ("official", "person"),
     "labels": ("centred", "given"),
     "view": ("face", "frame"),
     "extra_use": ("all", "but_jaw", "none"),
     "optimiser": ("sgd", "adam", "adamw"),
-    "schedule": ("one_cycle", "cosine", "step", "constant"),
+    "schedule": ("one_cycle", "cosine", "step", "plateau", "constant"),
     "precision": ("32-true", "bf16-mixed", "16-mixed"),
     "device": ("auto", "cpu", "cuda", "mps"),
+    "log": ("", "csv", "wandb"),
 }
 RANGES = {
     "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
     "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6),
-    "seed": (0, 2**31 - 1),
+    "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
 }  # fmt: skip
 
 

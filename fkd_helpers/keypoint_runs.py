@@ -1,9 +1,7 @@
 """Train and score a 68-keypoint network: run config in, weights and a record out. Built in notebook 02."""
 
-import dataclasses
-import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,14 +10,11 @@ import torch
 from torch import nn
 
 from fkd_helpers import records
-from fkd_helpers.boxes import CROP_SIZE
-from fkd_helpers.classic import ClassicBatches
+from fkd_helpers.checkpoints import CHECKPOINT, history_of
 from fkd_helpers.config import RunConfig
-from fkd_helpers.data import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
+from fkd_helpers.data import KeypointSet
 from fkd_helpers.errors import InputError
-from fkd_helpers.labelling import as_labelled, centred
 from fkd_helpers.losses import loss_named
-from fkd_helpers.metrics import REGIONS, nme, summary
 from fkd_helpers.models import (
     INPUT_SIZES,
     build,
@@ -29,68 +24,12 @@ from fkd_helpers.models import (
     load_weights,
     save_weights,
 )
-from fkd_helpers.training import fit, predict_batches, write_history
-from fkd_helpers.transforms import Augment, FaceBatches
+from fkd_helpers.run_data import batches_for, data_for, parts
+from fkd_helpers.run_files import short, write_history, write_metrics, write_predictions
+from fkd_helpers.training import TrainingStopped, fit
 
-
-def strength(factor: float) -> Augment:
-    """Return the tuned augmentation, made weaker or stronger; half of the faces are mirrored unless it is off."""
-    changes = {key: value * factor for key, value in vars(Augment()).items()}
-    return Augment(**changes | {"flip": Augment.flip if factor else 0.0})
-
-
-def parts(faces: KeypointSet, how: str) -> tuple[KeypointSet, dict[str, KeypointSet]]:
-    """Split a set for a run: the training faces, and the parts that it is scored on; the first is watched.
-
-    "official": the set's own folders, {"test": ...}. "person": a fifth of the people held out; one training then gives
-    two scores, {"unseen": all frames of people it never saw, "seen": other frames, in "test", of people it did see}.
-    """
-    if how == "official":
-        training, test = split(faces, "official")
-        return training, {"test": test}
-    known, unseen = split(faces, "person")
-    training, seen = split(known, "official")
-    return training, {"unseen": unseen, "seen": seen}
-
-
-def joined(first: KeypointSet, second: KeypointSet) -> KeypointSet:
-    """Return the faces of both sets in one."""
-    return KeypointSet(
-        images=[*first.images, *second.images],
-        keypoints=np.concatenate([first.keypoints, second.keypoints]),
-        names=first.names + second.names,
-        people=np.concatenate([first.people, second.people]),
-    )
-
-
-class MixedBatches(FaceBatches):
-    """Faces of two labellings: the jaw of the extra ones is cropped by, and learned from only if told so.
-
-    People draw the jaw's points at other places than the tracker that labelled the video frames did.
-    """
-
-    def __init__(self, faces: KeypointSet, extra: KeypointSet, *, jaw: bool = False, **options):
-        super().__init__(joined(faces, extra), **options)
-        if not jaw:
-            self.keypoints[len(faces) :, list(REGIONS["jaw"])] = np.nan
-
-
-def batches_for(config: RunConfig, training: KeypointSet, extra: KeypointSet | None = None):
-    """Return the training batches of a config, seen its way: faces by the crop rule, or whole frames."""
-    shared = dict(batch_size=config.batch_size, seed=config.seed)
-    if config.view == "frame":
-        if extra is not None:
-            raise InputError("extra_data: expected view 'face' with an extra set, got 'frame'")
-        return ClassicBatches(training, **shared)
-    shared |= dict(options=strength(config.augment), size=INPUT_SIZES.get(config.net, CROP_SIZE))
-    if extra is None:
-        return FaceBatches(training, **shared)
-    return MixedBatches(training, complete_only(extra, why="training"), jaw=config.extra_use == "all", **shared)
-
-
-def _plain_batches(config, faces):
-    """Return the batches of a part for scoring: seen the same way, in order, not augmented."""
-    return batches_for(dataclasses.replace(config, batch_size=64), faces).without_augmentation()
+__all__ = ["batches_for", "learn", "loss_for", "network_for", "parts", "train"]
+IMAGENET = "imagenet"
 
 
 def loss_for(config: RunConfig) -> Callable:
@@ -113,6 +52,24 @@ def loss_for(config: RunConfig) -> Callable:
     return heatmap
 
 
+def network_for(config: RunConfig, *, continued: bool = False) -> nn.Module:
+    """Return the network of a config with its first weights: random by seed, of a file, or ImageNet's.
+
+    continued: a checkpoint will bring the weights, so ImageNet's are not fetched
+
+    Raises:
+        InputError: an unknown network, no such file, weights of another network, or none of ImageNet's for it.
+    """
+    torch.manual_seed(config.seed)  # the first weights are drawn
+    model = build(config.net)
+    if config.start != IMAGENET:
+        return load_weights(model, config.start) if config.start else model
+    if not hasattr(model, "pretrained"):
+        wanted = "expected a network on a known backbone, such as 'resnet18'"
+        raise InputError(f"start: {IMAGENET!r}: {wanted}, got {config.net!r}")
+    return model if continued else build(config.net, pretrained=True)
+
+
 @dataclass(frozen=True)
 class Learned:
     """What came of a run: the network, one row an epoch, and for each held-out part its predictions and scores."""
@@ -122,85 +79,122 @@ class Learned:
     parts: dict[str, KeypointSet]
     predicted: dict[str, np.ndarray]  # (n, 68, 2), pixels of each part's own images, where its labels would lie
     scores: dict[str, dict[str, float]]
-    facts: dict  # weights, training faces, digest of the training data
+    facts: dict  # weights, training faces, digest of the training data, the watched part, where it started
 
 
-def learn(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] = print) -> Learned:
+def learn(
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+) -> Learned:
     """Train the network of a config, resuming what `folder` holds, and score it on the parts that were held out.
 
+    callbacks: called with each epoch's row (see `training.fit`); a notebook passes `live_curve.LiveCurve()`
+
     Raises:
-        InputError: data, network or loss that is not there, or a checkpoint of another run in the folder.
+        InputError: data, network or loss that is not there, a checkpoint of another run in the folder, or too little
+            memory.
         TrainingStopped: the loss is not finite any more.
     """
-    bar = sys.stderr.isatty()
-    loss = loss_for(config)
-    torch.manual_seed(config.seed)  # the first weights are drawn
-    model = build(config.net)
-    if config.start:
-        load_weights(model, config.start)
-    training, held_out = parts(load(config.data, progress=bar), config.split)
-    training = complete_only(training, why="training")
-    held_out = {key: complete_only(part, why="scoring") for key, part in held_out.items()}
-    extra = None
-    if config.extra_data:
-        try:
-            extra, rest = split(load(config.extra_data, progress=bar), "person", held_out=EXTRA_HELD_OUT)
-        except InputError as error:
-            raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
-        held_out["extra"] = complete_only(rest, why="scoring")
-    # a part is scored against its labels as given; what is learned, and watched, is where the points are
-    sources = {part: config.extra_data if part == "extra" else config.data for part in held_out}
-    beside = config.labels == "centred"
-    training = centred(training, config.data) if beside else training
-    extra = centred(extra, config.extra_data) if beside and extra else extra
-    batches = batches_for(config, training, extra if config.extra_use != "none" else None)
-    watched = {
-        key: _plain_batches(config, centred(part, sources[key]) if beside else part) for key, part in held_out.items()
-    }
-    first = next(iter(watched))
-    started, epochs_before = time.perf_counter(), None
+    try:
+        return _learn(config, Path(folder), say, callbacks)
+    except KeyboardInterrupt:
+        if done := len(history_of(folder)):
+            say(f"interrupted: epoch {done} of {config.epochs} is kept; the same run in the same folder goes on there")
+        raise
 
-    def metrics(model):
-        return {"nme": float(nme(*predict_batches(model, watched[first])).mean())}
+
+def _learn(config, folder, say, callbacks):
+    loss = loss_for(config)
+    model = network_for(config, continued=(folder / CHECKPOINT).exists())
+    data = data_for(config)
+    watched = data.held_out[data.watched]
+    if data.watched != "validation" and (config.patience or config.schedule == "plateau"):
+        say(
+            f"note: what decides on this run is also what it is scored on, {data.watched!r}; validation=0.1 keeps apart"
+        )
+    model, history = fit(
+        model, data.batches, loss, config=config, metrics=watched.numbers, watch="nme",
+        callbacks=[_progress(config, say), *callbacks], folder=folder,
+    )  # fmt: skip
+    if len(history) < config.epochs:
+        say(f"stopped early: the NME of {data.watched!r} has not got better for {config.patience} epochs")
+    model.cpu()
+    answers = {key: part.scored(model) for key, part in data.held_out.items()}
+    facts = {
+        "weights": count_weights(model), "training_faces": data.batches.faces,
+        "data_digest": records.digest(data.training), "watched": data.watched,
+    }  # fmt: skip
+    facts |= {"imagenet": model.pretrained} if config.start == IMAGENET else {}
+    return Learned(
+        model, history, {key: part.faces for key, part in data.held_out.items()},
+        {key: predicted for key, (predicted, _) in answers.items()},
+        {key: scores for key, (_, scores) in answers.items()}, facts,
+    )  # fmt: skip
+
+
+def _progress(config, say):
+    """Return a callback that says each epoch's numbers and the time left."""
+    started, before = time.perf_counter(), None
 
     def report(row):
-        nonlocal epochs_before
-        epochs_before = row["epoch"] - 1 if epochs_before is None else epochs_before
-        spent = (time.perf_counter() - started) / (row["epoch"] - epochs_before)
+        nonlocal before
+        before = row["epoch"] - 1 if before is None else before
+        spent = (time.perf_counter() - started) / (row["epoch"] - before)
         left = spent * (config.epochs - row["epoch"])
         numbers = f"loss {row['loss']:.4f}  NME {row['nme']:.4f}"
         say(f"epoch {row['epoch']}/{config.epochs}  {numbers}  {left / 60:.0f} min left")
 
-    model, history = fit(model, batches, loss, config=config, metrics=metrics, callbacks=[report], folder=folder)
-    model.cpu()
-    predicted, scores = {}, {}
-    for key, part in held_out.items():
-        predicted[key] = watched[key].to_images(predict_batches(model, watched[key])[0])
-        if beside:
-            predicted[key] = as_labelled(predicted[key], sources[key])
-        sizes = np.array([image.shape[1::-1] for image in part.images])
-        scores[key] = summary(predicted[key], part.keypoints, sizes=sizes, people=part.people)
-    facts = {
-        "weights": count_weights(model), "training_faces": batches.faces, "data_digest": records.digest(training)
-    }  # fmt: skip
-    return Learned(model, history, held_out, predicted, scores, facts)
+    return report
 
 
-def train(config: RunConfig, folder: str | Path, *, say: Callable[[str], None] = print) -> dict:
-    """Train the network of a config, resuming what `folder` holds, and leave weights, curves and scores there.
+def train(
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+    labels: Callable[[np.ndarray], Mapping[str, Sequence]] | None = None,
+) -> dict:
+    """Train the network of a config, resuming what `folder` holds, and leave all that came of it there.
+
+    The folder then has `last.pt` (the checkpoint), NET.safetensors and NET.onnx (the final weights),
+    `best.safetensors` (of the best epoch on the watched part), `metrics.json` and `history.csv` (numbers of each
+    epoch), `test_predictions.csv` (of the first held-out part), and the record `training-NAME.json`; one of a run that
+    failed or was interrupted says so.
+
+    labels: predicted keypoints (n, 68, 2) -> further columns of `test_predictions.csv`, such as {"emotion": ...}
 
     Returns:
         the scores of the part that was held out (of unseen people, if split by person), on crops of the true box
     """
     folder = Path(folder)
-    run = learn(config, folder, say=say)
+    rows = history_of(folder)
+
+    def keep(row):
+        rows.append(row)
+        write_metrics(folder, rows, run=config.name)
+
+    try:
+        run = learn(config, folder, say=say, callbacks=[keep, *callbacks])
+    except (TrainingStopped, KeyboardInterrupt) as error:
+        why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
+        if rows or "failed" in why:
+            records.write("training", config.name, folder=folder, config=config, history=short(rows), **why)
+        raise
     save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
     export_onnx(run.model, folder / f"{config.net}.onnx", size=INPUT_SIZES[config.net])
-    write_history(run.history, folder / "history.csv")
-    scores = next(iter(run.scores.values()))
-    history = [{key: value for key, value in row.items() if key != "losses"} for row in run.history]
+    write_metrics(folder, run.history, run=config.name, watched=run.facts["watched"])
+    write_history(folder, run.history)
+    first = next(iter(run.scores))
+    predicted = run.predicted[first]
+    write_predictions(folder, run.parts[first].names, predicted, labels(predicted) if labels else None)
+    best = min(run.history, key=lambda row: row["nme"])["epoch"]
     records.write(
-        "training", config.name, folder=folder, config=config, scores=scores, scores_by_part=run.scores,
-        seconds_an_epoch=float(np.mean([row["seconds"] for row in run.history])), history=history, **run.facts,
+        "training", config.name, folder=folder, config=config, scores=run.scores[first], scores_by_part=run.scores,
+        seconds_an_epoch=float(np.mean([row["seconds"] for row in run.history])), best_epoch=best,
+        history=short(run.history), **run.facts,
     )  # fmt: skip
-    return scores
+    return run.scores[first]

@@ -23,7 +23,7 @@ BASE = RunConfig(
 @pytest.fixture(autouse=True)
 def few_puppets(monkeypatch):
     faces = data.load("puppets", n=40)
-    monkeypatch.setattr("fkd_helpers.keypoint_runs.load", lambda name, **_: faces)
+    monkeypatch.setattr("fkd_helpers.run_data.load", lambda name, **_: faces)
     return faces
 
 

@@ -20,7 +20,7 @@ CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package othe
 # The modules of the design, lowest first: none imports from one after it. Others fit in wherever no circle arises.
 ORDER = """
     errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
-    training
+    run_files schedules averages checkpoints training rate_finder loggers
     published experiments tables
     detect predict tracking filters emotion expressions plots verdicts checks benchmark commands cli __main__
 """.split()
@@ -28,7 +28,7 @@ ORDER = """
 
 ENGINE_ROOM = """
     predict detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
-    engine sources recorder
+    engine sources recorder schedules averages checkpoints run_data run_files rate_finder loggers
 """.split()
 
 

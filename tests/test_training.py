@@ -7,12 +7,13 @@ import torch
 from torch import nn
 
 from fkd_helpers import data, records
+from fkd_helpers.checkpoints import CHECKPOINT
 from fkd_helpers.config import RunConfig
 from fkd_helpers.errors import InputError
 from fkd_helpers.losses import heatmap, mse
 from fkd_helpers.metrics import nme
 from fkd_helpers.models import build
-from fkd_helpers.training import CHECKPOINT, TrainingStopped, fit, predict_batches
+from fkd_helpers.training import TrainingStopped, fit, predict_batches
 from fkd_helpers.transforms import NONE, FaceBatches
 
 CONFIG = RunConfig(epochs=4, batch_size=8, device="cpu", learning_rate=1e-2)
@@ -164,7 +165,7 @@ def test_a_run_can_start_from_the_weights_of_another(trained, tmp_path):
 
 
 def test_faces_of_another_labelling_are_learned_without_their_jaw():
-    from fkd_helpers.keypoint_runs import MixedBatches
+    from fkd_helpers.run_data import MixedBatches
 
     faces = data.load("puppets", n=12)
     own, extra = faces.subset(np.arange(8)), faces.subset(np.arange(8, 12))
