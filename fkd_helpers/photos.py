@@ -93,3 +93,14 @@ def to_gray(frame: np.ndarray) -> np.ndarray:
             return frame[..., 0]
         return cv2.cvtColor(np.ascontiguousarray(frame[..., :3]), cv2.COLOR_RGB2GRAY)
     raise InputError(f"frame: expected (h, w), (h, w, 3) or (h, w, 4), got {frame.shape}")
+
+
+def to_rgb(frame: np.ndarray) -> np.ndarray:
+    """Return the RGB uint8 frame (h, w, 3) of one that is gray (h, w), (h, w, 1), RGB or RGBA (alpha is left out).
+
+    Raises:
+        InputError: another shape or another type than uint8.
+    """
+    if frame.ndim == 3 and frame.shape[2] in (3, 4) and frame.dtype == np.uint8:
+        return np.ascontiguousarray(frame[..., :3])
+    return np.repeat(to_gray(frame)[..., None], 3, 2)

@@ -22,12 +22,13 @@ ORDER = """
     errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
     run_files schedules averages checkpoints training rate_finder loggers
     published experiments tables
-    detect predict tracking filters emotion expressions plots verdicts checks benchmark commands cli __main__
+    detect predict tracking sprites pose filters emotion expressions plots verdicts checks benchmark commands cli __main__
 """.split()
 
 
 ENGINE_ROOM = """
     predict detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
+    sprites pose filters
     engine sources recorder schedules averages checkpoints run_data run_files rate_finder loggers
 """.split()
 
