@@ -14,6 +14,7 @@ from fkd_helpers.checkpoints import CHECKPOINT, history_of
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.errors import InputError
+from fkd_helpers.loggers import check_log, logged
 from fkd_helpers.losses import loss_named
 from fkd_helpers.models import (
     INPUT_SIZES,
@@ -108,6 +109,7 @@ def learn(
 
 def _learn(config, folder, say, callbacks):
     loss = loss_for(config)
+    check_log(config)
     model = network_for(config, continued=(folder / CHECKPOINT).exists())
     data = data_for(config)
     watched = data.held_out[data.watched]
@@ -115,10 +117,11 @@ def _learn(config, folder, say, callbacks):
         say(
             f"note: what decides on this run is also what it is scored on, {data.watched!r}; validation=0.1 keeps apart"
         )
-    model, history = fit(
-        model, data.batches, loss, config=config, metrics=watched.numbers, watch="nme",
-        callbacks=[_progress(config, say), *callbacks], folder=folder,
-    )  # fmt: skip
+    with logged(config, folder) as to_logger:
+        model, history = fit(
+            model, data.batches, loss, config=config, metrics=watched.numbers, watch="nme",
+            callbacks=[_progress(config, say), *to_logger, *callbacks], folder=folder,
+        )  # fmt: skip
     if len(history) < config.epochs:
         say(f"stopped early: the NME of {data.watched!r} has not got better for {config.patience} epochs")
     model.cpu()

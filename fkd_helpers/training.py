@@ -76,7 +76,7 @@ def fit(
         with memory_errors(config):
             for step, batch in enumerate(batches(epoch), epoch * steps):
                 set_rate(optimiser, config, rate_share(step, steps * config.epochs, config, watched))
-                losses.append(_step(fabric, model, optimiser, loss, batch, config, epoch))
+                losses.append(train_step(fabric, model, optimiser, loss, batch, config, epoch))
                 average.update()
             if not average.finite:
                 raise _stopped("a weight became nan or infinite", config, epoch)
@@ -115,7 +115,12 @@ def set_rate(optimiser: torch.optim.Optimizer, config: RunConfig, share: float) 
         group["lr"] = config.learning_rate * share
 
 
-def _step(fabric, model, optimiser, loss, batch, config, epoch) -> torch.Tensor:
+def train_step(fabric: Fabric, model, optimiser, loss, batch, config: RunConfig, epoch: int = 0) -> torch.Tensor:
+    """Take one step on a batch of (inputs, targets) and return its loss, a scalar without gradient.
+
+    Raises:
+        TrainingStopped: the loss is not finite; the step is not taken.
+    """
     inputs, targets = fabric.to_device(tuple(batch))
     value = loss(model(inputs), targets)
     optimiser.zero_grad(set_to_none=True)

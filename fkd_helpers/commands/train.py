@@ -1,10 +1,12 @@
 """`train`: train a keypoint network."""
 
 import dataclasses
+from functools import partial
 from pathlib import Path
 
 from fkd_helpers.config import RunConfig, as_yaml, load_config
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
 
 
 def add(commands) -> None:
@@ -30,8 +32,23 @@ def run(options) -> int:
 
     folder = Path(options.out or Path("runs") / config.name)
     try:
-        scores = train(config, folder)
+        scores = train(config, folder, say=partial(print, flush=True))  # a log file shows it at once
     except TrainingStopped as error:
-        raise InputError(str(error)) from None
+        raise InputError(f"{error}; the record is in {folder}") from None
+    finally:
+        _draw(folder, config.epochs)
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
     return 0
+
+
+def _draw(folder: Path, epochs: int) -> None:
+    """Draw the curves of the epochs that a run has behind it, where there are any."""
+    from fkd_helpers.run_files import METRICS, read_metrics
+
+    if not (folder / METRICS).exists():
+        return
+    from fkd_helpers.training_plots import training_curves
+
+    made = training_curves(read_metrics(folder)["epochs"], epochs=epochs, size=3.6)
+    with whole_file(folder / "training_curves.png") as partial:
+        made.savefig(partial, format="png", dpi=100)
