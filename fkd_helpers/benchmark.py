@@ -18,11 +18,13 @@ from fkd_helpers import records
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import load
 from fkd_helpers.detect import detect
+from fkd_helpers.filters import FILTERS
 from fkd_helpers.losses import heatmap, mse
 from fkd_helpers.models import build
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.puppets import stream
 from fkd_helpers.reading import write_classic
+from fkd_helpers.sprites import load_sprite, place
 from fkd_helpers.tracking import Tracker
 from fkd_helpers.training import fit
 from fkd_helpers.transforms import Augment, FaceBatches
@@ -54,9 +56,7 @@ class NaiveDataset(torch.utils.data.Dataset):
         return torch.from_numpy(gray)[None].float(), torch.from_numpy(keypoints).float()
 
 
-def measure(
-    rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2, burst: int = 1
-) -> dict[str, float]:
+def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2, burst: int = 1) -> dict[str, float]:
     """Return the median seconds of a call of each function; they take turns of `burst` calls.
 
     A network that is asked once and then pushed out of the processor's cache by a large one is not what a camera sees.
@@ -163,6 +163,27 @@ def _frames(rounds: int) -> list[dict]:
     ]
 
 
+def _filters(rounds: int) -> list[dict]:
+    """Time filters on one face; the naive way warps a sprite over the whole frame and blends in floats."""
+    frames = [(frame, keypoints[0]) for frame, keypoints, _ in stream(seed=1, n=8)]
+
+    def naive(sprite, frame, keypoints):
+        worn = cv2.warpAffine(sprite.levels[0].astype(np.float64), place(sprite, keypoints), frame.shape[1::-1]) / 255
+        return ((frame / 255 * (1 - worn[..., 3:]) + worn[..., :3]) * 255).astype(np.uint8)
+
+    labels = {"sunglasses": "sunglasses", "dog": "the largest sprite, dog"}
+    rows = {}
+    for name in labels:
+        feed, sprite = itertools.cycle(frames), load_sprite(name)
+        rows[name] = lambda feed=feed, name=name: FILTERS[name](*next(feed))
+        rows[f"{name}_naive"] = lambda feed=feed, sprite=sprite: naive(sprite, *next(feed))
+    ms = {name: 1000 * seconds for name, seconds in measure(rows, rounds=rounds, burst=8).items()}
+    return [
+        _row(f"a filter on a face of a 640x480 frame ({label}) / whole frame in floats", "ms a frame", ms[name],
+             ms[f"{name}_naive"]) for name, label in labels.items()
+    ]  # fmt: skip
+
+
 def _timed(function, *arguments) -> float:
     started = time.perf_counter()
     function(*arguments)
@@ -192,7 +213,7 @@ def run(*, rounds: int = 15, folder: Path | None = None) -> dict:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one thread against one: torch's idle threads would disturb the others' turns
     try:
-        rows += _faces(rounds) + _frames(rounds)
+        rows += _faces(rounds) + _frames(rounds) + _filters(rounds)
     finally:
         torch.set_num_threads(threads)
     record = {"rows": rows, "rounds": rounds, "threads": threads}
