@@ -20,7 +20,8 @@ SOURCES = {
     "images": "a folder of pictures",
     "puppet": "the moving puppet face",
 }
-FILTERS = ()
+from fkd_helpers.filters import FILTERS  # noqa: E402
+
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
 _demos: weakref.WeakSet = weakref.WeakSet()
 
@@ -195,7 +196,10 @@ class LiveDemo(widgets.VBox):
         self.address = widgets.Text(value=address, description="Address", placeholder="number, URL, path", **common)
         self.model = widgets.Dropdown(options=models, value=model, description="Model", **common)
         self.filter = widgets.Dropdown(
-            options=[("none", ""), *FILTERS], value=filter or "", description="Filter", **common
+            options=[("none", ""), *((name, name) for name in FILTERS)],
+            value=filter or "",
+            description="Filter",
+            **common,
         )
         self.smooth = widgets.FloatSlider(value=smooth, min=0, max=0.95, step=0.05, description="Smoothing", **common)
         self.hold = widgets.IntSlider(value=hold, min=0, max=60, description="Hold (frames)", **common)

@@ -77,6 +77,11 @@ def with_camera(browsers, film):
 
 
 @pytest.fixture(scope="session")
+def without_camera(browsers):
+    return browsers("--use-fake-ui-for-media-stream")
+
+
+@pytest.fixture(scope="session")
 def page(lab, with_camera):
     """A page that may use the camera."""
     context = with_camera.new_context(permissions=["camera"], viewport={"width": 1280, "height": 1000})

@@ -122,7 +122,7 @@ class Notebook:
             errors = self.page.evaluate(
                 """(cell) => window.panel.content.widgets[cell].model.outputs.toJSON()
                     .filter((output) => output.output_type === 'error')
-                    .map((output) => output.traceback.join('\\n'))""",
+                    .map((output) => output.traceback.join('\\n').replace(/\\x1b\\[[0-9;]*m/g, ''))""",
                 cell,
             )
             assert not errors, errors[0]
@@ -153,8 +153,11 @@ class Notebook:
         found.locator(".fkd-live").wait_for(timeout=WAIT)
         return found
 
+    def button(self, name, cell=0):
+        return self.shown(cell).get_by_role("button", name=name, exact=True)
+
     def press(self, name, cell=0):
-        self.shown(cell).get_by_role("button", name=name, exact=True).click(timeout=WAIT)
+        self.button(name, cell).click(timeout=WAIT)
 
     def live(self, expression, cell=0):
         """Evaluate an expression of `live`, the inside of the demo's picture."""
@@ -174,10 +177,9 @@ class Notebook:
 def enter(page, lab, host="127.0.0.1"):
     """Open JupyterLab in a page, and wait until it is there."""
     page.goto(lab.address(host))
-    page.wait_for_function(
-        "async () => window.jupyterapp && (await window.jupyterapp.restored, true)", timeout=WAIT, polling=200
-    )
-    page.wait_for_function("() => window.jupyterapp.commands.hasCommand('docmanager:open')", timeout=WAIT)
+    there = "() => window.jupyterapp?.commands?.hasCommand('docmanager:open')"
+    page.wait_for_function(there, timeout=WAIT, polling=100)
+    page.evaluate("async () => { await window.jupyterapp.restored; }")
     return page
 
 
