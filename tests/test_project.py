@@ -22,13 +22,14 @@ ORDER = """
     errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
     run_files schedules averages checkpoints training rate_finder loggers
     published experiments tables
-    detect predict tracking sprites pose filters emotion expressions plots verdicts checks benchmark commands cli __main__
+    detect predict tracking sprites pose filters emotion_features emotion emotion_table expressions
+    plots emotion_plots verdicts checks benchmark commands cli __main__
 """.split()
 
 
 ENGINE_ROOM = """
     predict detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
-    sprites pose filters
+    sprites pose filters emotion_features emotion
     engine sources recorder schedules averages checkpoints run_data run_files rate_finder loggers
 """.split()
 
