@@ -114,9 +114,7 @@ def _learn(config, folder, say, callbacks):
     data = data_for(config)
     watched = data.held_out[data.watched]
     if data.watched != "validation" and (config.patience or config.schedule == "plateau"):
-        say(
-            f"note: what decides on this run is also what it is scored on, {data.watched!r}; validation=0.1 keeps apart"
-        )
+        say(f"note: {data.watched!r} decides on this run and scores it too; validation 0.1 keeps the two apart")
     with logged(config, folder) as to_logger:
         model, history = fit(
             model, data.batches, loss, config=config, metrics=watched.numbers, watch="nme",

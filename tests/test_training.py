@@ -1,18 +1,19 @@
 import dataclasses
-import warnings
+import json
 
 import numpy as np
 import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import data, records
-from fkd_helpers.checkpoints import CHECKPOINT
+from fkd_helpers import data
+from fkd_helpers.checkpoints import BEST, CHECKPOINT
 from fkd_helpers.config import RunConfig
 from fkd_helpers.errors import InputError
 from fkd_helpers.losses import heatmap, mse
 from fkd_helpers.metrics import nme
-from fkd_helpers.models import build
+from fkd_helpers.models import build, load_weights
+from fkd_helpers.schedules import rate_share
 from fkd_helpers.training import TrainingStopped, fit, predict_batches
 from fkd_helpers.transforms import NONE, FaceBatches
 
@@ -46,7 +47,7 @@ def untimed(history):
 
 
 @pytest.mark.parametrize("optimiser", ["sgd", "adam", "adamw"])
-@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "step", "constant"])
+@pytest.mark.parametrize("schedule", ["one_cycle", "cosine", "step", "plateau", "constant"])
 def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, optimiser, schedule):
     config = dataclasses.replace(CONFIG, optimiser=optimiser, schedule=schedule)
     whole, history = fit(dropping(), Line(), mse, config=config)
@@ -59,6 +60,16 @@ def test_a_stopped_run_ends_as_an_unbroken_one_bit_for_bit(tmp_path, optimiser, 
         fit(dropping(), Line(), mse, config=config, folder=tmp_path, callbacks=[stop])
     resumed, joined = fit(dropping(), Line(), mse, config=config, folder=tmp_path)
     assert torch.equal(weights(whole), weights(resumed)) and untimed(history) == untimed(joined)
+
+
+def test_mixed_precision_learns_and_is_continued_bit_for_bit(tmp_path):
+    config = dataclasses.replace(CONFIG, precision="bf16-mixed", schedule="constant")
+    whole, history = fit(dropping(), Line(), mse, config=config)
+    fit(dropping(), Line(), mse, config=dataclasses.replace(config, epochs=2), folder=tmp_path)
+    resumed, _ = fit(dropping(), Line(), mse, config=config, folder=tmp_path)
+    assert torch.equal(weights(whole), weights(resumed)) and weights(whole).dtype == torch.float32
+    exact, _ = fit(dropping(), Line(), mse, config=dataclasses.replace(config, precision="32-true"))
+    assert not torch.equal(weights(exact), weights(whole)) and history[-1]["loss"] < history[0]["loss"]
 
 
 def test_a_run_that_is_done_is_not_trained_again(tmp_path):
@@ -94,10 +105,52 @@ def test_a_loss_that_is_not_finite_stops_the_run_and_keeps_the_checkpoint(tmp_pa
             for x, y in super().__call__(epoch):
                 yield x, y if epoch < 2 else y * torch.inf
 
-    with pytest.raises(TrainingStopped, match=r"epoch 3.*smaller learning rate"):
+    with pytest.raises(TrainingStopped, match=r"loss became inf in epoch 3: .*smaller learning rate.*epoch 2 is kept"):
         fit(dropping(), Breaks(), mse, config=CONFIG, folder=tmp_path)
     resumed, history = fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
     assert len(history) == 4 and torch.isfinite(weights(resumed)).all()
+
+
+def test_weights_that_are_not_finite_are_no_checkpoint(tmp_path):
+    """The last step of an epoch may break the weights while its loss, which came before, is still a number."""
+    steps = []
+
+    def breaks(output, target):
+        steps.append(1)
+        return mse(output, target) + (torch.sqrt(0 * output.square().sum()) if len(steps) == 6 else 0)
+
+    config = dataclasses.replace(CONFIG, average=0.0)
+    with pytest.raises(TrainingStopped, match=r"a weight became nan or infinite in epoch 2.*epoch 1 is kept"):
+        fit(dropping(), Line(), breaks, config=config, folder=tmp_path)
+    resumed, history = fit(dropping(), Line(), mse, config=config, folder=tmp_path)
+    assert len(history) == 4 and torch.isfinite(weights(resumed)).all()
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        getattr(torch, "OutOfMemoryError", torch.cuda.OutOfMemoryError)("CUDA out of memory."),
+        RuntimeError("[enforce fail at alloc_cpu.cpp:114] DefaultCPUAllocator: can't allocate memory"),
+        RuntimeError("MPS backend out of memory"), MemoryError(),
+    ],
+    ids=["cuda", "cpu", "mps", "numpy"],
+)  # fmt: skip
+def test_where_memory_runs_out_a_smaller_batch_is_named(error):
+    def greedy(*_):
+        raise error
+
+    with pytest.raises(InputError, match="out of memory with a batch size of 8: try a batch size of 4"):
+        fit(dropping(), Line(), greedy, config=CONFIG)
+    with pytest.raises(InputError, match="one face is too much"):
+        fit(dropping(), Line(), greedy, config=dataclasses.replace(CONFIG, batch_size=1))
+
+
+def test_other_faults_keep_their_words():
+    def faulty(*_):
+        raise RuntimeError("mat1 and mat2 shapes cannot be multiplied")
+
+    with pytest.raises(RuntimeError, match="mat1 and mat2"):
+        fit(dropping(), Line(), faulty, config=CONFIG)
 
 
 def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):
@@ -108,6 +161,99 @@ def test_checkpoints_of_other_runs_and_damaged_ones_are_refused(tmp_path):
     path.write_bytes(path.read_bytes()[:500])
     with pytest.raises(InputError, match="not a whole checkpoint"):
         fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
+
+
+def test_a_checkpoint_of_other_layers_is_refused(tmp_path):
+    fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
+    with pytest.raises(InputError, match=r"another network than Sequential .*Unexpected key"):
+        fit(nn.Sequential(nn.Linear(1, 9), nn.Linear(9, 1)), Line(), mse, config=CONFIG, folder=tmp_path)
+
+
+def test_a_file_that_is_no_checkpoint_is_refused(tmp_path):
+    torch.save({"weights": torch.zeros(3)}, tmp_path / CHECKPOINT)
+    with pytest.raises(InputError, match=r"last.pt: not a whole checkpoint \('config'\): delete it"):
+        fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
+
+
+def rewritten(folder, **changes):
+    """Rewrite the config inside a checkpoint; None takes a value out."""
+    state = torch.load(folder / CHECKPOINT, weights_only=True)
+    config = json.loads(state["config"]) | changes
+    state["config"] = json.dumps({key: value for key, value in config.items() if value is not None})
+    torch.save(state, folder / CHECKPOINT)
+
+
+def test_a_checkpoint_from_before_an_option_is_continued(tmp_path):
+    half = dataclasses.replace(CONFIG, epochs=2, schedule="constant")
+    config = dataclasses.replace(half, epochs=4)
+    fit(dropping(), Line(), mse, config=half, folder=tmp_path)
+    rewritten(tmp_path, validation=None, patience=None, log=None, gone_since=3)
+    model, history = fit(dropping(), Line(), mse, config=config, folder=tmp_path)
+    assert len(history) == 4 and torch.equal(weights(model), weights(fit(dropping(), Line(), mse, config=config)[0]))
+    with pytest.raises(InputError, match=r"another run \(validation 0.0, now 0.2\)"):
+        fit(dropping(), Line(), mse, config=dataclasses.replace(config, validation=0.2), folder=tmp_path)
+
+
+def test_name_logger_patience_and_device_may_change_on_the_way(tmp_path):
+    fit(dropping(), Line(), mse, config=CONFIG, folder=tmp_path)
+    other = dataclasses.replace(CONFIG, name="other", log="csv", patience=9, device="auto")
+    assert len(fit(dropping(), Line(), mse, config=other, folder=tmp_path)[1]) == 4
+
+
+def watching(values):
+    """Return metrics that answer with these values, epoch by epoch."""
+    answers = iter(values)
+    return lambda model: {"error": next(answers)}
+
+
+def test_training_stops_when_the_watched_number_does_not_get_better(tmp_path):
+    config = dataclasses.replace(CONFIG, epochs=9, patience=2, schedule="constant")
+    options = dict(watch="error", folder=tmp_path)
+    _, history = fit(dropping(), Line(), mse, config=config, metrics=watching([3, 2, 2.5, 2.1, 1]), **options)
+    assert [row["error"] for row in history] == [3, 2, 2.5, 2.1]
+    _, again = fit(dropping(), Line(), mse, config=config, metrics=watching([]), **options)
+    assert len(again) == 4, "a run that has stopped stays so"
+    patient = dataclasses.replace(config, patience=3)
+    _, longer = fit(dropping(), Line(), mse, config=patient, metrics=watching([1, 5, 5, 5, 0]), **options)
+    assert [row["error"] for row in longer] == [3, 2, 2.5, 2.1, 1, 5, 5, 5]
+
+
+def test_a_watched_number_that_is_none_counts_as_no_gain():
+    config = dataclasses.replace(CONFIG, epochs=9, patience=2)
+    _, history = fit(dropping(), Line(), mse, config=config, metrics=watching([1, np.nan, np.nan, 0]), watch="error")
+    assert len(history) == 3
+
+
+def test_on_a_plateau_the_rate_falls_to_a_tenth():
+    config = dataclasses.replace(CONFIG, epochs=9, schedule="plateau", learning_rate=1e-3)
+    errors = [5, 4, 4, 4, 4, 3, 3, 3, 3]  # three epochs without gain after the second, and again after the sixth
+    _, history = fit(dropping(), Line(), mse, config=config, metrics=watching(errors), watch="error")
+    rates = np.array([row["rate"] for row in history])
+    assert rates == pytest.approx([1e-3] * 5 + [1e-4] * 4)
+    assert rate_share(0, 1, config, errors) == pytest.approx(0.01)
+    with pytest.raises(InputError, match="patience: expected 0, or more than the 3 epochs"):
+        dataclasses.replace(config, patience=3)
+
+
+def test_the_best_epochs_weights_are_kept(tmp_path):
+    seen, errors = [], iter([3, 1, 2, 4])
+
+    def metrics(model):
+        seen.append(weights(model))
+        return {"error": next(errors)}
+
+    last, _ = fit(dropping(), Line(), mse, config=CONFIG, metrics=metrics, watch="error", folder=tmp_path)
+    best = load_weights(dropping(), tmp_path / BEST)
+    assert torch.equal(weights(best), seen[1]) and not torch.equal(weights(best), weights(last))
+
+
+def test_where_weights_came_from_is_remembered(tmp_path):
+    model = dropping()
+    model.pretrained = True
+    fit(model, Line(), mse, config=CONFIG, folder=tmp_path)
+    continued = dropping()
+    continued.pretrained = False
+    assert fit(continued, Line(), mse, config=CONFIG, folder=tmp_path)[0].pretrained
 
 
 @pytest.mark.skipif(torch.backends.mps.is_available(), reason="the device is there")
@@ -123,52 +269,3 @@ def test_no_batch_is_named():
 
     with pytest.raises(InputError, match="at least one batch"):
         fit(dropping(), Empty(), mse, config=CONFIG)
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    """A run from config to weights on a few puppets: its folder and scores."""
-    from fkd_helpers.keypoint_runs import train
-
-    folder = tmp_path_factory.mktemp("run")
-    config = RunConfig(name="tiny", epochs=2, batch_size=64, device="cpu", split="person")
-    with warnings.catch_warnings():
-        warnings.simplefilter("error", category=RuntimeWarning)
-        return folder, train(config, folder, say=lambda line: None), config
-
-
-def test_a_run_leaves_weights_curves_and_a_record(trained):
-    from fkd_helpers.predict import KeypointPredictor
-
-    folder, scores, config = trained
-    record = records.read(folder / "training-tiny.json")
-    assert record["config"] == dataclasses.asdict(config) and len(record["history"]) == 2
-    assert record["scores"]["nme"] == pytest.approx(scores["nme"], rel=1e-3)
-    frame = data.load("puppets", n=1).images[0]
-    by_onnx, by_torch = (
-        KeypointPredictor(str(folder / file)).keypoints(frame, np.array([[40.0, 40, 80, 80]]))
-        for file in ("small.onnx", "small.safetensors")
-    )
-    assert np.abs(by_onnx - by_torch).max() < 0.05
-
-
-def test_a_run_can_start_from_the_weights_of_another(trained, tmp_path):
-    from fkd_helpers.keypoint_runs import train
-
-    folder, scores, config = trained
-    start = str(folder / "small.safetensors")
-    still = dataclasses.replace(config, start=start, epochs=1, learning_rate=1e-8, average=0)
-    again = train(still, tmp_path, say=lambda line: None)
-    assert again["nme"] == pytest.approx(scores["nme"], rel=0.2)
-    with pytest.raises(InputError, match="no such weights file"):
-        train(dataclasses.replace(still, start="none.safetensors"), tmp_path / "other")
-
-
-def test_faces_of_another_labelling_are_learned_without_their_jaw():
-    from fkd_helpers.run_data import MixedBatches
-
-    faces = data.load("puppets", n=12)
-    own, extra = faces.subset(np.arange(8)), faces.subset(np.arange(8, 12))
-    batches = MixedBatches(own, extra, batch_size=4)
-    missing = np.isnan(batches.keypoints).any(-1)
-    assert not missing[:8].any() and missing[8:, :17].all() and not missing[8:, 17:].any()
