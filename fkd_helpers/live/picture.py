@@ -20,6 +20,7 @@ WINDOW = 2  # frames that are on their way to the browser at a time
 LOST = 5.0  # seconds after which one without an answer no longer counts
 CHUNK = 2**21  # bytes of a file in a message
 LARGEST = 20 * 2**20  # bytes of a frame: more is no camera's
+ANY_TIME, OF_A_SESSION = ("hello", "fetch", "cameras"), ("opened", "frame", "ack", "seen", "stop", "trouble")
 KINDS = {".mp4": ("video", "video/mp4"), ".png": ("image", "image/png"), ".jpg": ("image", "image/jpeg")}
 
 
@@ -115,12 +116,11 @@ class Picture(anywidget.AnyWidget):
 
     def _heard_message(self, _, content, buffers):
         kind = content.get("type") if isinstance(content, dict) else None
-        act = getattr(self, f"_on_{kind}", None) if isinstance(kind, str) else None
         try:
-            if act is None or (kind not in ("hello", "fetch", "cameras") and content["session"] != self._session):
+            if kind not in ANY_TIME and (kind not in OF_A_SESSION or content["session"] != self._session):
                 raise ValueError
-            act(content, buffers)
-        except (KeyError, TypeError, ValueError):
+            getattr(self, f"_on_{kind}")(content, buffers)
+        except (KeyError, TypeError, ValueError, OverflowError):
             self.garbage += kind != "frame" or content.get("session") == self._session
 
     def _on_hello(self, content, buffers):
@@ -163,10 +163,16 @@ class Picture(anywidget.AnyWidget):
 
     def _on_fetch(self, content, buffers):
         path, mime = self._files[content["name"]]  # nothing but what was offered
-        with path.open("rb") as file:
-            size, offset = path.stat().st_size, max(0, int(content["offset"]))
-            file.seek(offset)
-            part = file.read(CHUNK)
+        offset = max(0, int(content["offset"]))
+        try:
+            with path.open("rb") as file:
+                size = path.stat().st_size
+                file.seek(offset)
+                part = file.read(CHUNK)
+        except OSError as error:
+            self.status = f"{path}: cannot be read ({error.strerror})"
+            self.saved = [file for file in self.saved if file["name"] != path.name]
+            return
         message = {"type": "chunk", "client": content["client"], "name": path.name, "mime": mime, "offset": offset}
         self.send(message | {"size": size}, buffers=[part])
 
