@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import socket
 import subprocess
 import sys
@@ -9,8 +10,18 @@ import time
 import urllib.request
 from pathlib import Path
 
+import cv2
+import numpy as np
+
+from fkd_helpers import puppets
+
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+ARGUMENTS = (
+    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",
+    "--disable-component-update", "--host-resolver-rules=MAP labhost 127.0.0.1",
+)  # fmt: skip
 TOKEN = "of-this-test-alone"
-BITS, BLOCK = 6, 16  # of the number that every frame before the camera bears, pixels of a bit
+FRAMES, BITS, BLOCK = 40, 6, 16  # of the number that every frame before the camera bears, pixels of a bit
 WAIT = 60_000  # ms: a loaded machine is slow, and nothing here measures time
 
 
@@ -34,7 +45,7 @@ class Lab:
             "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}",
             "--LabApp.expose_app_in_browser=True", "--ServerApp.allow_remote_access=True",
         ]  # fmt: skip
-        command += ["--allow-root"] if getattr(os, "geteuid", lambda: 1)() == 0 else []
+        command += ["--allow-root"] if _is_root() else []
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
         settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         self.log = folder / "server.log"
@@ -181,6 +192,38 @@ def enter(page, lab, host="127.0.0.1"):
     page.wait_for_function(there, timeout=WAIT, polling=100)
     page.evaluate("async () => { await window.jupyterapp.restored; }")
     return page
+
+
+def find_browser() -> str | None:
+    return next(filter(None, map(shutil.which, BROWSERS)), None)
+
+
+def launch(driver, path, film=None):
+    """Open a browser; film: what its camera plays, None for a browser without a camera."""
+    arguments = [*ARGUMENTS, *(["--no-sandbox"] if _is_root() else [])]
+    if film is not None:
+        arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
+    return driver.chromium.launch(executable_path=path, headless=True, args=arguments)
+
+
+def make_film(path):
+    """Make the film that the camera plays, forth and back; return its path and the keypoints (FRAMES, 68, 2).
+
+    Blocks along the upper edge, black and white, say which frame it is.
+    """
+    frames, keypoints = [], []
+    for number, (frame, points, _) in enumerate(puppets.stream(size=(640, 480), n=FRAMES)):
+        frame = frame.copy()
+        for bit in range(BITS):
+            frame[:BLOCK, bit * BLOCK : (bit + 1) * BLOCK] = 255 * (number >> bit & 1)
+        frames.append(cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 92])[1].tobytes())
+        keypoints.append(points[0])
+    path.write_bytes(b"".join(frames + frames[-2:0:-1]))
+    return path, np.stack(keypoints)
+
+
+def _is_root():
+    return getattr(os, "geteuid", lambda: 1)() == 0
 
 
 def _free_port():
