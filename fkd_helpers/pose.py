@@ -83,7 +83,7 @@ class BlinkCounter:
     forget: how fast the memory of the open eye fades, a part a frame
     """
 
-    def __init__(self, *, closed: float = 0.6, open: float = 0.8, forget: float = 0.002):
+    def __init__(self, *, closed: float = 0.75, open: float = 0.88, forget: float = 0.002):
         if not 0 < closed < open < 1 or not 0 <= forget < 1:
             raise InputError(f"expected 0 < closed < open < 1 and 0 <= forget < 1, got {closed}, {open}, {forget}")
         self.closed, self.open, self.forget = closed, open, forget

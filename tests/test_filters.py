@@ -402,7 +402,7 @@ def test_eyes_are_as_open_at_any_size_and_tilt():
 def test_blinks_of_a_moving_face_are_counted():
     counter, closed, blinks = pose.BlinkCounter(), False, 0
     for frame in range(300):
-        shut = 1.0 if frame % 60 in (30, 31, 32) else 0.4 if frame % 60 in (29, 33, 50) else 0.0  # 50: a squint
+        shut = 1.0 if frame % 60 in (30, 31, 32) else 0.2 if frame % 60 in (29, 33, 50) else 0.0  # 50: a squint
         keypoints = shapes.face_shape([], {"eye_close": shut, "smile": frame % 100 / 100}, roll=frame / 10) * 100
         blinks += closed and shut == 0
         closed = shut == 1 or (closed and shut > 0)
