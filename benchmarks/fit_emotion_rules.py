@@ -31,6 +31,7 @@ from sklearn.tree import DecisionTreeClassifier
 
 from fkd_helpers import emotion, records
 from fkd_helpers.emotion_features import FEATURES, features, learned_inputs, neutral_face
+from fkd_helpers.emotion_table import histograms
 from fkd_helpers.files import whole_file
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.shapes import EXPRESSIONS
@@ -39,6 +40,9 @@ SURPRISE = EXPRESSIONS.index("surprise")
 CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS
 SIGNS, POINTS_OF_E, RIDGE_RULES, RIDGE_LEARNED = 10, 4, 0.1, 0.03
 RAMP = 2  # a sign begins and ends one standard deviation of its feature before and after its middle
+ABOUT = (
+    "fitted by benchmarks/fit_emotion_rules.py, record emotion-affectnet; research and teaching only, as its data asks"
+)
 SOURCES = ("landmarks", "predicted")
 
 
@@ -193,17 +197,6 @@ def cross_validated(keypoints, expressions, train):
     return {key: {"mean": np.mean(values), "std": np.std(values)} for key, values in found.items()}
 
 
-def histograms(keypoints, neutral, label):
-    """Return each feature's histogram over the training faces, as shares of the faces of each label."""
-    change = features(keypoints) - features(neutral)
-    found = {}
-    for k, name in enumerate(FEATURES):
-        edges = np.linspace(*np.percentile(change[:, k], [0.5, 99.5]), 25)
-        rows = [np.histogram(change[label == c, k], edges)[0] / (label == c).sum() for c in range(3)]
-        found[name] = {"edges": edges, **dict(zip(emotion.LABELS, rows, strict=True))}
-    return found
-
-
 def write_json(path, **content):
     with whole_file(path) as partial:
         partial.write_text(json.dumps(records.plain(content)) + "\n", encoding="utf-8")
@@ -232,12 +225,11 @@ def main():
               f"{inside[key]['mean']:.3f}\n{values['confusion']}")  # fmt: skip
     if options.score_only:
         return
-    write_json(emotion.RULES_FILE, about="fitted by benchmarks/fit_emotion_rules.py, record emotion-affectnet",
-               labels=emotion.LABELS, points_of_e=rules.points_of_e, start=rules.start.astype(int),
+    write_json(emotion.RULES_FILE, about=ABOUT, labels=emotion.LABELS, points_of_e=rules.points_of_e,
+               start=rules.start.astype(int),
                signs=[{"feature": s.feature, "low": s.low, "high": s.high, "points": s.points} for s in rules.signs],
                neutral=rules.neutral)  # fmt: skip
-    write_json(emotion.LEARNED_FILE, about="fitted by benchmarks/fit_emotion_rules.py, record emotion-affectnet",
-               labels=emotion.LABELS, **learned)  # fmt: skip
+    write_json(emotion.LEARNED_FILE, about=ABOUT, labels=emotion.LABELS, **learned)  # fmt: skip
     of_training = CLASS_OF[expressions[train]]
     faces = {name: neutral_face(predicted[train[of_training == k]]) for k, name in enumerate(emotion.LABELS)}
     records.write(
@@ -248,7 +240,9 @@ def main():
         choices={"signs": SIGNS, "points_of_e": POINTS_OF_E, "ramp_std": RAMP, "C_rules": RIDGE_RULES,
                  "C_learned": RIDGE_LEARNED},
         scores=scores, cross_validated_in_training=inside,
-        mean_faces=faces, histograms=histograms(predicted[train], neutral["predicted"], of_training),
+        mean_faces=faces,
+        histograms=histograms(features(predicted[train]) - features(neutral["predicted"]),
+                              np.array(emotion.LABELS)[of_training]),
     )  # fmt: skip
 
 

@@ -5,10 +5,10 @@ import errno
 import sys
 import warnings
 
-from fkd_helpers.commands import benchmark, evaluate, experiments, fetch, predict, train
+from fkd_helpers.commands import benchmark, emotions, evaluate, experiments, fetch, predict, train
 from fkd_helpers.errors import InputError
 
-COMMANDS = (predict, train, experiments, evaluate, fetch, benchmark)
+COMMANDS = (predict, train, experiments, evaluate, emotions, fetch, benchmark)
 RESUMABLE = ("train", "fetch", "experiments")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 

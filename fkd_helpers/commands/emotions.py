@@ -1,0 +1,39 @@
+"""`emotions`: what a file of predictions says about expressions."""
+
+from pathlib import Path
+
+from fkd_helpers.errors import InputError, unknown
+
+PICTURES = (".png", ".jpg", ".svg", ".pdf")
+
+
+def add(commands) -> None:
+    """Declare what the subcommand takes."""
+    parser = commands.add_parser("emotions", help="emotions of predicted keypoints: class balance, features")
+    parser.add_argument("--predictions", required=True, metavar="FILE.csv", help="name, x0, y0 ... x67, y67")
+    parser.add_argument("--fill", action="store_true", help="write the column 'emotion' into that file")
+    parser.add_argument("--picture", metavar="FILE.png", help="draw the features' histograms")
+    parser.set_defaults(run=run)
+
+
+def run(options) -> int:
+    from fkd_helpers.emotion import changes, emotion_labels
+    from fkd_helpers.emotion_table import balance, fill_emotions, histograms, read_predictions, spread
+
+    picture = Path(options.picture) if options.picture else None
+    if picture and picture.suffix.lower() not in PICTURES:
+        raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
+    if picture and not picture.parent.is_dir():
+        raise InputError(f"--picture: no such folder {picture.parent}")
+    _, keypoints = read_predictions(options.predictions)
+    labels = fill_emotions(options.predictions) if options.fill else emotion_labels(keypoints)
+    print(f"{options.predictions}: {len(labels)} faces")
+    print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))
+    print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")
+    print(spread(keypoints, labels).to_string(float_format="{:.1f}".format))
+    if picture:
+        from fkd_helpers.emotion_plots import feature_histograms
+
+        feature_histograms(histograms(changes(keypoints), labels)).savefig(picture, dpi=100)
+        print(f"picture: {picture}")
+    return 0
