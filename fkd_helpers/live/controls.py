@@ -1,0 +1,107 @@
+"""The buttons and settings around the live picture."""
+
+from collections.abc import Callable
+
+import ipywidgets as widgets
+
+from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.filters import FILTERS
+from fkd_helpers.runners import WEIGHTS
+
+SOURCES = {  # what it is, and what its address means
+    "browser": ("this page's camera", ""),
+    "camera": ("a camera at the kernel", "number or URL"),
+    "file": ("a video file", "path of the file"),
+    "images": ("a folder of pictures", "path of the folder"),
+    "puppet": ("the moving puppet face", ""),
+}
+BUTTONS = {  # what it says to those who linger, and its colour
+    "Start": ("Start the source", "success"),
+    "Stop": ("Stop: the camera goes off", "danger"),
+    "Record": ("Record to a new MP4 file, until pressed again", ""),
+    "Snapshot": ("Save the picture as it is now", ""),
+}
+WRAP = widgets.Layout(flex_flow="row wrap")
+
+
+class Buttons(widgets.HBox):
+    """Start, Stop, Record and Snapshot; each calls its act, without arguments."""
+
+    def __init__(self, acts: dict[str, Callable[[], None]], complain: Callable[[str], None]):
+        self.by_name = {
+            name: widgets.Button(description=name, tooltip=words, button_style=style)
+            for name, (words, style) in BUTTONS.items()
+        }
+        for name, button in self.by_name.items():
+            button.on_click(lambda _, act=acts[name]: _or_complain(act, complain))
+        super().__init__(list(self.by_name.values()), layout=WRAP)
+        self.show(running=False, recording=False)
+
+    def show(self, *, running: bool, recording: bool) -> None:
+        """Let those be pressed that make sense now."""
+        for name, button in self.by_name.items():
+            button.disabled = running == (name == "Start")
+        self.by_name["Record"].description = "Stop recording" if recording else "Record"
+
+    def speak(self) -> None:
+        """Let every button say something: one that never has waits for a running cell to end (ipykernel 7.4)."""
+        for button in self.by_name.values():
+            button.send_state("tooltip")
+
+
+class Settings(widgets.HBox):
+    """Source, camera, address, model, filter, smoothing, hold and mirror.
+
+    changed: gets the name and the new value of a setting that was changed
+    """
+
+    def __init__(
+        self, changed: Callable[[str, object], None], complain: Callable[[str], None], *,
+        source: str, address: str, model: str, filter: str | None, smooth: float, hold: int, mirror: bool,
+    ):  # fmt: skip
+        if source not in SOURCES:
+            raise unknown("source", source, SOURCES)
+        models = sorted({file.stem for file in WEIGHTS.glob("*.onnx")} | {model})
+        sources = [(f"{name}: {what}", name) for name, (what, _) in SOURCES.items()]
+        filters = [("none", ""), *((name, name) for name in FILTERS)]
+        make = {"layout": widgets.Layout(width="350px"), "style": {"description_width": "110px"}}
+        self.by_name = {
+            "source": widgets.Dropdown(description="Source", options=sources, value=source, **make),
+            "camera": widgets.Dropdown(description="Camera", options=[("any", "")], **make),
+            "address": widgets.Text(description="Address", value=address, continuous_update=False, **make),
+            "model": widgets.Dropdown(description="Model", options=models, value=model, **make),
+            "filter": widgets.Dropdown(description="Filter", options=filters, value=filter or "", **make),
+            "smooth": widgets.FloatSlider(description="Smoothing", value=smooth, min=0, max=0.95, step=0.05, **make),
+            "hold": widgets.IntSlider(description="Hold (frames)", value=hold, min=1, max=60, **make),
+            "mirror": widgets.Checkbox(description="Mirror", value=mirror, **make),
+        }
+        for name, widget in self.by_name.items():
+            widget.observe(lambda change, name=name: _or_complain(lambda: changed(name, change.new), complain), "value")
+        super().__init__(layout=WRAP)
+        self.by_name["source"].observe(lambda _: self._show(), "value")
+        self._show()
+
+    def __getitem__(self, name: str):
+        return self.by_name[name].value
+
+    def offer_cameras(self, cameras: list[tuple[str, str]]) -> None:
+        """Offer the cameras (name, id) of the page; the one that was chosen stays."""
+        camera, chosen = self.by_name["camera"], self["camera"]
+        if cameras and chosen in ("", *(identity for _, identity in cameras)):
+            with camera.hold_trait_notifications():
+                camera.options = [("any", ""), *cameras]
+                camera.value = chosen
+
+    def _show(self):
+        """Show what the source asks for: a camera of the page, an address, or neither."""
+        words = SOURCES[self["source"]][1]
+        self.by_name["address"].placeholder = words
+        hidden = {"camera": self["source"] != "browser", "address": not words}
+        self.children = [widget for name, widget in self.by_name.items() if not hidden.get(name)]
+
+
+def _or_complain(act, complain):
+    try:
+        act()
+    except InputError as error:
+        complain(str(error))
