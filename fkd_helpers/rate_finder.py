@@ -47,8 +47,8 @@ def find_rate(
     smoothing: share of the past in the running mean of the losses, 0 = none
 
     Returns:
-        up to `steps` rates and smoothed losses (fewer where the loss breaks away before), and a tenth of the rate at
-        which the loss was smallest: there it still falls, and the step to where it breaks is far enough
+        up to `steps` rates and smoothed losses (fewer where the loss breaks away before), and the rate at which the
+        loss fell most steeply, drawn over a logarithmic axis: an order of magnitude to begin with, not a result
 
     The same seed gives the same answer on the CPU.
 
@@ -79,4 +79,13 @@ def find_rate(
                 break
     if not losses:
         raise InputError(f"find_rate: the loss is not finite even before the first step, at a rate of {lowest:g}")
-    return RateSearch(rates[: len(losses)], np.array(losses), float(rates[int(np.argmin(losses))] / 10))
+    rates, losses = rates[: len(losses)], np.array(losses)
+    return RateSearch(rates, losses, float(rates[_steepest(losses)]))
+
+
+def _steepest(losses: np.ndarray) -> int:
+    """Return where losses (m,) fall most, over a stretch of five steps, before they are smallest."""
+    before = losses[: int(losses.argmin()) + 1]
+    if len(before) < 6:
+        return 0
+    return int((before[5:] - before[:-5]).argmin()) + 2  # the middle of the stretch
