@@ -56,13 +56,15 @@ def score_table() -> str:
 
 def recipe() -> str:
     """Return how the shipped network was trained, as Markdown."""
-    first, fine = record("training-keypoints68"), record("training-keypoints68_fine")
+    runs = [record(f"training-{name}") for name in ("keypoints68", "keypoints68_fine", "keypoints68_centred")]
+    first = runs[0]
     lines = [
         f"- network `{first['config']['net']}`, {first['weights']:,} weights; gray crops of 112 x 112 pixels",
         f"- {first['training_faces']:,} faces: {first['config']['data']} (training) and nine tenths of "
         f"{first['config']['extra_data']}",
     ]
-    for name, run in (("from random weights", first), ("from those, with gentler augmentation", fine)):
+    parts = ("from random weights", "from those, with gentler augmentation", "from those, with labels centred")
+    for name, run in zip(parts, runs, strict=True):
         config, scores = run["config"], run["scores"]
         lines.append(
             f"- {name}: {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on "
@@ -74,8 +76,36 @@ def recipe() -> str:
     return "\n".join(lines)
 
 
-SECTIONS = {"official": official_table, "scores": score_table, "recipe": recipe,
-            "speed": lambda: speed_table(record("benchmark-speed"))}  # fmt: skip
+def people_table() -> str:
+    """Return what seen and unseen people cost: the same recipe without a fifth of the people, as Markdown."""
+    lines = ["| same recipe, a fifth of the people kept out | faces | NME % | 95 % interval |", "|---|---|---|---|"]
+    parts = {"unseen": "people it never saw, all frames", "seen": "people it saw, test frames"}
+    for labels, name in (("given", "keypoints68_people"), ("centred", "keypoints68_people_centred")):
+        run = record(f"training-{name}")
+        for part, words in parts.items():
+            scores = run["scores_by_part"][part]
+            lines.append(
+                f"| {words}; labels {labels} | {scores['faces']} | {percent(scores['nme'])} "
+                f"| {percent(scores['nme_low'])} to {percent(scores['nme_high'])} |"
+            )
+    return "\n".join(lines)
+
+
+def jaw_table() -> str:
+    """Return what learning the jaw of the photos costs and gains, as Markdown."""
+    lines = ["| jaw of the photos, 3 more epochs | official test NME % | its jaw % | photos NME % | their jaw % |"]
+    lines.append("|---|---|---|---|---|")
+    for use in ("ignored", "learned"):
+        parts = record(f"training-trial_jaw_{use}")["scores_by_part"]
+        cells = (percent(parts[part][key]) for part in ("test", "extra") for key in ("nme", "nme_jaw"))
+        lines.append(f"| {use} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+SECTIONS = {
+    "official": official_table, "scores": score_table, "recipe": recipe, "people": people_table, "jaw": jaw_table,
+    "speed": lambda: speed_table(record("benchmark-speed")),
+}  # fmt: skip
 
 
 def rendered(text: str) -> str:
