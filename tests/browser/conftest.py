@@ -5,7 +5,8 @@ import shutil
 from pathlib import Path
 
 import pytest
-from lab_page import Lab, Notebook, enter, find_browser, launch, make_film
+
+from .lab_page import Lab, Notebook, enter, find_browser, launch, make_film
 
 
 @pytest.fixture(scope="session")

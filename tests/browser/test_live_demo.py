@@ -4,9 +4,10 @@ import time
 
 import numpy as np
 import pytest
-from lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
 from fkd_helpers.boxes import box_of
+
+from .lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
 pytest.importorskip("fkd_helpers.live.engine")  # until the engine is there
 OURS = "from fkd_helpers.live import live_demo\n"

@@ -1,0 +1,1 @@
+"""The live demo in a real browser."""
