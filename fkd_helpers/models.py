@@ -134,8 +134,9 @@ class WithKeypoints(nn.Module):
 def save_weights(model: nn.Module, path: str | Path, **facts: str) -> Path:
     """Write a network's weights as safetensors with facts (name, recipe, data) in its header."""
     path = Path(path)
+    state = {key: value.contiguous() for key, value in model.state_dict().items()}  # training puts the channels last
     with whole_file(path) as partial:
-        save_file(model.state_dict(), str(partial), metadata={key: str(value) for key, value in facts.items()})
+        save_file(state, str(partial), metadata={key: str(value) for key, value in facts.items()})
     return path
 
 

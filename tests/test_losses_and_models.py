@@ -112,6 +112,13 @@ def test_weights_come_back_and_others_are_refused(tmp_path):
         models.load_weights(models.build("small"), tmp_path / "none.safetensors")
 
 
+def test_weights_are_saved_in_whatever_order_they_lie(tmp_path):
+    model = torch.nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # as training has them
+    assert not model.weight.is_contiguous()
+    again = models.load_weights(torch.nn.Conv2d(3, 4, 3), models.save_weights(model, tmp_path / "net.safetensors"))
+    assert torch.equal(again.weight, model.weight)
+
+
 def test_onnx_answers_as_torch_does_for_any_number_of_faces(tmp_path):
     import onnxruntime
 
