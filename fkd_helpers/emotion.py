@@ -18,6 +18,7 @@ from fkd_helpers.errors import InputError
 
 LABELS = ("negative", "neutral", "positive")
 UNKNOWN = "unknown"  # keypoints that no feature can be taken from
+COLUMN = "emotion"  # of a table of predictions
 LEAST_GAIN = 0.5  # points; a sign that gives less is not named as a reason
 RULES_FILE = Path(__file__).parent / "assets" / "emotion_rules.json"
 LEARNED_FILE = Path(__file__).parent / "assets" / "emotion_learned.json"
@@ -142,6 +143,11 @@ def emotion_labels(keypoints: np.ndarray) -> list[str]:
     """Return the label of each of the faces (n, 68, 2) by the rules, UNKNOWN where points are missing."""
     shares = rule_scores(keypoints)
     return [LABELS[int(row.argmax())] if np.isfinite(row).all() else UNKNOWN for row in shares]
+
+
+def emotion_column(keypoints: np.ndarray) -> dict[str, list[str]]:
+    """Return the labels of faces (n, k, 2) as a further column of a table; no column where there are not 68 points."""
+    return {COLUMN: emotion_labels(keypoints)} if keypoints.shape[1] == 68 else {}
 
 
 @functools.cache

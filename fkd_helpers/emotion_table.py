@@ -1,5 +1,6 @@
 """Emotions over a file of predicted keypoints: the column "emotion", class balance, how the features are spread."""
 
+import json
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -7,18 +8,20 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fkd_helpers.emotion import LABELS, UNKNOWN, changes, emotion_labels
+from fkd_helpers.emotion import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
 from fkd_helpers.emotion_features import FEATURES
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 from fkd_helpers.tables import BARS
 
-COLUMN = "emotion"
+JSON = (".json", ".jsonl")
 BINS, REACH = 17, 0.2  # histogram bars, from -20 % to 20 % of the eye distance
 
 
 def read_predictions(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Read a table of predictions: the name, further columns if any, then x0, y0 ... x67, y67 (or 0 ... 135).
+
+    path: a CSV file (of `train`, `predict --csv`, or a classic one), or what `predict --json` printed (.json, .jsonl)
 
     Returns:
         the whole table, and keypoints (n, 68, 2); what is blank or no number becomes NaN
@@ -27,7 +30,7 @@ def read_predictions(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
         InputError: no such file, not a table, no rows, or another number of coordinates than 136.
     """
     try:
-        table = pd.read_csv(path)
+        table = _of_json(path) if Path(path).suffix.lower() in JSON else pd.read_csv(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -41,12 +44,31 @@ def read_predictions(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
     return table, numbers.reshape(-1, 68, 2)
 
 
+def _of_json(path: str | Path) -> pd.DataFrame:
+    """Read what `predict --json` printed, a line a photo: one row a face, as in a CSV file."""
+    columns = [f"{axis}{i}" for i in range(68) for axis in "xy"]
+    rows = []
+    try:
+        for line in Path(path).read_text(encoding="utf-8").splitlines():
+            photo = json.loads(line)
+            for face in photo["faces"]:
+                points = np.array(face["keypoints"], np.float64).reshape(136)
+                rows.append({"name": photo["photo"], **dict(zip(columns, points, strict=True))})
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not what predict --json prints ({error})") from None
+    return pd.DataFrame(rows, columns=["name", *columns])
+
+
 def fill_emotions(path: str | Path) -> list[str]:
     """Write the emotion of each face into a table of predictions, as its column after the name; return them.
 
     Raises:
-        InputError: see `read_predictions`.
+        InputError: not a CSV file; see also `read_predictions`.
     """
+    if Path(path).suffix.lower() in JSON:
+        raise InputError(f"{path}: expected a CSV file to fill; the JSON of predict has its emotions already")
     table, keypoints = read_predictions(path)
     labels = emotion_labels(keypoints)
     table = table.drop(columns=COLUMN, errors="ignore")

@@ -3,9 +3,13 @@
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
+import numpy as np
+
+from fkd_helpers.emotion import emotion_column, read_emotion
 from fkd_helpers.errors import InputError
 from fkd_helpers.photos import read_photo, write_photo
 from fkd_helpers.predict import Face, KeypointPredictor, draw_faces
+from fkd_helpers.run_files import write_table
 
 
 def run_photos(
@@ -53,16 +57,24 @@ def free_name(path: Path, taken: set[str]) -> str:
     return name
 
 
+def write_faces(path: Path, found: Iterable[tuple[Path, list[Face]]]) -> None:
+    """Write a CSV file with one row a face: its photo, emotion and score, then x0, y0 ... in pixels of the photo."""
+    rows = [(str(photo), face) for photo, faces in found for face in faces]
+    keypoints = np.stack([face.keypoints for _, face in rows])
+    labels = {**emotion_column(keypoints), "score": [f"{face.score:.4f}" for _, face in rows]}
+    write_table(path, [photo for photo, _ in rows], keypoints, labels)
+
+
 def to_record(path: Path, faces: list[Face]) -> dict:
-    """Return what JSON holds of a photo: its path and, for each face, box, score and keypoints in pixels."""
+    """Return what JSON holds of a photo: its path and, for each face, box, score, keypoints in pixels and emotion."""
+    return {"photo": str(path), "faces": [_face(face) for face in faces]}
+
+
+def _face(face):
+    emotion = read_emotion(face.keypoints) if len(face.keypoints) == 68 else None
     return {
-        "photo": str(path),
-        "faces": [
-            {
-                "box": [round(float(v), 2) for v in face.box],
-                "score": round(face.score, 4),
-                "keypoints": [[round(float(x), 2), round(float(y), 2)] for x, y in face.keypoints],
-            }
-            for face in faces
-        ],
+        "box": [round(float(v), 2) for v in face.box],
+        "score": round(face.score, 4),
+        **({"emotion": emotion.label, "reason": emotion.reason} if emotion else {}),
+        "keypoints": [[round(float(x), 2), round(float(y), 2)] for x, y in face.keypoints],
     }

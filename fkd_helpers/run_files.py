@@ -61,21 +61,28 @@ def write_history(folder: str | Path, history: Sequence[Mapping]) -> Path:
 def write_predictions(
     folder: str | Path, names: Sequence[str], predicted: np.ndarray, labels: Mapping[str, Sequence] | None = None
 ) -> Path:
-    """Write `test_predictions.csv`: one row an image, its name, its labels, then x0, y0 ... in pixels of that image.
+    """Write `test_predictions.csv`: the `write_table` of a run, in pixels of the original images."""
+    path = Path(folder) / PREDICTIONS
+    write_table(path, names, predicted, labels)
+    return path
 
-    predicted: (n, k, 2), pixels of the original images
+
+def write_table(
+    path: str | Path, names: Sequence[str], predicted: np.ndarray, labels: Mapping[str, Sequence] | None = None
+) -> None:
+    """Write a CSV file with one row a face: the name of its image, its labels, then x0, y0 ... in pixels.
+
+    predicted: (n, k, 2)
     labels: further columns of n values by name, such as "emotion"
     """
-    labels = dict(labels or {})
+    path, labels = Path(path), dict(labels or {})
     for what, values in {"predicted": predicted, **labels}.items():
         if len(values) != len(names):
             raise InputError(f"{what}: expected {len(names)} (one a name), got {len(values)}")
     columns = [f"{axis}{i}" for i in range(predicted.shape[1]) for axis in "xy"]
-    path = Path(folder) / PREDICTIONS
     with whole_file(path) as partial, partial.open("w", newline="", encoding="utf-8") as stream:
         writer = csv.writer(stream)
         writer.writerow(["name", *labels, *columns])
         for i, (name, points) in enumerate(zip(names, predicted, strict=True)):
             row = [f"{value:.2f}" for value in points.ravel()]
             writer.writerow([name, *(values[i] for values in labels.values()), *row])
-    return path

@@ -1,16 +1,23 @@
 """Emotions over a table of predictions: the column, the statistics, the command, the figures."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
+import skimage.data
 
-from fkd_helpers import emotion_plots, records, shapes
+from fkd_helpers import emotion_plots, records, run_data, shapes
 from fkd_helpers.cli import main
 from fkd_helpers.data import load
 from fkd_helpers.emotion import LABELS, UNKNOWN, changes, emotion_labels
 from fkd_helpers.emotion_features import FEATURES
 from fkd_helpers.emotion_table import balance, fill_emotions, histograms, read_predictions, spread
 from fkd_helpers.errors import InputError
+from fkd_helpers.photo_run import to_record, write_faces
+from fkd_helpers.photos import write_photo
+from fkd_helpers.predict import Face
 from fkd_helpers.run_files import write_predictions
 
 
@@ -103,6 +110,89 @@ def test_the_command_prints_and_draws(table, tmp_path, capsys):
     assert "13 faces" in said and "positive" in said and "corner_lift" in said and "unknown" in said
     assert picture.read_bytes()[:4] == b"\x89PNG"
     assert "emotion" in pd.read_csv(table).columns
+
+
+def rows_of(keypoints):
+    return [(Path("a.jpg"), [Face(np.array([0, 0, 9, 9.0]), points, 0.9) for points in keypoints])]
+
+
+def test_the_photos_of_predict_are_read_back_from_csv_and_from_json(tmp_path, keypoints):
+    smiles = keypoints[:-1]
+    write_faces(tmp_path / "faces.csv", rows_of(smiles))
+    record = to_record(*rows_of(smiles)[0])
+    (tmp_path / "faces.jsonl").write_text(json.dumps(record) + "\n" + json.dumps(record) + "\n")
+    table, read = read_predictions(tmp_path / "faces.csv")
+    assert table.columns[:4].tolist() == ["name", "emotion", "score", "x0"] and set(table["name"]) == {"a.jpg"}
+    assert table["emotion"].tolist() == emotion_labels(smiles)
+    assert [face["emotion"] for face in record["faces"]] == emotion_labels(smiles)
+    assert "mouth" in record["faces"][-1]["reason"]
+    np.testing.assert_allclose(read, smiles, atol=0.006)
+    _, again = read_predictions(tmp_path / "faces.jsonl")
+    np.testing.assert_allclose(again, np.concatenate([smiles, smiles]), atol=0.006)
+
+
+def test_a_network_of_other_points_has_no_emotion(tmp_path):
+    (photo,) = rows_of(np.zeros((2, 15, 2), np.float32))
+    assert "emotion" not in to_record(*photo)["faces"][0]
+    write_faces(tmp_path / "faces.csv", [photo])
+    assert pd.read_csv(tmp_path / "faces.csv").columns[:4].tolist() == ["name", "score", "x0", "y0"]
+
+
+@pytest.mark.parametrize("content", ['{"photo": "a"}', "[]", "{", '{"photo": "a", "faces": [{"keypoints": [[1, 2]]}]}'])
+def test_json_of_something_else_is_named(tmp_path, content):
+    (tmp_path / "faces.json").write_text(content)
+    with pytest.raises(InputError, match="not what predict --json prints"):
+        read_predictions(tmp_path / "faces.json")
+
+
+def test_json_is_not_filled(tmp_path):
+    with pytest.raises(InputError, match="expected a CSV file to fill"):
+        fill_emotions(tmp_path / "faces.jsonl")
+
+
+def test_predict_and_emotions_go_together(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    write_photo("astronaut.png", skimage.data.astronaut())
+    assert main(["predict", "astronaut.png", "--csv", "faces.csv"]) == 0
+    assert capsys.readouterr().out.splitlines() == ["astronaut.png: 1 face (positive)", "rows: faces.csv"]
+    assert main(["predict", "astronaut.png", "--json"]) == 0
+    (line,) = capsys.readouterr().out.splitlines()
+    assert json.loads(line)["faces"][0]["emotion"] == "positive"
+    Path("faces.jsonl").write_text(line)
+    said = []
+    for file in ("faces.csv", "faces.jsonl"):
+        assert main(["emotions", "--predictions", file]) == 0
+        said.append(capsys.readouterr().out.replace(file, "FILE"))
+    assert said[0] == said[1] and "FILE: 1 face\n" in said[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["astronaut.png", "faces.csv", "faces.jsonl"]
+
+
+@pytest.mark.parametrize(("file", "says"), [("faces.json", "ends in .csv"), ("nowhere/faces.csv", "no such folder")])
+def test_predict_refuses_a_table_that_cannot_be(tmp_path, capsys, file, says):
+    assert main(["predict", str(tmp_path / "a.png"), "--csv", str(tmp_path / file)]) == 2
+    assert says in capsys.readouterr().err
+
+
+def test_a_training_leaves_the_emotion_of_each_prediction(tmp_path, capsys, monkeypatch):
+    faces = load("puppets", n=60)
+    monkeypatch.setattr(run_data, "load", lambda *_, **__: faces)
+    options = {
+        "net": "two_layers",
+        "loss": "smooth_l1",
+        "epochs": 1,
+        "data": "puppets",
+        "extra-data": "",
+        "device": "cpu",
+    }
+    arguments = [part for name, value in options.items() for part in (f"--{name}", str(value))]
+    assert main(["train", *arguments, "--out", str(tmp_path / "run")]) == 0
+    path = tmp_path / "run" / "test_predictions.csv"
+    table, keypoints = read_predictions(path)
+    assert table.columns[1] == "emotion" and table["emotion"].tolist() == emotion_labels(keypoints)
+    before = path.read_text()
+    capsys.readouterr()
+    assert main(["emotions", "--predictions", str(path)]) == 0
+    assert f"{len(table)} faces" in capsys.readouterr().out and path.read_text() == before
 
 
 @pytest.mark.parametrize("picture", ["features.txt", "features", "nowhere/features.png"])

@@ -27,7 +27,7 @@ def run(options) -> int:
         raise InputError(f"--picture: no such folder {picture.parent}")
     _, keypoints = read_predictions(options.predictions)
     labels = fill_emotions(options.predictions) if options.fill else emotion_labels(keypoints)
-    print(f"{options.predictions}: {len(labels)} faces")
+    print(f"{options.predictions}: {len(labels)} face{'s' * (len(labels) != 1)}")
     print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))
     print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")
     print(spread(keypoints, labels).to_string(float_format="{:.1f}".format))

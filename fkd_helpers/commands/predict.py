@@ -15,7 +15,8 @@ def add(commands) -> None:
     parser = commands.add_parser("predict", help="find the faces and keypoints of photos")
     parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
     parser.add_argument("--out", metavar="DIR", help="write the photos with faces drawn on them (default: found)")
-    parser.add_argument("--json", action="store_true", help="print boxes and keypoints as JSON, a line a photo")
+    parser.add_argument("--json", action="store_true", help="print boxes, keypoints, emotions as JSON, a line a photo")
+    parser.add_argument("--csv", metavar="FILE.csv", help="write a row a face: photo, emotion, score, x0, y0 ...")
     parser.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
     parser.add_argument("--model", default="small", help="a model we ship, or a path to .onnx or .safetensors")
     parser.add_argument("--backend", default="onnx", help="onnx (default) or torch")
@@ -29,35 +30,54 @@ def run(options) -> int:
     from functools import partial
 
     from fkd_helpers.detect import detect_faces, detect_tilted
-    from fkd_helpers.photo_run import run_photos, to_record
+    from fkd_helpers.photo_run import run_photos, to_record, write_faces
     from fkd_helpers.predict import KeypointPredictor
 
+    rows = _rows_file(options.csv)
     find = partial(detect_faces, scale_factor=options.scale_factor, min_neighbors=options.min_neighbors,
                    min_face=options.min_face)  # fmt: skip
     predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
-    out = Path(options.out) if options.out else None if options.json else Path("found")
+    out = Path(options.out) if options.out else None if options.json or rows else Path("found")
     whole = "fallback" if options.whole_image else "never"
     made = out is not None and not out.exists()
     photos, empty = _photos(options.photos)
     for complaint in empty:
         print(f"predict: {complaint}", file=sys.stderr)
-    failed, written = len(empty), 0
+    failed, written, found = len(empty), 0, []
     for path, faces in run_photos(photos, predictor, out=out, whole_image=whole):
         written += not isinstance(faces, InputError)
         if isinstance(faces, InputError) or not faces:
             failed += 1
             message = faces or f"{path}: no face found, expected at least one (--whole-image takes the photo for one)"
             print(f"predict: {message}", file=sys.stderr)
-        elif options.json:
-            print(json.dumps(to_record(path, faces)))
+            continue
+        if rows:
+            found.append((path, faces))
+        record = to_record(path, faces)
+        if options.json:
+            print(json.dumps(record))
         else:
-            print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}")
+            emotions = ", ".join(face["emotion"] for face in record["faces"] if "emotion" in face)
+            print(f"{path}: {len(faces)} face{'s' * (len(faces) > 1)}{emotions and f' ({emotions})'}")
     if made and not written:
         with contextlib.suppress(OSError):
             out.rmdir()
     elif out is not None:
         print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
+    if rows and found:
+        write_faces(rows, found)
+        print(f"rows: {rows}", file=sys.stderr if options.json else sys.stdout)
     return 2 if failed else 0
+
+
+def _rows_file(name: str | None) -> Path | None:
+    """Return the file that --csv names, if a table can be made there."""
+    path = Path(name) if name else None
+    if path and path.suffix.lower() != ".csv":
+        raise InputError(f"--csv: expected a file that ends in .csv, got {path.name}")
+    if path and not path.parent.is_dir():
+        raise InputError(f"--csv: no such folder {path.parent}")
+    return path
 
 
 def _photos(names: list[str]) -> tuple[list[Path], list[str]]:

@@ -27,12 +27,14 @@ def run(options) -> int:
     if options.print_config:
         print(as_yaml(config), end="")
         return 0
+    from fkd_helpers.emotion import emotion_column
     from fkd_helpers.keypoint_runs import train
     from fkd_helpers.training import TrainingStopped
 
     folder = Path(options.out or Path("runs") / config.name)
     try:
-        scores = train(config, folder, say=partial(print, flush=True))  # a log file shows it at once
+        say = partial(print, flush=True)  # a log file shows it at once
+        scores = train(config, folder, say=say, labels=emotion_column)
     except TrainingStopped as error:
         raise InputError(f"{error}; the record is in {folder}") from None
     finally:
