@@ -85,6 +85,15 @@ def run_grid(
     return found
 
 
+def recorded(configs: Iterable[RunConfig], folder: str | Path | None = None) -> list[dict]:
+    """Return the record of each run of a grid, by name, or one without a history for a run that has no record yet.
+
+    folder: where the records are; None = those that come with the course
+    """
+    there = {record["name"]: record for record in records.find(KIND, folder=Path(folder) if folder else None)}
+    return [there.get(run.name) or {"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
+
+
 def _check(configs: list[RunConfig]) -> None:
     names = [config.name for config in configs]
     twice = sorted({name for name in names if names.count(name) > 1})

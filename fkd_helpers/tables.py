@@ -78,7 +78,7 @@ def batch_losses(record: dict) -> list[float]:
 
 
 def table(runs: Iterable[dict]) -> pd.DataFrame:
-    """Return the experiment table: one row a run, in the order given; runs that failed say why.
+    """Return the experiment table: one row a run, in the order given; runs that failed or are still to come say so.
 
     "final loss" is the mean of the last ten batches; only runs of one loss can be compared by it. NME can be compared
     throughout: "known" = other frames of people in the training set, "new" = people who are not.
@@ -95,6 +95,8 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
         published = published_numbers(record["name"])
         if "failed" in record:
             row |= {"epochs": str(wanted), "curve": f"failed: {record['failed']}"}
+        elif not record.get("history"):
+            row |= {"epochs": f"0 of {wanted}", "curve": "not run here"}
         else:
             losses, done = batch_losses(record), len(record["history"])
             curve = curve_of(losses)
@@ -130,6 +132,21 @@ def over_seeds(frame: pd.DataFrame, by: str | list[str], value: str = "NME new")
     np.float64(0.2)
     """
     return frame.groupby(by, sort=False)[value].agg(["mean", "std", "count"])
+
+
+def epochs_to(record: dict, wanted: float) -> tuple[int, float] | None:
+    """Return after how many epochs, and how many seconds of training, a run was first below an NME; None if never.
+
+    >>> rows = [{"epoch": 1, "seconds": 20.0, "nme": 0.2}, {"epoch": 2, "seconds": 21.0, "nme": 0.1}]
+    >>> epochs_to({"history": rows}, 0.13)
+    (2, 41.0)
+    """
+    spent = 0.0
+    for row in record.get("history", ()):
+        spent += float(row["seconds"])
+        if float(row["nme"]) < wanted:
+            return row["epoch"], spent
+    return None
 
 
 def markdown(frame: pd.DataFrame, *, digits: int = 4) -> str:
