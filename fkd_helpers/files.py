@@ -15,3 +15,16 @@ def whole_file(path: Path) -> Iterator[Path]:
     finally:
         with contextlib.suppress(OSError):
             partial.unlink(missing_ok=True)
+
+
+def free_path(path: Path) -> Path:
+    """Return the path, or with a number at the end of its name if there is such a file.
+
+    >>> free_path(Path("no such folder") / "film.mp4").name
+    'film.mp4'
+    """
+    number, wanted = 1, path
+    while path.exists():
+        number += 1
+        path = wanted.with_stem(f"{wanted.stem}-{number}")
+    return path

@@ -1,0 +1,258 @@
+"""The live engine: frames in, faces and emotions out, always the latest; no Jupyter in it. Built in notebook 05.
+
+Two threads: one reads the source, one looks for faces. Between them is a mailbox of one slot, so that a slow moment
+costs frames and never time: what is shown is never older than one frame's work.
+"""
+
+import logging
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers.errors import InputError
+from fkd_helpers.files import free_path
+from fkd_helpers.live.frames import read_jpeg, small_enough
+from fkd_helpers.live.mailbox import Mailbox
+from fkd_helpers.live.meter import Meter
+from fkd_helpers.live.pacing import timed
+from fkd_helpers.live.pipeline import Pipeline, overlay
+from fkd_helpers.live.sources import Source, open_source
+from fkd_helpers.photos import write_photo
+from fkd_helpers.predict import Face
+
+AHEAD = 4  # frames that are read ahead where each one counts
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in a frame.
+
+    key: of a submitted frame, None for a source's own
+    frame: RGB (h, w, 3); shown: the same with its filter, None without one
+    labels: an emotion for each of the faces, None where it is not known
+    seconds: from the frame's arrival to this result; when: the second it belongs to, by the source's or our clock
+    """
+
+    key: object
+    frame: np.ndarray
+    shown: np.ndarray | None
+    faces: list[Face]
+    labels: list[str | None]
+    seconds: float
+    when: float
+
+
+@dataclass(eq=False)
+class _Run:
+    """What belongs to one start: late threads of an earlier one cannot disturb the next."""
+
+    source: Source
+    mailbox: Mailbox
+    meter: Meter
+    stopped: threading.Event
+    words: str = ""
+    threads: tuple = ()
+
+
+class LiveEngine:
+    """Look for faces in what a source gives, in threads of its own.
+
+    model, device, detector, filter, smooth, hold: of `Pipeline`
+    max_fps: frames of a source that come faster are left out; seconds: end the source after so many
+    every: give each frame of a file, folder or puppet as fast as it can be worked on, none dropped; otherwise they
+        are played at their own speed and the latest wins
+    on_result(Result), on_drop(key), on_end(words), on_note(words): called from the engine's threads (on_drop also from
+        `submit`'s): a frame's result; a submitted frame that nothing was looked for in; the source ended by itself;
+        something that a person should read once. They must not wait for a lock that is held around `stop`.
+    clock: the seconds now
+    """
+
+    def __init__(
+        self, *, max_fps: float | None = None, seconds: float | None = None, every: bool = False,
+        on_result: Callable | None = None, on_drop: Callable | None = None, on_end: Callable | None = None,
+        on_note: Callable | None = None, clock: Callable[[], float] = time.monotonic, **settings,
+    ):  # fmt: skip
+        for name, value in (("max_fps", max_fps), ("seconds", seconds)):
+            if value is not None and not value > 0:
+                raise InputError(f"{name}: expected more than 0, got {value}")
+        self.max_fps, self.seconds, self.every, self.clock = max_fps, seconds, every, clock
+        silent = lambda *_: None  # noqa: E731
+        calls = (on_result, on_drop, on_end, on_note)
+        self._on_result, self._on_drop, self._on_end, self._on_note = (call or silent for call in calls)
+        self._pipeline = Pipeline(**settings)
+        self._run, self._last, self._noted = None, None, set()
+
+    # -- what a person does
+
+    def start(self, source: str, address: str | int | Path = "") -> None:
+        """Begin with a source, see `sources.open_source`; one that is running is stopped before.
+
+        Raises:
+            InputError: it cannot be opened.
+        """
+        self.stop()
+        opened = open_source(source, address)
+        patient = self.every and not opened.live
+        mailbox = Mailbox(AHEAD if patient else 1, patient=patient)
+        self._pipeline.reset()
+        self._noted, self._last = set(), None
+        run = self._run = _Run(opened, mailbox, Meter(self.clock), threading.Event())
+        work = threading.Thread(target=self._work, args=(run,), daemon=True, name="live engine")
+        read = threading.Thread(target=self._read, args=(run,), daemon=True, name="live source")
+        run.threads = (work,) if source == "browser" else (work, read)
+        for thread in run.threads:
+            thread.start()
+
+    def submit(self, jpeg: bytes, key: object) -> None:
+        """Give a frame of source "browser"; only the latest is kept, and every key is answered exactly once."""
+        run, item = self._run, (jpeg, None, self.clock(), key)
+        refused = [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item)
+        for displaced in refused:
+            if run is not None:
+                run.meter.count("dropped")
+            self._on_drop(displaced[-1])
+
+    def change(self, **settings) -> None:
+        """Change max_fps or settings of the `Pipeline` while it runs.
+
+        Raises:
+            InputError: unknown or out of range; then nothing is changed.
+        """
+        max_fps = settings.pop("max_fps", self.max_fps)
+        if max_fps is not None and not max_fps > 0:
+            raise InputError(f"max_fps: expected more than 0, got {max_fps}")
+        if settings:
+            self._pipeline.change(**settings)
+        self.max_fps = max_fps
+
+    def stop(self) -> None:
+        """Stop, wait for the engine's threads, finish a recording. Harmless when nothing runs."""
+        run = self._run
+        if run is not None:
+            run.stopped.set()
+            self._drop(run, run.mailbox.close())
+            for thread in run.threads:
+                if thread is not threading.current_thread():
+                    thread.join(timeout=5)
+            run.meter.end()
+
+    def wait(self, seconds: float | None = None) -> bool:
+        """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
+        run = self._run
+        if run is not None:
+            run.threads[0].join(timeout=seconds)
+        return not self.running
+
+    @property
+    def running(self) -> bool:
+        """Whether a source is being looked at: False as soon as it has ended or was stopped."""
+        run = self._run
+        return run is not None and not run.stopped.is_set()
+
+    @property
+    def settings(self) -> dict:
+        """All that can be changed, by name."""
+        return self._pipeline.settings | {"max_fps": self.max_fps}
+
+    def statistics(self) -> dict:
+        """Return what `Meter.read` says about this run, or about the last one."""
+        run = self._run
+        return Meter(self.clock).read() if run is None else run.meter.read()
+
+    def snapshot(self, path: str | Path) -> Path:
+        """Write the frame that is shown, with filter and keypoints; return the path, which is never an older file's.
+
+        Raises:
+            InputError: no frame yet, a suffix of no image format, or the disk does not allow it.
+        """
+        if self._last is None:
+            raise InputError("snapshot: no frame has come yet")
+        path = free_path(Path(path))
+        write_photo(path, drawn(self._last))
+        return path
+
+    # -- what the threads do
+
+    def _read(self, run: _Run) -> None:
+        frames = timed(
+            run.source, run.stopped, self.clock, every=self.every, max_fps=lambda: self.max_fps, seconds=self.seconds,
+        )  # fmt: skip
+        try:
+            for frame, when in frames:
+                arrived = None if self.every and not run.source.live else self.clock()
+                self._drop(run, run.mailbox.put((frame, when, arrived, None)))
+                if run.stopped.is_set():
+                    break
+            run.words = run.source.ended
+        except Exception as error:
+            run.words = _fault("The source failed", error)
+        finally:
+            frames.close()
+            run.source.frames.close()  # a camera's light goes off
+            run.mailbox.finish()
+
+    def _work(self, run: _Run) -> None:
+        try:
+            while (item := run.mailbox.take()) is not None:
+                self._look(run, *item)
+        except Exception as error:
+            run.words = _fault("Stopped by a fault", error)
+        by_itself = not run.stopped.is_set()
+        run.stopped.set()
+        run.meter.end()
+        self._drop(run, run.mailbox.close())
+        self._tell_trouble(run)
+        if by_itself:
+            self._on_end(run.words)
+
+    def _look(self, run: _Run, frame, when, arrived, key) -> None:
+        arrived = self.clock() if arrived is None else arrived
+        try:
+            frame = read_jpeg(frame) if isinstance(frame, bytes) else frame
+        except InputError:
+            run.meter.count("unreadable")
+            self._on_drop(key)
+            return
+        frame, words = small_enough(frame)
+        if words:
+            self._note(words)
+        try:
+            faces, labels, shown = self._pipeline(frame, alone=not run.source.film)
+        except Exception:
+            self._drop(run, [(key,)])
+            raise
+        seconds = max(0.0, self.clock() - arrived)
+        result = Result(key, frame, shown, faces, labels, seconds, arrived if when is None else when)
+        self._last = result
+        run.meter.add(faces, labels, when=result.when, seconds=seconds)
+        self._on_result(result)
+        self._tell_trouble(run)
+
+    def _tell_trouble(self, run: _Run) -> None:
+        while run.source.trouble:
+            self._note(run.source.trouble.pop(0))
+
+    def _note(self, words: str) -> None:
+        if words not in self._noted:
+            self._noted.add(words)
+            self._on_note(words)
+
+    def _drop(self, run: _Run, items: list) -> None:
+        for *_, key in items:
+            run.meter.count("dropped")
+            if key is not None:
+                self._on_drop(key)
+
+
+def drawn(result: Result) -> np.ndarray:
+    """Return the frame of a result as a person sees it: with filter, keypoints and labels."""
+    return overlay(result.frame if result.shown is None else result.shown, result.faces, result.labels)
+
+
+def _fault(words: str, error: Exception) -> str:
+    logging.getLogger(__name__).error("%s", words, exc_info=error)
+    return f"{words}: {type(error).__name__}: {error}"

@@ -1,0 +1,55 @@
+"""Hand frames from one thread to another without a queue that grows. Built in notebook 05."""
+
+import threading
+from collections import deque
+
+
+class Mailbox:
+    """A few slots between a giver and a taker.
+
+    slots: how many items wait at most
+    patient: when all slots are full the giver waits; otherwise the newest item takes the place of the oldest
+
+    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the box is
+    closed), or by `close`.
+    """
+
+    def __init__(self, slots: int = 1, *, patient: bool = False):
+        self._items, self._slots, self._patient = deque(), slots, patient
+        self._changed, self.closed = threading.Condition(), False
+
+    def put(self, item: object) -> list:
+        """Put an item in; return what thereby will not be taken: nothing, a displaced item, or this one."""
+        with self._changed:
+            while self._patient and len(self._items) >= self._slots and not self.closed:
+                self._changed.wait()
+            if self.closed:
+                return [item]
+            displaced = [] if len(self._items) < self._slots else [self._items.popleft()]
+            self._items.append(item)
+            self._changed.notify_all()
+            return displaced
+
+    def take(self) -> object | None:
+        """Wait for the oldest item and return it; None once the box is closed and empty."""
+        with self._changed:
+            while not self._items and not self.closed:
+                self._changed.wait()
+            if not self._items:
+                return None
+            self._changed.notify_all()
+            return self._items.popleft()
+
+    def finish(self) -> None:
+        """Take nothing more in; what waits can still be taken."""
+        with self._changed:
+            self.closed = True
+            self._changed.notify_all()
+
+    def close(self) -> list:
+        """Take nothing more in and return what waits: nobody will take it."""
+        with self._changed:
+            self.closed = True
+            left, self._items = list(self._items), deque()
+            self._changed.notify_all()
+            return left
