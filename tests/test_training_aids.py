@@ -1,0 +1,154 @@
+"""What goes beside a training: the learning-rate finder, the live curve, its picture, the loggers."""
+
+import csv
+import dataclasses
+import importlib.util
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fkd_helpers import cli, live_curve, loggers
+from fkd_helpers.config import RunConfig
+from fkd_helpers.errors import InputError
+from fkd_helpers.live_curve import LiveCurve
+from fkd_helpers.losses import mse
+from fkd_helpers.rate_finder import find_rate
+from fkd_helpers.training import fit
+from fkd_helpers.training_plots import training_curves
+
+CONFIG = RunConfig(name="line", optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=0.0, epochs=3, device="cpu")
+ROW = {"rate": 0.1, "seconds": 1.0, "losses": [3.0, 1.0]}
+HISTORY = [
+    {"epoch": i, "loss": 2.0 / i, "nme": 0.3 / i, "mae_224": 9.0 / i, "rmse_224": 12.0 / i} | ROW for i in (1, 2)
+]
+
+
+def batches(epoch):
+    generator = torch.Generator().manual_seed(epoch)
+    for _ in range(3):
+        x = torch.randn(16, 4, generator=generator)
+        yield x, x.sum(1, keepdim=True)
+
+
+class Batches:
+    def __len__(self):
+        return 3
+
+    def __call__(self, epoch):
+        return batches(epoch)
+
+
+def line():
+    torch.manual_seed(0)
+    return nn.Linear(4, 1)
+
+
+def search(**options):
+    return find_rate(line(), Batches(), mse, config=CONFIG, **options)
+
+
+def test_the_finder_leaves_the_network_as_it_was_and_says_the_same_twice():
+    model = line()
+    before = [value.clone() for value in model.parameters()]
+    found = find_rate(model, Batches(), mse, config=CONFIG)
+    assert all(torch.equal(old, new) for old, new in zip(before, model.parameters(), strict=True))
+    again = search()
+    assert found.suggested == again.suggested and np.array_equal(found.losses, again.losses)
+
+
+def test_the_suggested_rate_learns_and_one_far_above_breaks():
+    """For this problem of unit curvature, plain SGD is stable below a rate of 1 and breaks well above it."""
+    found = search(highest=100.0)
+    assert 1e-3 < found.suggested < 1 and len(found.rates) == len(found.losses) < 100  # it broke away before the end
+    first, last = (
+        fit(line(), Batches(), mse, config=dataclasses.replace(CONFIG, learning_rate=rate, schedule="constant"))[1]
+        for rate in (found.suggested, found.suggested / 1000)
+    )
+    assert first[-1]["loss"] < 0.5 * last[-1]["loss"]
+
+
+@pytest.mark.parametrize(
+    "options", [{"lowest": 0.0}, {"lowest": 1.0, "highest": 0.1}, {"steps": 5}, {"smoothing": 1.0}]
+)
+def test_a_range_that_is_none_is_named(options):
+    with pytest.raises(InputError, match="find_rate: expected 0 < lowest < highest"):
+        search(**options)
+
+
+def test_a_loss_that_was_never_finite_is_said():
+    with pytest.raises(InputError, match="not finite even before the first step"):
+        find_rate(line(), Batches(), lambda *_: torch.tensor(torch.nan, requires_grad=True), config=CONFIG)
+
+
+def test_without_a_notebook_the_curve_is_about_ten_lines():
+    said = []
+    curve = LiveCurve(epochs=100, say=said.append)
+    for epoch in range(1, 101):
+        curve({"epoch": epoch, "loss": 1.0 / epoch, "nme": 0.1} | ROW)
+    assert len(said) == 10 and said[-1] == "epoch 100/100  loss 0.0100  NME 0.1000"
+
+
+def test_in_a_notebook_one_picture_is_drawn_and_changed(monkeypatch):
+    shown, changed = [], []
+
+    class Handle:
+        def update(self, picture, **options):
+            changed.append(options["metadata"]["image/png"]["alt"])
+
+    def display(picture, **options):
+        assert options["raw"] and picture["image/png"]
+        shown.append(options["metadata"]["image/png"]["alt"])
+        return Handle()
+
+    monkeypatch.setattr(live_curve, "in_notebook", lambda: True)
+    monkeypatch.setattr("IPython.display.display", display)
+    curve = LiveCurve(epochs=2, say=pytest.fail)
+    for row in HISTORY:
+        curve(row)
+    assert len(shown) == 1 and "after epoch 1 of 2" in shown[0]
+    assert len(changed) == 1 and "after epoch 2 of 2: loss 1, NME 0.15" in changed[0]  # the last is always drawn
+
+
+def test_the_curves_have_a_panel_a_kind_and_mark_the_best():
+    made = training_curves([*HISTORY, HISTORY[0] | {"epoch": 3, "nme": float("nan")}], epochs=5)
+    loss, nme, pixels = made.axes
+    assert [ax.get_title() for ax in made.axes] == ["loss", "NME", "pixels at 224"]
+    assert loss.get_xlim() == (0, 5) and len(pixels.lines) == 2
+    assert nme.lines[-1].get_xydata().tolist() == [[2, 0.15]]
+    assert len(training_curves([]).axes) == 1  # nothing yet: an empty panel, no error
+
+
+def test_the_csv_logger_has_a_row_an_epoch(tmp_path):
+    with loggers.logged(dataclasses.replace(CONFIG, log="csv"), tmp_path) as callbacks:
+        fit(line(), Batches(), mse, config=CONFIG, callbacks=callbacks)
+    (path,) = tmp_path.glob("log/*/metrics.csv")
+    rows = list(csv.DictReader(path.open()))
+    assert [row["step"] for row in rows] == ["1", "2", "3"] and "losses" not in rows[0]
+    assert float(rows[0]["loss"]) > float(rows[2]["loss"])
+
+
+def test_wandb_without_its_package_is_one_line_before_anything_runs(tmp_path, monkeypatch, capsys):
+    real = importlib.util.find_spec
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name, *rest: None if name == "wandb" else real(name, *rest))
+    arguments = ["train", "--data", "puppets", "--extra-data", "", "--log", "wandb", "--out", str(tmp_path / "run")]
+    assert cli.main(arguments) == 2
+    error = capsys.readouterr().err
+    assert "pip install 'fkd-helpers[wandb]'" in error and error.count("\n") == 1
+    assert not (tmp_path / "run").exists()
+
+
+def test_wandb_works_without_a_network(tmp_path, monkeypatch):
+    pytest.importorskip("wandb")
+    for name in ("WANDB_API_KEY", "WANDB_MODE"):
+        monkeypatch.delenv(name, raising=False)
+    with loggers.logged(dataclasses.replace(CONFIG, log="wandb"), tmp_path) as callbacks:
+        fit(line(), Batches(), mse, config=CONFIG, callbacks=callbacks)
+    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
+
+
+def test_no_logger_is_no_callback(tmp_path):
+    with loggers.logged(CONFIG, tmp_path) as callbacks:
+        assert callbacks == []
+    assert not list(tmp_path.iterdir())
