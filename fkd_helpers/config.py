@@ -29,6 +29,8 @@ class RunConfig:
         random weights
     validation: share of the training people that are not learned from but watched: what chooses the best epoch, lowers
         the rate on a plateau and stops early; with 0 the first held-out part, which is scored too, is watched
+    missing: of Kaggle's 15 points, what becomes of faces that lack some: "mask" = learned from where they have labels,
+        "drop" = left out, "fill" = the mean of the point stands in
     patience: epochs without a better watched number after which training stops, 0 = never
     log: "csv" or "wandb" = every epoch's numbers go to that logger of Lightning too
     """
@@ -41,6 +43,7 @@ class RunConfig:
     net: str = "small"
     start: str = ""
     labels: str = "centred"
+    missing: str = "mask"
     view: str = "face"
     loss: str = "heatmap"
     unit: float = 1.0
@@ -79,6 +82,7 @@ PLATEAU_WAIT = 3  # epochs without a better watched number, after which the sche
 CHOICES = {
     "split": ("official", "person"),
     "labels": ("centred", "given"),
+    "missing": ("mask", "drop", "fill"),
     "view": ("face", "frame"),
     "extra_use": ("all", "but_jaw", "none"),
     "optimiser": ("sgd", "adam", "adamw"),

@@ -6,6 +6,7 @@ uint8 until the batch is whole: OpenCV's warps and tables on bytes are several t
 """
 
 import copy
+import re
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -16,10 +17,12 @@ import torch
 
 from fkd_helpers.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.data import KeypointSet
+from fkd_helpers.kaggle_csv import POINTS
 from fkd_helpers.photos import to_gray
 from fkd_helpers.shapes import MIRROR
 
 BASE_MARGIN = 0.6  # of the face's longer side on each side: room for shifted and zoomed windows
+WINDOW = (1 + 2 * MARGIN) / (1 + 2 * BASE_MARGIN)  # the plain window's side, as a share of the base crop's
 BASE_SIZE = 200  # pixels; the network's window is then cut at about one pixel to one
 
 
@@ -51,13 +54,17 @@ NONE = Augment(**dict.fromkeys(Augment.__dataclass_fields__, 0.0))
 
 
 def flip_order(k: int) -> np.ndarray:
-    """Return for each keypoint of a mirrored face which keypoint of the face it was; for the 68-point order.
+    """Return for each keypoint of a mirrored face which keypoint of the face it was; for 68 points and Kaggle's 15.
 
     >>> order = flip_order(68); (order[order] == np.arange(68)).all(), int(order[36])
     (np.True_, 45)
     """
+    if k == len(POINTS):
+        other = {"left": "right", "right": "left"}
+        names = [re.sub("left|right", lambda side: other[side[0]], point) for point in POINTS]
+        return np.array([POINTS.index(name) for name in names])
     if k != 68:
-        raise ValueError(f"flip order: known for 68 keypoints, got {k}")
+        raise ValueError(f"flip order: known for 68 and {len(POINTS)} keypoints, got {k}")
     return MIRROR.copy()
 
 
@@ -79,15 +86,16 @@ def augment(
     *,
     options: Augment,
     size: int = CROP_SIZE,
+    share: float = WINDOW,
     rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Look at base crops (n, s, s) uint8 through random windows.
+    """Look at base crops (n, s, s) uint8 through random windows, of about `share` of their side.
 
     Returns:
         images (n, size, size) uint8 and keypoints (n, k, 2) in their pixels; missing points stay NaN
     """
     n, source = len(crops), crops.shape[-1]
-    maps, flipped = window_maps(n, source, options=options, size=size, rng=rng)
+    maps, flipped = window_maps(n, source, options=options, size=size, share=share, rng=rng)
     moved = move(keypoints, maps)
     if flipped.any():
         moved[flipped] = moved[flipped][:, flip_order(keypoints.shape[1])]
@@ -102,15 +110,15 @@ def augment(
 
 
 def window_maps(
-    n: int, source: int, *, options: Augment, size: int, rng: np.random.Generator
+    n: int, source: int, *, options: Augment, size: int, share: float = WINDOW, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw n windows into base crops of side `source`.
+    """Draw n windows, of about `share` of its side, into base crops of side `source`.
 
     Returns:
         maps (n, 2, 3) from a window's pixels to the crop's, and which windows (n,) are mirrored
     """
     zoom = np.exp(np.clip(rng.normal(0, options.zoom, n), -0.5, 0.6))
-    side = source * (1 + 2 * MARGIN) / (1 + 2 * BASE_MARGIN) * zoom
+    side = source * share * zoom
     angle = np.clip(rng.normal(0, np.radians(options.rotate), n), -1.2, 1.2)
     centre = (source - 1) / 2 + np.clip(rng.normal(0, options.shift, (n, 2)), -0.2, 0.2) * side[:, None]
     flipped = rng.random(n) < options.flip
