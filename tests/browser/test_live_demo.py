@@ -9,7 +9,6 @@ from fkd_helpers.boxes import box_of
 
 from .lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
-pytest.importorskip("fkd_helpers.live.engine")  # until the engine is there
 OURS = "from fkd_helpers.live import live_demo\n"
 DEMO = OURS + "demo = live_demo('browser', max_fps=8, mirror=False)\ndemo"
 HOLD_TRACK = "window.track = live.camera.stream.getVideoTracks()[0]"
@@ -60,7 +59,7 @@ def test_start_draws_keypoints_on_the_face_and_stop_turns_the_camera_off(opened,
 def start_and_hold(notebook, cell=0, drawn=6):
     """Press Start, wait for frames, and keep hold of the camera's track as window.track."""
     notebook.press("Start", cell)
-    notebook.wait_live(f"live.meter.total.drawn > {drawn}", cell)
+    notebook.wait_live(f"live.running && live.camera.stream && live.meter.total.drawn > {drawn}", cell)
     notebook.live(HOLD_TRACK, cell)
 
 
