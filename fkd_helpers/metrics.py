@@ -29,9 +29,10 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
         raise ValueError(f"keypoints: expected two arrays (n, k, 2), got {predicted.shape} and {target.shape}")
     if target.shape[1] != 68:
         raise ValueError(f"NME divides by the eye distance of 68 keypoints, got {target.shape[1]}")
-    error = np.linalg.norm(predicted - target, axis=-1) / eye_distance(target)[:, None]
-    lost = np.isnan(predicted).any(-1)
-    error[lost] = np.inf
+    unit = eye_distance(target)[:, None]
+    unit = np.where(unit > 0, unit, np.nan)
+    error = np.linalg.norm(predicted - target, axis=-1) / unit
+    error[np.isnan(predicted).any(-1)] = np.inf
     error[np.isnan(target).any(-1)] = np.nan
     return error
 
@@ -39,7 +40,7 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the normalised mean error (n,) of each face: mean distance over the distance of the outer eye corners.
 
-    NaN for a face without one of these two corners in its target: it cannot be measured.
+    NaN for a face without one of these two corners in its target, or with both at one place: it cannot be measured.
     """
     return _face_means(point_errors(predicted, target))
 
@@ -61,6 +62,15 @@ def auc(face_errors: np.ndarray, limit: float) -> float:
     0.5
     """
     return float(np.clip(1 - np.asarray(face_errors, np.float64) / limit, 0, 1).mean())
+
+
+def cumulative(face_errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
+    """Return the cumulative error curve: which share of the faces (n,) has an error of at most each limit (m,).
+
+    >>> cumulative(np.array([0.02, 0.04, np.inf]), np.array([0.0, 0.03, 0.1])).round(2).tolist()
+    [0.0, 0.33, 0.67]
+    """
+    return (np.asarray(face_errors)[:, None] <= np.asarray(limits)).mean(0)
 
 
 def pixel_errors(predicted: np.ndarray, target: np.ndarray, scale: np.ndarray | float = 1.0) -> tuple[float, float]:
