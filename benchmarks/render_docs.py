@@ -52,8 +52,10 @@ def score_table() -> str:
     "Not moved" is the NME of the answers as the network gives them; all else is scored where the labels lie.
     """
     found = [entry for entry in records.find("evaluation") if entry["model"] == "small"]
-    keys = {"faces": "faces", "nme": "NME % (95 % interval)", "raw": "not moved %",
-            "nme_median": "median %", "nme_over_0.10": "over 0.10 %", "pck_0.05": "PCK 0.05 %", "pck_0.10": "PCK 0.10 %", "mae_224": "MAE at 224 px"}  # fmt: skip
+    keys = {
+        "faces": "faces", "nme": "NME % (95 % interval)", "raw": "not moved %", "nme_median": "median %",
+        "nme_over_0.10": "over 0.10 %", "pck_0.05": "PCK 0.05 %", "pck_0.10": "PCK 0.10 %", "mae_224": "MAE at 224 px",
+    }  # fmt: skip
     keys |= {f"nme_{region}": f"{region} %" for region in ("jaw", "brows", "nose", "eyes", "mouth")}
     lines = [f"| set | box | {' | '.join(keys.values())} |", "|" + "---|" * (len(keys) + 2)]
     for entry in found:
