@@ -29,7 +29,7 @@ def conditions_of(faces: KeypointSet) -> dict[str, np.ndarray]:
     size: the longer side of the face's tight box, pixels
     """
     boxes = faces.boxes
-    squares = square_of(boxes)
+    squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
     rows = []
     for image, target, square in zip(faces.images, faces.keypoints, squares, strict=True):
         seen = crop(to_gray(np.asarray(image)), square)

@@ -43,8 +43,9 @@ def title_of(record: Mapping) -> str:
 
 def region_bars(evaluations: Sequence[Mapping]) -> Figure:
     """Draw the NME of each region with its 95 % interval over people, one group of bars an evaluation."""
-    words = [f"{title_of(r)}: " + ", ".join(f"{region} {r['scores'][f'nme_{region}']:.3f}" for region in REGIONS)
-             for r in evaluations]  # fmt: skip
+    words = [f"{title_of(record)}: " + ", ".join(
+        f"{region} {_interval(record['scores'], f'nme_{region}')[0]:.3f}" for region in REGIONS
+    ) for record in evaluations]  # fmt: skip
     made, axes = figure(size=2.6, alt="NME by region; " + "; ".join(words))
     made.set_size_inches(2.8 * len(evaluations) + 1.0, 2.6)
     ax = axes[0, 0]
