@@ -11,39 +11,19 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-import numpy as np
-
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import free_path
 from fkd_helpers.live.frames import read_jpeg, small_enough
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.meter import Meter
 from fkd_helpers.live.pacing import timed
-from fkd_helpers.live.pipeline import Pipeline, overlay
+from fkd_helpers.live.pipeline import Pipeline, Result, drawn
+from fkd_helpers.live.recorder import Saved
+from fkd_helpers.live.recordings import Recordings
 from fkd_helpers.live.sources import Source, open_source
 from fkd_helpers.photos import write_photo
-from fkd_helpers.predict import Face
 
 AHEAD = 4  # frames that are read ahead where each one counts
-
-
-@dataclass(frozen=True, eq=False)
-class Result:
-    """What was found in a frame.
-
-    key: of a submitted frame, None for a source's own
-    frame: RGB (h, w, 3); shown: the same with its filter, None without one
-    labels: an emotion for each of the faces, None where it is not known
-    seconds: from the frame's arrival to this result; when: the second it belongs to, by the source's or our clock
-    """
-
-    key: object
-    frame: np.ndarray
-    shown: np.ndarray | None
-    faces: list[Face]
-    labels: list[str | None]
-    seconds: float
-    when: float
 
 
 @dataclass(eq=False)
@@ -80,11 +60,11 @@ class LiveEngine:
             if value is not None and not value > 0:
                 raise InputError(f"{name}: expected more than 0, got {value}")
         self.max_fps, self.seconds, self.every, self.clock = max_fps, seconds, every, clock
-        silent = lambda *_: None  # noqa: E731
-        calls = (on_result, on_drop, on_end, on_note)
-        self._on_result, self._on_drop, self._on_end, self._on_note = (call or silent for call in calls)
+        self._on_result, self._on_drop = on_result or _silent, on_drop or _silent
+        self._on_end, self._on_note = on_end or _silent, on_note or _silent
         self._pipeline = Pipeline(**settings)
         self._run, self._last, self._noted = None, None, set()
+        self._recordings = Recordings(clock, lambda: self.settings, self._on_note, patient=every)
 
     # -- what a person does
 
@@ -94,7 +74,9 @@ class LiveEngine:
         Raises:
             InputError: it cannot be opened.
         """
-        self.stop()
+        if self.running:
+            self.stop()
+        self._halt()
         opened = open_source(source, address)
         patient = self.every and not opened.live
         mailbox = Mailbox(AHEAD if patient else 1, patient=patient)
@@ -111,10 +93,7 @@ class LiveEngine:
         """Give a frame of source "browser"; only the latest is kept, and every key is answered exactly once."""
         run, item = self._run, (jpeg, None, self.clock(), key)
         refused = [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item)
-        for displaced in refused:
-            if run is not None:
-                run.meter.count("dropped")
-            self._on_drop(displaced[-1])
+        self._drop(run, refused)
 
     def change(self, **settings) -> None:
         """Change max_fps or settings of the `Pipeline` while it runs.
@@ -131,27 +110,29 @@ class LiveEngine:
 
     def stop(self) -> None:
         """Stop, wait for the engine's threads, finish a recording. Harmless when nothing runs."""
+        self._halt()
+        self._recordings.end()
+
+    def _halt(self) -> None:
         run = self._run
         if run is not None:
             run.stopped.set()
             self._drop(run, run.mailbox.close())
-            for thread in run.threads:
+            for thread, patience in zip(run.threads, (5, 1), strict=False):  # a camera may hang
                 if thread is not threading.current_thread():
-                    thread.join(timeout=5)
+                    thread.join(timeout=patience)
             run.meter.end()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
-        run = self._run
-        if run is not None:
-            run.threads[0].join(timeout=seconds)
+        if self._run is not None:
+            self._run.threads[0].join(timeout=seconds)
         return not self.running
 
     @property
     def running(self) -> bool:
         """Whether a source is being looked at: False as soon as it has ended or was stopped."""
-        run = self._run
-        return run is not None and not run.stopped.is_set()
+        return self._run is not None and not self._run.stopped.is_set()
 
     @property
     def settings(self) -> dict:
@@ -159,9 +140,10 @@ class LiveEngine:
         return self._pipeline.settings | {"max_fps": self.max_fps}
 
     def statistics(self) -> dict:
-        """Return what `Meter.read` says about this run, or about the last one."""
-        run = self._run
-        return Meter(self.clock).read() if run is None else run.meter.read()
+        """Return what `Meter.read` says about this run, or the last one; recording: its path, recorded: its seconds."""
+        meter = Meter(self.clock) if self._run is None else self._run.meter
+        path = self.recording
+        return meter.read() | {"recording": path and str(path), "recorded": self.recorded}
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the frame that is shown, with filter and keypoints; return the path, which is never an older file's.
@@ -171,16 +153,36 @@ class LiveEngine:
         """
         if self._last is None:
             raise InputError("snapshot: no frame has come yet")
-        path = free_path(Path(path))
-        write_photo(path, drawn(self._last))
+        write_photo(path := free_path(Path(path)), drawn(self._last))
         return path
+
+    def record(self, path: str | Path) -> Path:
+        """Begin a recording with the next frame; return its path, which is never an older file's.
+
+        Raises:
+            InputError: one is under way, a name that does not end in .mp4, or the disk does not allow it.
+        """
+        return self._recordings.begin(path)
+
+    def finish(self) -> Saved | None:
+        """End the recording that is under way, or hand out the one that ended by itself or by `stop`; None: no news."""
+        return self._recordings.fetch()
+
+    @property
+    def recording(self) -> Path | None:
+        """The file that is being written; None when there is none, or the disk has ended it."""
+        return self._recordings.path
+
+    @property
+    def recorded(self) -> float:
+        """How many seconds the recording has so far."""
+        return self._recordings.seconds
 
     # -- what the threads do
 
     def _read(self, run: _Run) -> None:
-        frames = timed(
-            run.source, run.stopped, self.clock, every=self.every, max_fps=lambda: self.max_fps, seconds=self.seconds,
-        )  # fmt: skip
+        wanted = {"every": self.every, "max_fps": lambda: self.max_fps, "seconds": self.seconds}
+        frames = timed(run.source, run.stopped, self.clock, **wanted)
         try:
             for frame, when in frames:
                 arrived = None if self.every and not run.source.live else self.clock()
@@ -206,6 +208,7 @@ class LiveEngine:
         run.meter.end()
         self._drop(run, run.mailbox.close())
         self._tell_trouble(run)
+        self._recordings.end()
         if by_itself:
             self._on_end(run.words)
 
@@ -214,8 +217,7 @@ class LiveEngine:
         try:
             frame = read_jpeg(frame) if isinstance(frame, bytes) else frame
         except InputError:
-            run.meter.count("unreadable")
-            self._on_drop(key)
+            self._drop(run, [(key,)], "unreadable")
             return
         frame, words = small_enough(frame)
         if words:
@@ -230,6 +232,7 @@ class LiveEngine:
         self._last = result
         run.meter.add(faces, labels, when=result.when, seconds=seconds)
         self._on_result(result)
+        self._recordings.add(result)
         self._tell_trouble(run)
 
     def _tell_trouble(self, run: _Run) -> None:
@@ -241,16 +244,17 @@ class LiveEngine:
             self._noted.add(words)
             self._on_note(words)
 
-    def _drop(self, run: _Run, items: list) -> None:
+    def _drop(self, run: _Run | None, items: list, why: str = "dropped") -> None:
         for *_, key in items:
-            run.meter.count("dropped")
+            for counts in (run and run.meter, self._recordings):
+                if counts:
+                    counts.count(why)
             if key is not None:
                 self._on_drop(key)
 
 
-def drawn(result: Result) -> np.ndarray:
-    """Return the frame of a result as a person sees it: with filter, keypoints and labels."""
-    return overlay(result.frame if result.shown is None else result.shown, result.faces, result.labels)
+def _silent(_):
+    pass
 
 
 def _fault(words: str, error: Exception) -> str:

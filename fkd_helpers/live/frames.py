@@ -28,7 +28,10 @@ def read_jpeg(jpeg: bytes) -> np.ndarray:
         raise InputError(f"frame: not a JPEG ({error})") from None
     if pixels > MAX_PIXELS or b"\xff\xd9" not in jpeg[-16:]:
         raise InputError(f"frame: a JPEG of {pixels} pixels that is too large or cut off")
-    frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    try:
+        frame = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
+    except cv2.error:
+        frame = None
     if frame is None:
         raise InputError("frame: a damaged JPEG")
     return cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)

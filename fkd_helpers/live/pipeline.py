@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -20,6 +21,25 @@ FORGET = 60  # frames after which the emotion of a face that is gone is forgotte
 COLOURS = np.repeat(  # by keypoint: jaw, brows, nose, eyes, mouth; the same in `widget.js`
     [[86, 180, 233], [230, 159, 0], [0, 158, 115], [240, 228, 66], [204, 121, 167]], [17, 10, 9, 12, 20], axis=0
 ).tolist()
+
+
+@dataclass(frozen=True, eq=False)
+class Result:
+    """What was found in a frame.
+
+    key: of a submitted frame, None for a source's own
+    frame: RGB (h, w, 3); shown: the same with its filter, None without one
+    labels: an emotion for each of the faces, None where it is not known
+    seconds: from the frame's arrival to this result; when: the second it belongs to, by the source's or our clock
+    """
+
+    key: object
+    frame: np.ndarray
+    shown: np.ndarray | None
+    faces: list[Face]
+    labels: list[str | None]
+    seconds: float
+    when: float
 
 
 class Pipeline:
@@ -120,3 +140,8 @@ def overlay(frame: np.ndarray, faces: Sequence[Face], labels: Sequence[str | Non
             cv2.rectangle(drawn, (left - 4, foot - high - 4), (left + wide + 4, foot + 6), (30, 30, 30), -1)
             cv2.putText(drawn, label, (left, foot), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
     return drawn
+
+
+def drawn(result: Result) -> np.ndarray:
+    """Return the frame of a result as a person sees it: with filter, keypoints and labels."""
+    return overlay(result.frame if result.shown is None else result.shown, result.faces, result.labels)
