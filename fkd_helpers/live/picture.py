@@ -41,7 +41,7 @@ class Picture(anywidget.AnyWidget):
         self._on, self._lock = on, threading.Lock()
         self._session, self._owner, self._source, self._files = 0, None, None, {}
         self._out: dict[int, float] = {}  # frames that are on their way: when they left
-        self._count, self.garbage, self.measured, self.heard = 0, 0, {}, 0.0
+        self._count, self.garbage, self.skipped, self.measured, self.heard = 0, 0, 0, {}, 0.0
         super().__init__(**traits)
         self.on_msg(self._heard_message)
 
@@ -49,6 +49,11 @@ class Picture(anywidget.AnyWidget):
     def session(self) -> int:
         """Which showing this is: `begin` and `end` each begin another."""
         return self._session
+
+    @property
+    def showing(self) -> bool:
+        """Whether frames are shown now, between `begin` and `end`."""
+        return self._source is not None
 
     # -- to the browser
 
@@ -59,7 +64,7 @@ class Picture(anywidget.AnyWidget):
         """
         with self._lock:
             self._session, self._owner, self._source, self._out = self._session + 1, None, source, {}
-        self.measured, self.heard = {}, time.monotonic()
+        self.measured, self.heard, self.skipped = {}, time.monotonic(), 0
         self._say("start", source=source, camera=camera, max_fps=max_fps, side=side)
 
     def end(self, words: str = "") -> None:
@@ -82,6 +87,7 @@ class Picture(anywidget.AnyWidget):
         with self._lock:
             self._out = {number: left for number, left in self._out.items() if now - left < LOST}
             if len(self._out) >= WINDOW:
+                self.skipped += 1
                 return False
             self._count += 1
             self._out[self._count] = now

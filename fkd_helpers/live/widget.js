@@ -267,7 +267,7 @@ class View {
       "Stop camera");
     this.stop.addEventListener("click", () => hub.halt("Stopped: the camera is off.", true));
     this.status = make("p", { class: "fkd-status", role: "status", "aria-live": "polite" });
-    this.numbers = Object.fromEntries(["fps", "latency", "dropped", "emotion", "recording"].map((name) => [name, make("b")]));
+    this.numbers = Object.fromEntries(["fps", "latency", "dropped", "faces", "emotion", "recording"].map((name) => [name, make("b")]));
     const readout = make("div", { class: "fkd-readout", role: "group", "aria-label": "Readout" });
     for (const [name, value] of Object.entries(this.numbers)) readout.append(make("div", {}, make("span", {}, `${name} `), value));
     this.history = make("canvas", { class: "fkd-history", role: "img", "aria-label": "Emotion in the last 30 seconds" });
@@ -304,10 +304,13 @@ class View {
     numbers.fps.textContent = hub.running ? measured.fps.toFixed(1) : "–";
     numbers.latency.textContent = measured.p50 === null ? "–"
       : `${measured.p50.toFixed(0)} ms, p95 ${measured.p95.toFixed(0)} ms`;
-    numbers.dropped.textContent = `${measured.dropped + measured.lost}`;
+    numbers.dropped.textContent = `${measured.dropped + measured.lost + (readout.dropped || 0)}`;
     numbers.emotion.textContent = (hub.running && hub.label) || "–";
-    numbers.recording.textContent = readout.recording ? `${readout.recording.toFixed(0)} s` : "off";
+    const recording = hub.running && typeof readout.recording === "number";
+    numbers.recording.textContent = recording ? `${readout.recording.toFixed(0)} s` : "off";
+    this.root.dataset.recording = recording ? "on" : "off";
     const faces = hub.shown?.faces || [];
+    numbers.faces.textContent = hub.running && hub.shown ? `${faces.length}` : "–";
     this.canvas.setAttribute("aria-label", !hub.running ? "Live picture, stopped"
       : `Live picture: ${faces.length} face${faces.length === 1 ? "" : "s"} ${faces.map((face) => face.label || "").join(", ")}`);
     this.history.setAttribute("aria-label", `Emotion in the last 30 seconds, now ${hub.label || "none"}`);

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
+from fkd_helpers.errors import InputError
 from fkd_helpers.live.controls import SOURCES, Buttons, Settings
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.picture import Picture
@@ -55,7 +56,7 @@ class LiveDemo(widgets.VBox):
         max_fps: float | None = None,
         folder: str | Path = "recordings",
     ):
-        self.max_fps, self.folder, self._lock = max_fps, Path(folder), threading.RLock()
+        self.max_fps, self.folder, self._lock, self._starts = max_fps, Path(folder), threading.RLock(), 0
         mirror = source in ("browser", "camera") if mirror is None else mirror
         self.settings = Settings(
             self._changed, self._say, source=source, address=str(address), model=model, filter=filter, smooth=smooth,
@@ -63,7 +64,7 @@ class LiveDemo(widgets.VBox):
         )  # fmt: skip
         self.engine = LiveEngine(
             model=model, filter=filter, smooth=smooth, hold=hold, max_fps=max_fps,
-            on_result=self._result, on_drop=lambda key: self.picture.drop(key), on_end=self._ended,
+            on_result=self._result, on_drop=lambda key: self.picture.drop(key), on_end=self._ended, on_note=self._say,
         )  # fmt: skip
         events = {"frame": self.engine.submit, "stop": self.stop, "trouble": self.stop,
                   "cameras": self.settings.offer_cameras, "hello": self._hello}  # fmt: skip
@@ -89,6 +90,7 @@ class LiveDemo(widgets.VBox):
         """
         with self._lock:
             self.stop("")
+            self._starts += 1
             source = self.settings["source"]
             self.engine.start(source, self.settings["address"])
             self.picture.begin(source, camera=self.settings["camera"] or None, max_fps=self.max_fps)
@@ -99,27 +101,38 @@ class LiveDemo(widgets.VBox):
     def stop(self, words: str = "Stopped: the camera is off.") -> None:
         """Stop everything: camera off, a recording finished and offered."""
         with self._lock:
+            showing = self.picture.showing
             self.picture.end(words)
-            self._finish_recording()
-            running = self.engine.running
             self.engine.stop()
-            if running and words:
-                self._say(words)
+            saved = self._offer_recording()
+            if showing and words:
+                self._say(" ".join(filter(None, [words, saved])))
             self._show()
 
     def record(self) -> None:
         """Begin a recording, a new file in the folder; end it when one is under way.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: nothing is running, or the file cannot be written.
         """
+        with self._lock:
+            if self.engine.recording is not None:
+                self._say(self._offer_recording())
+            elif not self.engine.running:
+                raise InputError("Nothing is running that could be recorded: press Start first.")
+            else:
+                self._say(f"Recording to {self.engine.record(self._new_file('.mp4'))}.")
+            self._show()
 
     def snapshot(self) -> None:
         """Write the frame that is shown, with its keypoints, to the folder.
 
         Raises:
-            InputError: the file cannot be written.
+            InputError: no frame yet, or the file cannot be written.
         """
+        path = self.engine.snapshot(self._new_file(".png"))
+        self.picture.offer(path)
+        self._say(f"Saved the picture to {path}.")
 
     # -- what the engine, the page and the settings say
 
@@ -131,8 +144,15 @@ class LiveDemo(widgets.VBox):
             self.picture.answer(result.key, result.faces, result.labels, result.shown)
 
     def _ended(self, words):
-        """Stop from the engine's own thread, which `stop` waits for."""
-        threading.Thread(target=self.stop, args=(words,), daemon=True).start()
+        """Stop, in a thread of its own: `stop` waits for the engine's, which says this."""
+        starts = self._starts
+
+        def stop():
+            with self._lock:
+                if self._starts == starts:  # and not started again since
+                    self.stop(words)
+
+        threading.Thread(target=stop, daemon=True).start()
 
     def _changed(self, name, value):
         if name == "mirror":
@@ -143,8 +163,20 @@ class LiveDemo(widgets.VBox):
         else:
             self.engine.change(**{name: value or None if name == "filter" else value})
 
-    def _finish_recording(self):
-        pass
+    def _offer_recording(self) -> str:
+        """Finish the recording under way, or take the one that ended by itself; offer it and return what to say."""
+        saved = self.engine.finish()
+        if saved is None or saved.path is None:
+            return "" if saved is None else saved.words or "Nothing was recorded: no frame came."
+        self.picture.offer(saved.path, seconds=saved.seconds)
+        return saved.words or f"Saved {saved.seconds:.1f} s to {saved.path}."
+
+    def _new_file(self, suffix):
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise InputError(f"{self.folder}: cannot be made ({error.strerror}); choose another folder") from None
+        return self.folder / f"live-{time.strftime('%Y%m%d-%H%M%S')}{suffix}"
 
     def _hello(self):
         self.buttons.speak()
@@ -153,12 +185,19 @@ class LiveDemo(widgets.VBox):
         self.picture.status = words
 
     def _show(self):
-        self.buttons.show(running=self.engine.running, recording=False)
+        self.buttons.show(running=self.engine.running, recording=self.engine.recording is not None)
 
     def _watch(self, session):
         while self.picture.session == session:
             if time.monotonic() - self.picture.heard > GONE_AFTER:
                 self.stop("Stopped: no page showed the picture for a while.")
                 break
-            self.picture.tell()
+            recording = self.engine.recording is not None
+            own = self.settings["source"] != "browser"  # of the browser's frames the page counts them itself
+            dropped = self.engine.statistics()["dropped"] + self.picture.skipped if own else 0
+            self.picture.tell(recording=self.engine.recorded if recording else None, dropped=dropped)
+            with self._lock:  # one that ended by itself, as the disk is full, is offered
+                if self.engine.recording is None and (words := self._offer_recording()):
+                    self._say(words)
+                    self._show()
             time.sleep(0.5)
