@@ -5,10 +5,10 @@ import errno
 import sys
 import warnings
 
-from fkd_helpers.commands import benchmark, emotions, evaluate, experiments, fetch, kaggle, predict, train
+from fkd_helpers.commands import benchmark, emotions, evaluate, experiments, fetch, kaggle, live, predict, train
 from fkd_helpers.errors import InputError
 
-COMMANDS = (predict, train, experiments, evaluate, emotions, fetch, benchmark, kaggle)
+COMMANDS = (predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle)
 RESUMABLE = ("train", "fetch", "experiments", "kaggle")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 

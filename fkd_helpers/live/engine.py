@@ -4,7 +4,6 @@ Two threads: one reads the source, one looks for faces. Between them is a mailbo
 costs frames and never time: what is shown is never older than one frame's work.
 """
 
-import logging
 import threading
 import time
 from collections.abc import Callable
@@ -49,6 +48,8 @@ class LiveEngine:
         `submit`'s): a frame's result; a submitted frame that nothing was looked for in; the source ended by itself;
         something that a person should read once. They must not wait for a lock that is held around `stop`.
     clock: the seconds now
+
+    After a source has ended by an error, `fault` is that error.
     """
 
     def __init__(
@@ -63,7 +64,7 @@ class LiveEngine:
         self._on_result, self._on_drop = on_result or _silent, on_drop or _silent
         self._on_end, self._on_note = on_end or _silent, on_note or _silent
         self._pipeline = Pipeline(**settings)
-        self._run, self._last, self._noted = None, None, set()
+        self._run, self._last, self._noted, self.fault = None, None, set(), None
         self._recordings = Recordings(clock, lambda: self.settings, self._on_note, patient=every)
 
     # -- what a person does
@@ -81,7 +82,7 @@ class LiveEngine:
         patient = self.every and not opened.live
         mailbox = Mailbox(AHEAD if patient else 1, patient=patient)
         self._pipeline.reset()
-        self._noted, self._last = set(), None
+        self._last, self._noted, self.fault = None, set(), None
         run = self._run = _Run(opened, mailbox, Meter(self.clock), threading.Event())
         work = threading.Thread(target=self._work, args=(run,), daemon=True, name="live engine")
         read = threading.Thread(target=self._read, args=(run,), daemon=True, name="live source")
@@ -191,7 +192,7 @@ class LiveEngine:
                     break
             run.words = run.source.ended
         except Exception as error:
-            run.words = _fault("The source failed", error)
+            run.words, self.fault = f"The source failed: {error}", error
         finally:
             frames.close()
             run.source.frames.close()  # a camera's light goes off
@@ -202,7 +203,7 @@ class LiveEngine:
             while (item := run.mailbox.take()) is not None:
                 self._look(run, *item)
         except Exception as error:
-            run.words = _fault("Stopped by a fault", error)
+            run.words, self.fault = f"Stopped by a fault: {type(error).__name__}: {error}", error
         by_itself = not run.stopped.is_set()
         run.stopped.set()
         run.meter.end()
@@ -255,8 +256,3 @@ class LiveEngine:
 
 def _silent(_):
     pass
-
-
-def _fault(words: str, error: Exception) -> str:
-    logging.getLogger(__name__).error("%s", words, exc_info=error)
-    return f"{words}: {type(error).__name__}: {error}"

@@ -64,17 +64,16 @@ def _puppet(address):
 
 def _camera(address):
     place = int(address or 0) if str(address or 0).isdecimal() else str(address)
-    before = cv2.getLogLevel() if hasattr(cv2, "getLogLevel") else None
-    if before is not None:
-        cv2.setLogLevel(0)  # a camera that is not there would write five lines of warnings
+    logging = cv2.utils.logging
+    before = logging.getLogLevel()
+    logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # a camera that is not there would write five lines of warnings
     try:
         capture = cv2.VideoCapture(place)
-        if not capture.isOpened():
-            capture.release()
-            raise InputError(f"camera {place!r} cannot be opened: try another number, or the source 'puppet'")
     finally:
-        if before is not None:
-            cv2.setLogLevel(before)
+        logging.setLogLevel(before)
+    if not capture.isOpened():
+        capture.release()
+        raise InputError(f"camera {place!r} cannot be opened: try another number, or the source 'puppet'")
     source = Source("camera", live=True, ended=f"Camera {place!r} gives no more frames: was it unplugged?")
     source.frames = _captured(capture)
     return source
