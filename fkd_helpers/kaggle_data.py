@@ -31,9 +31,15 @@ HELD_OUT = 1 / 7  # of the groups, where no split.csv says which
 def table_in(folder: str | Path, name: str) -> Path:
     """Return the file of a table ("training", "test", "IdLookupTable") in a folder of Kaggle's: a CSV or a zip.
 
+    folder: a path or the name of a data set; "puppets" = the stand-ins, written to the user's cache folder once
+
     Raises:
         InputError: no such data set, or neither in it.
     """
+    if str(folder) == "puppets":
+        from fkd_helpers.kaggle_puppets import puppet_tables
+
+        folder = puppet_tables()
     folder = data.find(folder)
     for file in (folder / f"{name}.csv", folder / f"{name}.zip", *sorted(folder.glob("*.zip"))):
         if file.exists():

@@ -13,6 +13,7 @@ from fkd_helpers.config import RunConfig
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.kaggle_csv import POINTS, SIDE
 from fkd_helpers.kaggle_data import CORNER, ImageBatches, halves, load_15, prepared
+from fkd_helpers.kaggle_scores import scores_15
 from fkd_helpers.keypoint_runs import loss_for
 from fkd_helpers.models import count_weights, keypoints_from, save_weights
 from fkd_helpers.residual import INPUTS, build_15
@@ -22,29 +23,6 @@ from fkd_helpers.training import fit
 from fkd_helpers.transforms import flip_order
 
 KIND = "kaggle15"
-
-
-def rmse(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Return the root of the mean squared error of all coordinates whose target is there; NaN if none is.
-
-    >>> rmse(np.array([[[1.0, 2.0]]]), np.array([[[4.0, np.nan]]]))
-    3.0
-    """
-    error = (predicted - target)[~np.isnan(target)].astype(np.float64)
-    return float(np.sqrt(np.mean(error**2))) if error.size else float("nan")
-
-
-def scores_15(predicted: np.ndarray, faces: KeypointSet) -> dict:
-    """Return the scores of predictions (n, 15, 2): RMSE in pixels of 96 x 96 over the labels that are there.
-
-    rmse: of all faces; rmse_complete: of those that lack nothing; by_point: of each point; faces, complete: how many
-    """
-    keep = faces.complete
-    return {
-        "rmse": rmse(predicted, faces.keypoints), "rmse_complete": rmse(predicted[keep], faces.keypoints[keep]),
-        "by_point": {name: rmse(predicted[:, i], faces.keypoints[:, i]) for i, name in enumerate(POINTS)},
-        "faces": len(faces), "complete": int(keep.sum()),
-    }  # fmt: skip
 
 
 @torch.no_grad()
