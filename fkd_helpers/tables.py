@@ -103,7 +103,8 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
             row |= {
                 "epochs": str(done) if done == wanted else f"{done} of {wanted}", "final loss": curve.final,
                 "seconds": round(sum(float(epoch["seconds"]) for epoch in record["history"])),
-                "curve": str(curve), "drawn": spark(losses),
+                "curve": str(curve) if len(losses) >= 2 * LAST else f"{len(losses)} batches, too few to sum up",
+                "drawn": spark(losses),
             }  # fmt: skip
             names = {"seen": "NME known", "unseen": "NME new", "test": "NME"}
             row |= {names.get(part, part): scores["nme"] for part, scores in record["scores"].items()}
