@@ -45,7 +45,7 @@ def run(options) -> int:
     engine = LiveEngine(
         model=options.model, device=options.device, detector=options.detector, filter=options.filter,
         smooth=options.smooth, hold=options.emotion_hold, max_fps=options.max_fps, seconds=options.max_seconds,
-        every=not options.show, on_result=shown.append if options.show else None, on_end=ended.append,
+        every=not options.show, on_result=shown.append, on_end=ended.append,
         on_note=lambda words: print(f"live: {words}", file=sys.stderr),
     )  # fmt: skip
     try:

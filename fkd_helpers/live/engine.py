@@ -15,7 +15,7 @@ from fkd_helpers.files import free_path
 from fkd_helpers.live.frames import read_jpeg, small_enough
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.meter import Meter
-from fkd_helpers.live.pacing import timed
+from fkd_helpers.live.pacing import check_wishes, timed
 from fkd_helpers.live.pipeline import Pipeline, Result, drawn
 from fkd_helpers.live.recorder import Saved
 from fkd_helpers.live.recordings import Recordings
@@ -23,6 +23,10 @@ from fkd_helpers.live.sources import Source, open_source
 from fkd_helpers.photos import write_photo
 
 AHEAD = 4  # frames that are read ahead where each one counts
+
+
+def _silent(_):
+    pass
 
 
 @dataclass(eq=False)
@@ -54,15 +58,12 @@ class LiveEngine:
 
     def __init__(
         self, *, max_fps: float | None = None, seconds: float | None = None, every: bool = False,
-        on_result: Callable | None = None, on_drop: Callable | None = None, on_end: Callable | None = None,
-        on_note: Callable | None = None, clock: Callable[[], float] = time.monotonic, **settings,
+        on_result: Callable = _silent, on_drop: Callable = _silent, on_end: Callable = _silent,
+        on_note: Callable = _silent, clock: Callable[[], float] = time.monotonic, **settings,
     ):  # fmt: skip
-        for name, value in (("max_fps", max_fps), ("seconds", seconds)):
-            if value is not None and not value > 0:
-                raise InputError(f"{name}: expected more than 0, got {value}")
+        check_wishes(max_fps=max_fps, seconds=seconds)
         self.max_fps, self.seconds, self.every, self.clock = max_fps, seconds, every, clock
-        self._on_result, self._on_drop = on_result or _silent, on_drop or _silent
-        self._on_end, self._on_note = on_end or _silent, on_note or _silent
+        self._on_result, self._on_drop, self._on_end, self._on_note = on_result, on_drop, on_end, on_note
         self._pipeline = Pipeline(**settings)
         self._run, self._last, self._noted, self.fault = None, None, set(), None
         self._recordings = Recordings(clock, lambda: self.settings, self._on_note, patient=every)
@@ -93,8 +94,7 @@ class LiveEngine:
     def submit(self, jpeg: bytes, key: object) -> None:
         """Give a frame of source "browser"; only the latest is kept, and every key is answered exactly once."""
         run, item = self._run, (jpeg, None, self.clock(), key)
-        refused = [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item)
-        self._drop(run, refused)
+        self._drop(run, [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item))
 
     def change(self, **settings) -> None:
         """Change max_fps or settings of the `Pipeline` while it runs.
@@ -103,8 +103,7 @@ class LiveEngine:
             InputError: unknown or out of range; then nothing is changed.
         """
         max_fps = settings.pop("max_fps", self.max_fps)
-        if max_fps is not None and not max_fps > 0:
-            raise InputError(f"max_fps: expected more than 0, got {max_fps}")
+        check_wishes(max_fps=max_fps)
         if settings:
             self._pipeline.change(**settings)
         self.max_fps = max_fps
@@ -115,8 +114,7 @@ class LiveEngine:
         self._recordings.end()
 
     def _halt(self) -> None:
-        run = self._run
-        if run is not None:
+        if (run := self._run) is not None:
             run.stopped.set()
             self._drop(run, run.mailbox.close())
             for thread, patience in zip(run.threads, (5, 1), strict=False):  # a camera may hang
@@ -182,8 +180,7 @@ class LiveEngine:
     # -- what the threads do
 
     def _read(self, run: _Run) -> None:
-        wanted = {"every": self.every, "max_fps": lambda: self.max_fps, "seconds": self.seconds}
-        frames = timed(run.source, run.stopped, self.clock, **wanted)
+        frames = timed(run.source, run.stopped, self.clock, self)
         try:
             for frame, when in frames:
                 arrived = None if self.every and not run.source.live else self.clock()
@@ -218,11 +215,9 @@ class LiveEngine:
         try:
             frame = read_jpeg(frame) if isinstance(frame, bytes) else frame
         except InputError:
-            self._drop(run, [(key,)], "unreadable")
-            return
+            return self._drop(run, [(key,)], "unreadable")
         frame, words = small_enough(frame)
-        if words:
-            self._note(words)
+        self._note(words)
         try:
             faces, labels, shown = self._pipeline(frame, alone=not run.source.film)
         except Exception:
@@ -241,7 +236,7 @@ class LiveEngine:
             self._note(run.source.trouble.pop(0))
 
     def _note(self, words: str) -> None:
-        if words not in self._noted:
+        if words and words not in self._noted:
             self._noted.add(words)
             self._on_note(words)
 
@@ -252,7 +247,3 @@ class LiveEngine:
                     counts.count(why)
             if key is not None:
                 self._on_drop(key)
-
-
-def _silent(_):
-    pass

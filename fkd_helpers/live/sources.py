@@ -94,10 +94,12 @@ def _captured(capture):
 def _file(address):
     path = Path(address)
     wanted = "expected a film such as .mp4, .webm or .avi"
+    if not path.exists():
+        raise InputError(f"{path}: no such file, {wanted}")
     if path.is_dir() or not str(address):
         raise InputError(f"{path}: {'a folder' if str(address) else 'no path'}, {wanted}")
     try:
-        if path.exists() and not path.stat().st_size:
+        if not path.stat().st_size:
             raise InputError(f"{path}: an empty file, {wanted}")
         container = av.open(str(path))
     except av.error.FFmpegError as error:
