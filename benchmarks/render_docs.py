@@ -12,9 +12,11 @@ import numpy as np
 from fkd_helpers import records
 from fkd_helpers.ablation import ablation
 from fkd_helpers.benchmark import table as speed_table
+from fkd_helpers.conditions import CONDITIONS
 from fkd_helpers.errors import InputError
 from fkd_helpers.experiments import recorded
 from fkd_helpers.published import published_grid
+from fkd_helpers.result_plots import breaking_point
 from fkd_helpers.tables import epochs_to, table
 
 ROOT = Path(__file__).parents[1]
@@ -154,9 +156,37 @@ def experiments_table() -> str:
     return "\n".join(lines)
 
 
+def condition_table() -> str:
+    """Return the NME on the lowest and the highest fifth of the official test by each condition, as Markdown."""
+    lines = [
+        "| official test by | of the lowest fifth | NME % | of the highest fifth | NME % |",
+        "|---|---|---|---|---|",
+    ]
+    for name, bins in record("evaluation-ytf-test-small")["conditions"].items():
+        cells = (f"{bins[i]['middle']:.3g} | {percent(bins[i]['nme'])}" for i in (0, -1))
+        lines.append(f"| {name}, {CONDITIONS[name]} | {' | '.join(cells)} |")
+    return "\n".join(lines)
+
+
+def robustness_table() -> str:
+    """Return what each kind of change costs, and where a tenth of the faces fail, as Markdown."""
+    found = record("robustness-ytf-test-small")
+    lines = ["| change of the photo, true box given | at | NME % | at | NME % | a tenth of the faces fail at |"]
+    lines.append("|---|---|---|---|---|---|")
+    for kind, curve in found["curves"].items():
+        points = curve["points"]
+        cells = (f"{points[i]['strength']:g} | {percent(points[i]['nme'])}" for i in (2, -2))
+        tenth = breaking_point(points)
+        lines.append(
+            f"| {kind}, {curve['unit']} | {' | '.join(cells)} | {f'{tenth:.3g}' if np.isfinite(tenth) else '-'} |"
+        )
+    return "\n".join(lines)
+
+
 SECTIONS = {
     "official": official_table, "scores": score_table, "recipe": recipe, "people": people_table, "jaw": jaw_table,
     "ablation": ablation_table, "experiments": experiments_table,
+    "conditions": condition_table, "robustness": robustness_table,
     "speed": lambda: speed_table(record("benchmark-speed")),
 }  # fmt: skip
 

@@ -98,14 +98,14 @@ def _share_y(axes) -> None:
 def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
     """Draw for each kind of change which share of faces fails, with the true box and, where the record has it, without.
 
-    A failure is an NME above 0.10. The change at which half of the faces fail with the true box is in the alt text.
+    A failure is an NME above 0.10. The change at which a tenth of the faces fail with the true box is in the alt text.
     """
     curves = record["curves"]
-    half = {kind: breaking_point(curve["points"]) for kind, curve in curves.items()}
-    words = [f"{kind} {f'at {at:.3g}' if np.isfinite(at) else 'never'}" for kind, at in half.items()]
-    alt = f"Share of faces with an NME above {FAILED:g} as photos get worse; half of them: {', '.join(words)}"
+    tenth = {kind: breaking_point(curve["points"]) for kind, curve in curves.items()}
+    words = [f"{kind} {f'at {at:.3g}' if np.isfinite(at) else 'never'}" for kind, at in tenth.items()]
+    alt = f"Share of faces with an NME above {FAILED:g} as photos get worse; a tenth of them: {', '.join(words)}"
     rows = -(-len(curves) // columns)
-    made, axes = figure(rows, min(columns, len(curves)), size=2.5, alt=alt)
+    made, axes = figure(rows, min(columns, len(curves)), size=2.4, alt=alt)
     for ax, (kind, curve) in zip(axes.ravel(), curves.items(), strict=False):
         strengths = [point["strength"] for point in curve["points"]]
         for key, words, colour in (("failures", "true box", TARGET), ("photo_failures", "photo in", PREDICTED)):
@@ -128,11 +128,11 @@ def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
     return made
 
 
-def breaking_point(points: Sequence[Mapping], *, share: float = 0.5, key: str = "failures") -> float:
+def breaking_point(points: Sequence[Mapping], *, share: float = 0.1, key: str = "failures") -> float:
     """Return the strength, between two that were measured, at which `share` of the faces fail; infinity if never.
 
     >>> breaking_point([{"strength": 0, "failures": 0.0}, {"strength": 10, "failures": 1.0}])
-    5.0
+    1.0
     """
     strengths, failures = ([float(point[k]) for point in points] for k in ("strength", key))
     above = [i for i, value in enumerate(failures) if value >= share]
@@ -144,12 +144,12 @@ def breaking_point(points: Sequence[Mapping], *, share: float = 0.5, key: str = 
 
 
 def robustness_table(record: Mapping) -> pd.DataFrame:
-    """Return for each kind of change the NME without it and at its strongest, and where half of the faces fail."""
+    """Return for each kind of change the NME without it and at its strongest, and where a tenth of the faces fail."""
     rows = {}
     for kind, curve in record["curves"].items():
         first, last = curve["points"][0], curve["points"][-1]
         rows[kind] = {
-            "unit": curve["unit"], "NME unchanged": first["nme"], "half fail at": breaking_point(curve["points"]),
+            "unit": curve["unit"], "NME unchanged": first["nme"], "a tenth fail at": breaking_point(curve["points"]),
             "strongest": last["strength"], "NME there": last["nme"],
         }  # fmt: skip
     return pd.DataFrame.from_dict(rows, orient="index")

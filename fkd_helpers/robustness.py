@@ -24,12 +24,12 @@ from fkd_helpers.predict import KeypointPredictor
 STILL = np.eye(2, 3)
 PHOTO_EVERY = 5  # the detector is slow: one face in so many
 STRENGTHS: dict[str, tuple[str, Sequence[float]]] = {
-    "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 90, 180)),
-    "scale": ("how many times smaller the photo gets", (1, 1.5, 2, 3, 4, 6)),
-    "blur": ("standard deviation, % of the face's longer side", (0, 1, 2, 3, 4, 6)),
-    "noise": ("standard deviation, gray levels of 255", (0, 10, 20, 40, 60, 80)),
-    "darkness": ("how many times less light", (1, 2, 4, 8, 16, 32)),
-    "occlusion": ("% of the face's box behind a gray square", (0, 5, 10, 20, 30, 50)),
+    "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 75, 90)),
+    "scale": ("times smaller", (1, 1.5, 2, 3, 4, 6)),
+    "blur": ("spread, % of the face's side", (0, 1, 2, 3, 4, 6)),
+    "noise": ("spread, gray levels of 255", (0, 10, 20, 40, 60, 80)),
+    "darkness": ("times less light", (1, 2, 4, 8, 16, 32)),
+    "occlusion": ("% of the face's box hidden", (0, 5, 10, 20, 30, 50)),
 }
 
 
