@@ -13,9 +13,8 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import torch
-from platformdirs import user_cache_path
 
-from fkd_helpers import data
+from fkd_helpers import data, image_cache
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.errors import InputError
 from fkd_helpers.kaggle_csv import SIDE, Rows, read_rows
@@ -59,7 +58,9 @@ def load_rows(path: str | Path, *, on_error: str = "raise", labelled: bool = Tru
     except OSError:
         return read_rows(path, on_error=on_error, labelled=labelled)
     key = json.dumps([CACHE_VERSION, str(path.resolve()), stat.st_size, stat.st_mtime_ns, labelled])
-    cache = user_cache_path("fkd_helpers") / "kaggle" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    cache = (
+        image_cache.user_cache_path("fkd_helpers") / "kaggle" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
+    )
     try:
         with np.load(cache) as held:
             rows = Rows(held["images"], held["keypoints"], held["ids"])

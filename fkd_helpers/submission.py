@@ -95,9 +95,7 @@ def answers_for(lookup: Sequence[tuple], ids: np.ndarray, keypoints: np.ndarray)
     found = []
     for row_id, image_id, column in lookup:
         if image_id not in place:
-            raise InputError(
-                f"lookup RowId {row_id}: no image with ImageId {image_id} among the {len(ids)} of the test"
-            )
+            raise InputError(f"lookup RowId {row_id}: expected an image with ImageId {image_id}, the test has none")
         value = float(flat[place[image_id], column])
         if not np.isfinite(value):
             raise InputError(f"lookup RowId {row_id}: the prediction of {COLUMNS[column]} is {value}")
