@@ -30,7 +30,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from fkd_helpers import emotion, records
-from fkd_helpers.emotion_features import FEATURES, features, learned_inputs, neutral_face
+from fkd_helpers.emotion_features import FEATURES, features, learned_inputs, neutral_face, upright
 from fkd_helpers.emotion_table import histograms
 from fkd_helpers.files import whole_file
 from fkd_helpers.predict import KeypointPredictor
@@ -236,6 +236,7 @@ def main():
         "emotion", "affectnet", folder=options.out, data="affectnet", split="seven tenths for training, seed 0",
         training=dict(zip(emotion.LABELS, np.bincount(of_training), strict=True)),
         held_out=dict(zip(emotion.LABELS, np.bincount(label[three]), strict=True)),
+        mouths_apart=np.median(np.linalg.norm(upright(landmarks) - upright(predicted), axis=-1)[:, 48:]),
         surprise_held_out=int((~three).sum()), detected=detected.mean(), model="small",
         choices={"signs": SIGNS, "points_of_e": POINTS_OF_E, "ramp_std": RAMP, "C_rules": RIDGE_RULES,
                  "C_learned": RIDGE_LEARNED},

@@ -74,9 +74,9 @@ def feature_sketches(image: np.ndarray, keypoints: np.ndarray, *, columns: int =
     return made
 
 
-def average_faces(mean_faces: Mapping[str, np.ndarray]) -> Figure:
+def average_faces(mean_faces: Mapping[str, np.ndarray], *, size: float = 2.6) -> Figure:
     """Show faces (68, 2) by label beside one another, each over the neutral one in gray."""
-    made, axes = figure(1, len(mean_faces), size=2.6, alt="Average faces in outline: " + ", ".join(mean_faces))
+    made, axes = figure(1, len(mean_faces), size=size, alt="Average faces in outline: " + ", ".join(mean_faces))
     for ax, (label, face) in zip(axes[0], mean_faces.items(), strict=True):
         if "neutral" in mean_faces:
             draw_face(ax, np.asarray(mean_faces["neutral"]), colour="#BBBBBB")

@@ -3,5 +3,12 @@
 from fkd_helpers.checks.notebook_01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
 from fkd_helpers.checks.notebook_02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
 from fkd_helpers.checks.notebook_03 import back_to_frame, crop_square, keep_best, rectangle_sum
-from fkd_helpers.checks.notebook_04 import blend, lip_colour, other_face, two_point_map
+from fkd_helpers.checks.notebook_04 import (
+    balanced_accuracy,
+    blend,
+    lip_colour,
+    mouth_opening,
+    other_face,
+    two_point_map,
+)
 from fkd_helpers.checks.notebook_05 import frames_to_reach, latest_wins, most_fps, picture_age
