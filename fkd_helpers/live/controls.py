@@ -13,7 +13,7 @@ SOURCES = {  # what it is, and what its address means
     "camera": ("a camera at the kernel", "number or URL"),
     "file": ("a video file", "path of the file"),
     "images": ("a folder of pictures", "path of the folder"),
-    "puppet": ("the moving puppet face", ""),
+    "puppet": ("a moving puppet face", ""),
 }
 BUTTONS = {  # what it says to those who linger, and its colour
     "Start": ("Start the source", "success"),
@@ -64,7 +64,7 @@ class Settings(widgets.HBox):
         models = sorted({file.stem for file in WEIGHTS.glob("*.onnx")} | {model})
         sources = [(f"{name}: {what}", name) for name, (what, _) in SOURCES.items()]
         filters = [("none", ""), *((name, name) for name in FILTERS)]
-        make = {"layout": widgets.Layout(width="350px"), "style": {"description_width": "110px"}}
+        make = {"layout": widgets.Layout(width="400px"), "style": {"description_width": "110px"}}
         self.by_name = {
             "source": widgets.Dropdown(description="Source", options=sources, value=source, **make),
             "camera": widgets.Dropdown(description="Camera", options=[("any", "")], **make),

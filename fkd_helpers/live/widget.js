@@ -284,6 +284,8 @@ class View {
       act();
     }
     this.mirror = () => model.get("mirror");
+    this.resized = new ResizeObserver(() => this.refresh()); // the chart, once there is room for it
+    this.resized.observe(this.root);
     this.refresh();
   }
 
@@ -321,7 +323,7 @@ class View {
     this.files.replaceChildren(...saved.map((file) => {
       const row = make("section", { class: "fkd-file", "aria-label": `Saved: ${file.name}` });
       const words = file.seconds ? `${file.seconds.toFixed(1)} s, ` : "";
-      row.append(make("p", {}, `Saved ${words}${(file.size / 1e6).toFixed(2)} MB to `, make("code", {}, file.path)));
+      row.append(make("p", {}, `${words}${(file.size / 1e6).toFixed(2)} MB in `, make("code", {}, file.path)));
       const offer = (url) => {
         const shown = file.kind === "video" ? make("video", { controls: "", src: url, "aria-label": file.name })
           : make("img", { src: url, alt: "The snapshot: the live picture with its keypoints" });
@@ -493,6 +495,7 @@ export default () => {
     hub.views.add(view);
     return () => {
       hub.views.delete(view);
+      view.resized.disconnect();
       for (const [name, act] of [["status", view.says], ["saved", view.lists], ["mirror", view.redraws]]) {
         model.off(`change:${name}`, act);
       }
