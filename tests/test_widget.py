@@ -1,12 +1,17 @@
 """The live picture without a browser: what it says, and what it makes of whatever a page may say. Notebook 05."""
 
 import json
+import time
+from dataclasses import replace
 
 import cv2
 import numpy as np
 import pytest
 
+from fkd_helpers.errors import InputError
+from fkd_helpers.live import live_demo
 from fkd_helpers.live.picture import CHUNK, LARGEST, WINDOW, Picture, to_jpeg
+from fkd_helpers.photos import write_photo
 from fkd_helpers.predict import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
@@ -158,3 +163,110 @@ def test_a_file_that_is_gone_is_no_fault(page, tmp_path):
     film.unlink()
     page.says(type="fetch", name="film.mp4", offset=0)
     assert page.picture.saved == [] and str(film) in page.picture.status
+
+
+# -- the whole demo, with the engine, without a page
+
+
+def until(condition, seconds=60):
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, "it never came"
+        time.sleep(0.02)
+
+
+@pytest.fixture
+def demo(tmp_path):
+    made = live_demo("puppet", max_fps=8, folder=tmp_path / "recordings")
+    made.picture.send = lambda *_, **__: None
+    yield made
+    made.stop()
+
+
+def test_a_recording_and_a_snapshot_are_files_that_are_offered(demo, tmp_path):
+    demo.start()
+    until(lambda: demo.statistics["frames"] > 2)
+    demo.snapshot()
+    demo.record()
+    assert demo.buttons.by_name["Record"].description == "Stop recording" and "Recording to" in demo.picture.status
+    until(lambda: demo.engine.recorded > 0.3)
+    demo.record()
+    assert demo.buttons.by_name["Record"].description == "Record"
+    film, shot = demo.picture.saved
+    assert (film["kind"], shot["kind"]) == ("video", "image") and film["seconds"] > 0.2
+    assert {file["name"] for file in (film, shot)} <= {path.name for path in (tmp_path / "recordings").iterdir()}
+    demo.record()
+    until(lambda: demo.engine.recorded > 0)
+    demo.stop()
+    assert len(demo.picture.saved) == 3 and demo.picture.status.startswith("Stopped") and "Saved" in demo.picture.status
+    assert not demo.engine.running and not demo.buttons.by_name["Start"].disabled
+
+
+def test_a_recording_that_ends_by_itself_is_offered_too(demo, tmp_path):
+    demo.start()
+    demo.record()
+    until(lambda: demo.engine.recorded > 0)
+    saved = demo.engine.finish()  # as when the disk is full: nobody has pressed a button
+    demo.engine.finish = lambda: demo.engine.__dict__.pop("finish") and replace(saved, words="The disk is full.")
+    until(lambda: demo.picture.saved)
+    until(lambda: demo.picture.status == "The disk is full.")
+    assert demo.engine.running and demo.buttons.by_name["Record"].description == "Record"
+
+
+def test_what_makes_no_sense_now_is_one_sentence(demo, tmp_path):
+    for name, words in (("Record", "press Start"), ("Snapshot", "no frame")):
+        demo.buttons.by_name[name].click()
+        assert words in demo.picture.status
+    demo.folder = tmp_path / "file"
+    demo.folder.write_text("a file where the folder should be")
+    demo.start()
+    demo.buttons.by_name["Record"].click()
+    assert "choose another folder" in demo.picture.status and demo.engine.running
+
+
+def test_a_source_that_ends_stops_the_demo_and_one_that_is_not_there_never_starts(demo, tmp_path):
+    write_photo(tmp_path / "face.png", np.full((64, 64, 3), 90, np.uint8))
+    demo.settings.by_name["address"].value = str(tmp_path)
+    demo.settings.by_name["source"].value = "images"
+    demo.start()
+    until(lambda: "were shown" in demo.picture.status)
+    until(lambda: not demo.picture.showing and not demo.buttons.by_name["Start"].disabled)
+    demo.settings.by_name["source"].value = "file"
+    demo.buttons.by_name["Start"].click()
+    assert "expected a film" in demo.picture.status and not demo.picture.showing
+    demo.settings.by_name["source"].value = "puppet"
+    demo.start()
+    assert demo.engine.running
+
+
+def test_settings_change_the_engine_while_it_runs(demo):
+    demo.start()
+    demo.settings.by_name["filter"].value = "crown"
+    demo.settings.by_name["hold"].value = 3
+    demo.settings.by_name["smooth"].value = 0.0
+    demo.settings.by_name["mirror"].value = True
+    assert {"filter": "crown", "hold": 3, "smooth": 0.0}.items() <= demo.engine.settings.items()
+    assert demo.picture.mirror and demo.engine.running
+    demo.settings.by_name["filter"].value = ""
+    assert demo.engine.settings["filter"] is None
+
+
+def test_another_demo_stops_the_one_before(demo):
+    demo.start()
+    other = live_demo("puppet")
+    assert not demo.engine.running and "another demo" in demo.picture.status
+    assert not other.engine.running, "it waits for Start"
+
+
+def test_the_source_may_come_from_the_environment(monkeypatch):
+    monkeypatch.setenv("FKD_LIVE_SOURCE", "puppet")
+    assert live_demo().settings["source"] == "puppet" and live_demo("file").settings["source"] == "file"
+    with pytest.raises(InputError, match="did you mean 'puppet'"):
+        live_demo("pupet")
+
+
+def test_without_a_page_everything_goes_off(demo, monkeypatch):
+    monkeypatch.setattr("fkd_helpers.live.widget.GONE_AFTER", 0.2)
+    demo.start()
+    until(lambda: "no page" in demo.picture.status)
+    assert not demo.engine.running and not demo.picture.showing

@@ -71,8 +71,11 @@ class Settings(widgets.HBox):
             "address": widgets.Text(description="Address", value=address, continuous_update=False, **make),
             "model": widgets.Dropdown(description="Model", options=models, value=model, **make),
             "filter": widgets.Dropdown(description="Filter", options=filters, value=filter or "", **make),
-            "smooth": widgets.FloatSlider(description="Smoothing", value=smooth, min=0, max=0.95, step=0.05, **make),
-            "hold": widgets.IntSlider(description="Hold (frames)", value=hold, min=1, max=60, **make),
+            # numbers, not sliders: a slider of ipywidgets has no name for a screen reader
+            "smooth": widgets.BoundedFloatText(
+                description="Smoothing", value=smooth, min=0, max=0.95, step=0.05, **make
+            ),
+            "hold": widgets.BoundedIntText(description="Hold (frames)", value=hold, min=1, max=60, **make),
             "mirror": widgets.Checkbox(description="Mirror", value=mirror, **make),
         }
         for name, widget in self.by_name.items():

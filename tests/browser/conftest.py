@@ -66,11 +66,14 @@ def page(lab, with_camera):
 
 @pytest.fixture
 def opened(request, lab, page):
-    """Give a function from cells to the open notebook; afterwards it is closed and every kernel ended."""
+    """Give a function from cells, or a notebook's path, to the open notebook; afterwards every kernel is ended."""
     name = request.node.name
 
-    def open_notebook(*cells, where=None):
-        lab.write(f"{name}.ipynb", *cells)
+    def open_notebook(*cells, where=None, copy_of=None):
+        if copy_of is None:
+            lab.write(f"{name}.ipynb", *cells)
+        else:
+            shutil.copy(copy_of, lab.root / f"{name}.ipynb")
         return Notebook(where or page, f"{name}.ipynb")
 
     yield open_notebook

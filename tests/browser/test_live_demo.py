@@ -1,14 +1,21 @@
 """The live demo as a person meets it: in JupyterLab, in a browser with a camera. Notebook 05."""
 
+import json
 import time
+from pathlib import Path
 
+import av
+import nbformat
 import numpy as np
 import pytest
 
+from fkd_helpers import puppets
 from fkd_helpers.boxes import box_of
+from fkd_helpers.photos import read_photo
 
 from .lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
+COURSE = Path(__file__).parents[2] / "notebooks" / "05_live_demo.ipynb"
 OURS = "from fkd_helpers.live import live_demo\n"
 DEMO = OURS + "demo = live_demo('browser', max_fps=8, mirror=False)\ndemo"
 HOLD_TRACK = "window.track = live.camera.stream.getVideoTracks()[0]"
@@ -210,3 +217,126 @@ def test_the_kernels_own_source_and_settings_in_mid_stream(opened):
     drawn = notebook.live("live.meter.total.drawn")
     notebook.page.wait_for_timeout(700)
     assert notebook.live("live.meter.total.drawn") == drawn
+
+
+def test_a_recording_plays_in_the_page_and_its_length_matches(opened, lab):
+    notebook = opened(DEMO)
+    notebook.run(0)
+    start_and_hold(notebook)
+    before = notebook.page.evaluate("performance.now()")
+    notebook.press("Record")
+    notebook.wait_live("live.readout.recording > 3")
+    assert notebook.shown().locator("[data-recording=on]").count() == 1
+    least = notebook.live("live.readout.recording")
+    notebook.press("Stop recording")
+    notebook.press("Play here")
+    video = notebook.shown().locator("video")
+    video.wait_for(timeout=WAIT)
+    most = (notebook.page.evaluate("performance.now()") - before) / 1000
+    handle = video.element_handle()
+    notebook.until("(video) => video.readyState >= 2", arg=handle)
+    assert least - 0.5 <= video.evaluate("(video) => video.duration") <= most
+    video.evaluate("(video) => { video.muted = true; video.playbackRate = 4; return video.play(); }")
+    notebook.until("(video) => video.ended && !video.error", arg=handle)
+    (path,) = (lab.root / "recordings").glob("*.mp4")
+    link = notebook.shown().get_by_role("link", name=f"Download {path.name}")
+    assert link.get_attribute("download") == path.name
+    given = link.evaluate("async (link) => Array.from(new Uint8Array(await (await fetch(link.href)).arrayBuffer()))")
+    assert bytes(given) == path.read_bytes()
+    summary = json.loads(path.with_suffix(".json").read_text())
+    assert summary["frames"] > 10 and abs(summary["seconds"] - video.evaluate("(video) => video.duration")) < 0.5
+    # a second one is a file of its own, and Stop finishes it
+    notebook.press("Record")
+    notebook.wait_live("live.readout.recording > 0.5")
+    notebook.press("Stop")
+    until_camera_off(notebook)
+    notebook.shown().get_by_role("button", name="Play here").wait_for(timeout=WAIT)
+    assert len(list((lab.root / "recordings").glob("*.mp4"))) == 2 and "Saved" in notebook.status()
+
+
+def test_a_snapshot_is_a_picture_with_keypoints(opened, lab):
+    notebook = opened(DEMO)
+    notebook.run(0)
+    start_and_hold(notebook)
+    notebook.press("Snapshot")
+    notebook.press("Show here")
+    picture = notebook.shown().get_by_role("img", name="The snapshot")
+    picture.wait_for(timeout=WAIT)
+    notebook.until("(image) => image.complete && image.naturalWidth === 640", arg=picture.element_handle())
+    (path,) = (lab.root / "recordings").glob("*.png")
+    pixels = read_photo(path).reshape(-1, 3).astype(int)
+    for colour in ((86, 180, 233), (230, 159, 0), (0, 158, 115), (240, 228, 66), (204, 121, 167)):
+        assert (np.abs(pixels - colour).max(1) < 12).sum() > 30, "dots of this region"
+
+
+def test_a_film_is_played_to_its_end_and_what_is_wrong_is_said(opened, lab, film):
+    with av.open(str(lab.root / "film.mp4"), "w") as out:
+        track = out.add_stream("libx264", rate=8, options={"preset": "ultrafast"})
+        track.width, track.height, track.pix_fmt = 640, 480, "yuv420p"
+        for frame, _, _ in puppets.stream(n=16):
+            out.mux(track.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
+        out.mux(track.encode())
+    notebook = opened(OURS + "demo = live_demo('file', address='no such film.mp4')\ndemo")
+    notebook.run(0)
+    notebook.press("Start")
+    notebook.shown().get_by_role("status").filter(has_text="no such film.mp4").wait_for(timeout=WAIT)
+    assert not notebook.live("live.running")
+    address = notebook.shown().get_by_label("Address")
+    address.fill("film.mp4")
+    address.press("Enter")
+    notebook.press("Start")
+    notebook.shown().get_by_role("status").filter(has_text="came to its end").wait_for(timeout=WAIT)
+    assert notebook.live("live.meter.total.drawn > 0 && !live.running")
+    notebook.until("() => !document.querySelector('.fkd-demo button').disabled")
+
+
+def test_a_camera_that_is_unplugged_is_said(opened):
+    notebook = opened(DEMO)
+    notebook.run(0)
+    start_and_hold(notebook)
+    notebook.page.evaluate("window.track.dispatchEvent(new Event('ended'))")
+    until_camera_off(notebook)
+    notebook.shown().get_by_role("status").filter(has_text="unplugged").wait_for(timeout=WAIT)
+    until_engine_stops(notebook)
+
+
+def test_everything_has_a_name_and_the_keyboard_reaches_it(opened):
+    notebook = opened(OURS + "demo = live_demo('puppet', max_fps=8)\ndemo")
+    notebook.run(0)
+    demo = notebook.shown()
+    for name in ("Start", "Stop", "Record", "Snapshot"):
+        assert demo.get_by_role("button", name=name, exact=True).count() == 1
+    for name in ("Source", "Model", "Filter", "Smoothing", "Hold", "Mirror"):
+        assert demo.get_by_label(name).count() >= 1, name
+    assert demo.get_by_role("img", name="Live picture, stopped").count() == 1
+    notebook.button("Start").focus()
+    notebook.page.keyboard.press("Space")
+    notebook.wait_live("live.running && live.meter.total.drawn > 3")
+    demo.get_by_role("img", name="Live picture: 1 face").wait_for(timeout=WAIT)
+    reached = set()
+    for _ in range(12):
+        notebook.page.keyboard.press("Tab")
+        reached.add(notebook.page.evaluate("document.activeElement.textContent || document.activeElement.type"))
+    assert {"Stop", "Record", "Snapshot", "Stop camera"} <= reached
+    notebook.button("Stop camera").focus()
+    notebook.page.keyboard.press("Space")
+    notebook.wait_live("!live.running")
+    until_engine_stops(notebook)
+
+
+def test_notebook_05_itself(opened, lab):
+    notebook = opened(copy_of=COURSE)
+    sources = [cell.source for cell in nbformat.read(COURSE, as_version=4).cells]
+    (imports,) = [i for i, source in enumerate(sources) if "fkd.setup(" in source]
+    (demo,) = [i for i, source in enumerate(sources) if source.startswith("demo = live_demo()")]
+    notebook.python("import os; os.environ['FKD_LIVE_SOURCE'] = 'puppet'")
+    notebook.run(imports)
+    notebook.run(demo)
+    notebook.press("Start", demo)
+    notebook.wait_live("live.running && live.meter.total.drawn > 10 && live.shown.faces.length === 1", demo)
+    notebook.press("Stop", demo)
+    notebook.wait_live("!live.running", demo)
+    notebook.page.evaluate("window.panel.context.save()")
+    notebook.until("() => !window.panel.context.model.dirty")
+    saved = nbformat.read(lab.root / f"{notebook.name}", as_version=4)
+    assert "data:image/jpeg" not in str(saved.cells[demo]), "no frame is left in the file"
