@@ -17,6 +17,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import whole_file
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.pacing import Elapsed
 from fkd_helpers.records import plain
@@ -88,9 +89,11 @@ class Recorder:
             "ended": self.words or "as wished", **facts,
         }  # fmt: skip
         try:
-            self.summary.write_text(json.dumps(plain(content), indent=1) + "\n", encoding="utf-8")
+            with whole_file(self.summary) as partial:
+                partial.write_text(json.dumps(plain(content), indent=1) + "\n", encoding="utf-8")
         except OSError as error:
-            self.words = self.words or f"{self.summary}: cannot be written ({error.strerror})"
+            words = f"{self.words} {self.summary.name} cannot be written: {error.strerror}.".strip()
+            return Saved(self.path, None, self.seconds, self.frames, words)
         return Saved(self.path, self.summary, self.seconds, self.frames, self.words)
 
     # -- the thread
@@ -111,10 +114,12 @@ class Recorder:
                     container.mux(track.encode(None))
                     container.close()
         except (OSError, av.error.FFmpegError) as error:
-            self.words = f"The recording ended: {error.strerror}. What was written is kept."
+            self._file.close()  # before the container: what it would still write would spoil what is there
             if container is not None:
-                with contextlib.suppress(OSError, av.error.FFmpegError):
+                with contextlib.suppress(OSError, ValueError, av.error.FFmpegError):
                     container.close()
+                trim(self.path)
+            self.words = f"The recording ended: {error.strerror}. What was written is kept."
             self._on_trouble(self.words)
         finally:
             self.lost += len(self._mailbox.close())
@@ -164,6 +169,19 @@ def fit(frame: np.ndarray, size: tuple[int, int]) -> np.ndarray:
     whole = np.zeros((size[1], size[0], 3), np.uint8)
     whole[top : top + inside[1], left : left + inside[0]] = cv2.resize(frame, inside, interpolation=cv2.INTER_AREA)
     return whole
+
+
+def trim(path: Path) -> None:
+    """Cut the half-written fragment off the end of an MP4 file."""
+    size, end, whole = path.stat().st_size, 0, 0
+    with path.open("r+b") as file:
+        while end + 8 <= size:
+            file.seek(end)
+            head = file.read(8)
+            end += int.from_bytes(head[:4], "big") or size
+            if head[4:] == b"mdat" and end <= size:
+                whole = end
+        file.truncate(whole or size)
 
 
 def _new_file(path):

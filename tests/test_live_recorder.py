@@ -1,0 +1,159 @@
+"""Recordings of the live demo: times, sizes, names, full disks, killed processes. Notebook 05."""
+
+import json
+import signal
+import subprocess
+import sys
+import time
+
+import av
+import numpy as np
+import pytest
+
+from fkd_helpers.errors import InputError
+from fkd_helpers.live.recorder import Recorder
+
+RNG = np.random.default_rng(0)
+FRAME = np.repeat(np.repeat(RNG.integers(0, 256, (12, 16, 3), np.uint8), 10, 0), 10, 1)  # 160 x 120
+TIMES = np.cumsum([0, 0.033, 0.05, 0.017, 0.4, 0.0334])  # seconds
+
+
+def write(path, times, frame=FRAME):
+    recorder = Recorder(path, patient=True)
+    for when in times:
+        recorder.add(frame, when)
+    return recorder.finish(settings={"smooth": 0.4})
+
+
+def played(path):
+    """Return the frames of a film and their times in milliseconds."""
+    with av.open(str(path)) as film:
+        frames = list(film.decode(video=0))
+    return [frame.to_ndarray(format="rgb24") for frame in frames], [round(1000 * frame.time) for frame in frames]
+
+
+def test_a_recording_has_the_times_at_which_its_frames_came(tmp_path):
+    saved = write(tmp_path / "film.mp4", 1e6 + TIMES)
+    frames, times = played(saved.path)
+    assert times == [0, 33, 83, 100, 500, 533]
+    assert np.abs(frames[0] - FRAME.astype(int)).mean() < 12
+    assert saved.frames == 6 and saved.seconds == pytest.approx(
+        0.533 + 0.033
+    )  # the last lasts as long as the one before
+    with av.open(str(saved.path)) as film:
+        track = film.streams.video[0]
+        assert (track.codec_context.name, track.codec_context.pix_fmt) == ("h264", "yuv420p")
+        assert float(track.duration * track.time_base) == pytest.approx(saved.seconds)
+
+
+def test_its_summary_lies_beside_it(tmp_path):
+    saved = write(tmp_path / "film.mp4", TIMES)
+    summary = json.loads(saved.summary.read_text())
+    assert saved.summary == tmp_path / "film.json"
+    assert (summary["recording"], summary["frames"], summary["lost"]) == ("film.mp4", 6, 0)
+    assert summary["settings"] == {"smooth": 0.4} and summary["ended"] == "as wished"
+
+
+def test_a_clock_that_runs_backwards_costs_no_frame_and_no_order(tmp_path):
+    saved = write(tmp_path / "film.mp4", [50.0, 50.1, 20.0, 20.1, 20.1, 20.2])
+    assert played(saved.path)[1] == [0, 100, 101, 200, 201, 300]
+
+
+@pytest.mark.parametrize("shape", [(119, 161, 3), (1, 1, 3), (2, 3, 3)])
+def test_odd_sizes_are_made_even(tmp_path, shape):
+    saved = write(tmp_path / "film.mp4", TIMES, RNG.integers(0, 256, shape, np.uint8))
+    frames, _ = played(saved.path)
+    assert len(frames) == 6 and frames[0].shape == (shape[0] + shape[0] % 2, shape[1] + shape[1] % 2, 3)
+
+
+def test_a_frame_of_another_size_is_fitted_into_the_first(tmp_path):
+    recorder = Recorder(tmp_path / "film.mp4", patient=True)
+    recorder.add(np.full((120, 160, 3), 200, np.uint8), 0.0)
+    recorder.add(np.full((240, 160, 3), 200, np.uint8), 0.1)
+    (first, second), _ = played(recorder.finish().path)
+    assert first.shape == second.shape
+    assert second[60, 80].min() > 180 and second[60, 5].max() < 40, "black beside it"
+
+
+def test_names_are_never_written_over(tmp_path):
+    (tmp_path / "film.json").write_text("mine")
+    paths = [write(tmp_path / "film.mp4", TIMES).path.name for _ in range(2)]
+    assert paths == ["film-2.mp4", "film-3.mp4"]
+    assert (tmp_path / "film.json").read_text() == "mine" and not (tmp_path / "film.mp4").exists()
+
+
+def test_without_a_frame_there_is_no_file(tmp_path):
+    saved = write(tmp_path / "film.mp4", [])
+    assert saved.path is None and "no frame" in saved.words and not list(tmp_path.iterdir())
+
+
+@pytest.mark.parametrize("name", ["film.avi", "file/film.mp4", "."])
+def test_a_place_that_cannot_be_is_said(tmp_path, name):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(InputError, match=r"cannot be written|ending in \.mp4"):
+        Recorder(tmp_path / name)
+
+
+def test_what_the_encoder_has_no_time_for_is_counted(tmp_path, monkeypatch):
+    encode = Recorder._encode
+    monkeypatch.setattr(Recorder, "_encode", lambda self, *rest: (time.sleep(0.02), encode(self, *rest)))
+    recorder = Recorder(tmp_path / "film.mp4")
+    for i in range(60):
+        recorder.add(FRAME, i / 30)
+        time.sleep(0.005)
+    saved = recorder.finish()
+    lost = json.loads(saved.summary.read_text())["lost"]
+    assert lost > 20 and saved.frames + lost == 60
+    assert saved.seconds > 59 / 30 - 0.5, "the latest frames are there, and the times of those that are"
+
+
+def test_a_disk_without_room_for_the_summary_leaves_the_film(tmp_path, monkeypatch):
+    recorder = Recorder(tmp_path / "film.mp4", patient=True)
+    recorder.add(FRAME, 0.0)
+    recorder.summary.with_name("film.json.partial").mkdir()
+    saved = recorder.finish()
+    assert saved.summary is None and "film.json cannot be written" in saved.words
+    assert len(played(saved.path)[0]) == 1
+
+
+LONG = """
+import sys, time
+import numpy as np
+from fkd_helpers.live.recorder import Recorder
+{before}
+recorder = Recorder(sys.argv[1], patient=True, on_trouble=print)
+noise = np.random.default_rng(0).integers(0, 256, (60, 120, 160, 3), np.uint8)
+for i in range({frames}):
+    recorder.add(noise[i % 60], i / 30)
+    if not i % 30:
+        print(i, flush=True)
+    time.sleep({pause})
+print(recorder.finish().words)
+"""
+
+
+def test_a_killed_process_leaves_a_film_up_to_the_last_second(tmp_path):
+    code = LONG.format(before="", frames=3000, pause=0.001)
+    child = subprocess.Popen([sys.executable, "-c", code, tmp_path / "film.mp4"], stdout=subprocess.PIPE, text=True)
+    for line in child.stdout:
+        if line.strip() == "180":
+            break
+    child.send_signal(signal.SIGKILL)
+    child.wait()
+    _, times = played(tmp_path / "film.mp4")
+    assert times[-1] > 1000 * (180 - 16) / 30 - 1000  # what waits for the encoder is at most 16 frames
+    assert times == [round(1000 * i / 30) for i in range(len(times))]
+
+
+def test_a_full_disk_ends_the_recording_and_keeps_what_was_written(tmp_path):
+    before = "import resource, signal\nsignal.signal(signal.SIGXFSZ, signal.SIG_IGN)\n"
+    before += "resource.setrlimit(resource.RLIMIT_FSIZE, (1_500_000, 1_500_000))"
+    code = LONG.format(before=before, frames=400, pause=0)
+    answer = subprocess.run(
+        [sys.executable, "-c", code, tmp_path / "film.mp4"], stdout=subprocess.PIPE, text=True, timeout=120, check=True
+    )
+    told = [line for line in answer.stdout.splitlines() if line.startswith("The recording ended: ")]
+    assert len(told) == 2 and told[0] == told[1] and "kept" in told[0]
+    frames, times = played(tmp_path / "film.mp4")
+    assert len(frames) > 20 and times == [round(1000 * i / 30) for i in range(len(times))]
+    assert json.loads((tmp_path / "film.json").read_text())["ended"] == told[0]
