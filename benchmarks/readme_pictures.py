@@ -5,6 +5,7 @@ python benchmarks/readme_pictures.py [NUMBER ...]     writes images/NN_*.png
 
 import io
 import sys
+import textwrap
 from pathlib import Path
 
 import cv2
@@ -14,7 +15,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data, photos, plots, puppets, scenery
+from fkd_helpers import data, emotion, emotion_plots, filters, photos, plots, puppets, scenery
 from fkd_helpers.predict import KeypointPredictor
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -53,7 +54,48 @@ GUESTS = [  # portrait, centre (x, y) and side of the face in pixels, roll in de
     ("astronaut", (100, 118), 76, 6), ("astronaut", (310, 108), 70, -4), ("astronaut", (520, 120), 76, 3),
     ("admiral", (205, 262), 104, -5), ("admiral", (415, 266), 104, 4),
 ]  # fmt: skip
-PICTURES = {"01_visualise_data": visualise_data, "03_detect_faces_and_keypoints": detect_faces_and_keypoints}
+
+
+def filters_and_emotions() -> Figure:
+    """Notebook 04: faces with what they wear, and below what the rules say of them and why."""
+    admiral = photos.read_photo(get_sample_data("grace_hopper.jpg", asfileobj=False))[40:400, 76:436]
+    centre = (159.5, 127.0)
+    turn = cv2.getRotationMatrix2D(centre, -25, 1.0)
+    tilted = cv2.warpAffine(astronaut()[:320, 65:385], turn, (320, 320), borderMode=cv2.BORDER_REPLICATE)
+    frames = [astronaut()[:290, 80:370], admiral, tilted[5:265, 35:295]]
+    for seed, name, knobs, roll in ACTORS:
+        person = puppets.make_puppet(seed, name=name)
+        frames.append(puppets.make_face(seed, size=300, person=person, knobs=knobs, pose=(roll, 0, 0), side=150,
+                                        centre=(150, 172), plain=True)[0])  # fmt: skip
+    alt = "Six faces with sunglasses, a moustache, a crown, dog ears, a mask and a hat; below the emotion of each"
+    figure, axes = plots.figure(2, len(frames), size=1.75, alt=alt)
+    predictor = KeypointPredictor()
+    for i, (frame, worn) in enumerate(zip(frames, WORN, strict=True)):
+        keypoints = predictor(frame, whole_image="fallback")[0].keypoints
+        answer = emotion.read_emotion(keypoints)
+        axes[0, i].imshow(filters.wear(frame, keypoints, worn))
+        axes[1, i].imshow(frame)
+        plots.draw_keypoints(axes[1, i], keypoints, size=3)
+        axes[1, i].set_title(answer.label, color=emotion_plots.HUES[answer.label], fontsize=10, weight="bold")
+        said = textwrap.fill(answer.reason.replace(" of the eye distance", ""), 34)
+        axes[1, i].text(0.5, -0.04, said, fontsize=6.5, ha="center", va="top", transform=axes[1, i].transAxes)
+        print(f"{worn}: {answer.label}, {answer.reason}")
+    for ax in axes.ravel():
+        ax.set_axis_off()
+    return figure
+
+
+ACTORS = [  # seed, portrait, what the face does, roll in degrees
+    (0, "admiral", {"smile": 1.0, "mouth_open": 0.2}, 12),
+    (1, "admiral", {"brow_lower": 1.0, "sneer": 0.6, "eye_close": 0.2}, -14),
+    (3, "astronaut", {"frown": 0.7, "mouth_open": 0.35, "brow_raise": 0.75}, 8),
+]  # fmt: skip
+WORN = (["sunglasses"], ["moustache"], ["crown"], ["dog"], ["mask"], ["hat"])
+PICTURES = {
+    "01_visualise_data": visualise_data,
+    "03_detect_faces_and_keypoints": detect_faces_and_keypoints,
+    "04_filters_and_emotions": filters_and_emotions,
+}
 
 
 def save(figure: Figure, path: Path) -> None:
@@ -63,6 +105,14 @@ def save(figure: Figure, path: Path) -> None:
     with Image.open(drawn) as picture:
         picture = picture.convert("RGB")
     own = [ImageColor.getrgb(colour) for colour in (*plots.COLOURS.values(), plots.TARGET, plots.PREDICTED)]
+    own += [
+        (100, 36, 140),
+        (72, 24, 108),
+        (160, 30, 60),
+        (216, 160, 32),
+        (128, 80, 40),
+        (255, 255, 255),
+    ]  # what the sprites are made of
     common = picture.quantize(256 - len(own), Image.Quantize.MEDIANCUT).getpalette()[: 3 * (256 - len(own))]
     palette = Image.new("P", (1, 1))
     palette.putpalette([*common, *(level for colour in own for level in colour)])
