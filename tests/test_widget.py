@@ -1,7 +1,9 @@
 """The live picture without a browser: what it says, and what it makes of whatever a page may say. Notebook 05."""
 
 import json
+import threading
 import time
+from contextvars import ContextVar, copy_context
 from dataclasses import replace
 
 import cv2
@@ -163,6 +165,18 @@ def test_a_file_that_is_gone_is_no_fault(page, tmp_path):
     film.unlink()
     page.says(type="fetch", name="film.mp4", offset=0)
     assert page.picture.saved == [] and str(film) in page.picture.status
+
+
+def test_a_thread_speaks_as_if_it_answered_the_page(page):
+    request = ContextVar("request", default="the cell that runs")
+    in_reply = copy_context()
+    in_reply.run(request.set, "a message of the page")
+    in_reply.run(page.says, [b"jpeg"], type="frame", id=1)
+    heard = []
+    thread = threading.Thread(target=lambda: heard.extend([request.get(), page.picture.as_heard(request.get)]))
+    thread.start()
+    thread.join()
+    assert heard == ["the cell that runs", "a message of the page"]
 
 
 # -- the whole demo, with the engine, without a page

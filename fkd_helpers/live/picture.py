@@ -7,6 +7,7 @@ listed in `widget.js`. Built in notebook 05.
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextvars import copy_context
 from pathlib import Path
 
 import anywidget
@@ -41,6 +42,7 @@ class Picture(anywidget.AnyWidget):
         self._on, self._lock = on, threading.Lock()
         self._session, self._owner, self._source, self._files = 0, None, None, {}
         self._out: dict[int, float] = {}  # frames that are on their way: when they left
+        self._context = copy_context()
         self._count, self.garbage, self.skipped, self.measured, self.heard = 0, 0, 0, {}, 0.0
         super().__init__(**traits)
         self.on_msg(self._heard_message)
@@ -56,6 +58,18 @@ class Picture(anywidget.AnyWidget):
         return self._source is not None
 
     # -- to the browser
+
+    def as_heard(self, act: Callable, *values) -> object:
+        """Call a function as if in answer to what the page said last, from any thread.
+
+        What a thread sends otherwise counts as part of the cell that runs now, and then the page's next messages wait
+        for the end of that cell (ipykernel 7.4 routes them so).
+        """
+        return self._context.copy().run(act, *values)
+
+    def send(self, content, buffers=None):
+        """Send a custom message to the page, as in `ipywidgets.Widget`."""
+        self.as_heard(super().send, content, buffers)
 
     def begin(self, source: str, *, camera: str | None = None, max_fps: float | None = None, side: int = 640) -> None:
         """Begin to show frames; source "browser" makes the page open its camera (an id, None for any).
@@ -104,7 +118,8 @@ class Picture(anywidget.AnyWidget):
         kind, mime = KINDS[path.suffix]
         self._files[path.name] = path, mime
         entry = {"name": path.name, "path": str(path), "kind": kind, "size": path.stat().st_size, "seconds": seconds}
-        self.saved = [entry, *(old for old in self.saved if old["name"] != path.name)][:3]
+        saved = [entry, *(old for old in self.saved if old["name"] != path.name)][:3]
+        self.as_heard(setattr, self, "saved", saved)
 
     def _say(self, kind, key=None, faces=None, labels=(), buffers=(), **content):
         session, number = key or (self._session, None)
@@ -121,6 +136,7 @@ class Picture(anywidget.AnyWidget):
     # -- from the browser: the page may be another's, so nothing that comes is trusted
 
     def _heard_message(self, _, content, buffers):
+        self._context = copy_context()
         kind = content.get("type") if isinstance(content, dict) else None
         try:
             if kind not in ANY_TIME and (kind not in OF_A_SESSION or content["session"] != self._session):

@@ -182,10 +182,11 @@ class LiveDemo(widgets.VBox):
         self.buttons.speak()
 
     def _say(self, words):
-        self.picture.status = words
+        self.picture.as_heard(setattr, self.picture, "status", words)
 
     def _show(self):
-        self.buttons.show(running=self.engine.running, recording=self.engine.recording is not None)
+        running, recording = self.engine.running, self.engine.recording is not None
+        self.picture.as_heard(lambda: self.buttons.show(running=running, recording=recording))
 
     def _watch(self, session):
         while self.picture.session == session:
