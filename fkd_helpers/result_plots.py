@@ -73,7 +73,8 @@ def condition_curves(evaluations: Sequence[Mapping], names: Sequence[str] = tupl
         ends = [(name, record["conditions"][name][0]["nme"], record["conditions"][name][-1]["nme"]) for name in names]
         words.append(f"{title_of(record)}: " + ", ".join(f"{n} {a:.3f} to {b:.3f}" for n, a, b in ends))
     alt = f"NME by {', '.join(names)}, from the lowest bin to the highest; " + "; ".join(words)
-    made, axes = figure(1, len(names), size=2.5, alt=alt)
+    made, axes = figure(1, len(names), size=2.0, alt=alt)
+    made.set_figheight(2.5)
     for ax, name in zip(axes[0], names, strict=True):
         for record, colour in zip(evaluations, SETS, strict=False):
             rows = record["conditions"][name]
@@ -82,17 +83,14 @@ def condition_curves(evaluations: Sequence[Mapping], names: Sequence[str] = tupl
                         markersize=3, capsize=2, label=title_of(record))  # fmt: skip
         ax.set_title(name, fontsize=10)
         ax.set_xlabel(CONDITIONS[name], fontsize=8)
-        ax.set_ylim(0, 1.1 * ax.get_ylim()[1])
-    _share_y(axes[0])
-    axes[0, 0].set_ylabel("NME")
-    made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(SETS), frameon=False)
-    return made
-
-
-def _share_y(axes) -> None:
-    top = max(ax.get_ylim()[1] for ax in axes)
-    for ax in axes:
+    top = 1.1 * max(ax.get_ylim()[1] for ax in axes[0])
+    for ax in axes[0]:
         ax.set_ylim(0, top)
+        ax.tick_params(labelleft=ax is axes[0, 0])
+    axes[0, 0].set_ylabel("NME")
+    if len(evaluations) > 1:
+        made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=len(SETS), frameon=False)
+    return made
 
 
 def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
@@ -103,7 +101,7 @@ def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
     curves = record["curves"]
     tenth = {kind: breaking_point(curve["points"]) for kind, curve in curves.items()}
     words = [f"{kind} {f'at {at:.3g}' if np.isfinite(at) else 'never'}" for kind, at in tenth.items()]
-    alt = f"Share of faces with an NME above {FAILED:g} as photos get worse; a tenth of them: {', '.join(words)}"
+    alt = f"Share of faces with an NME above {FAILED:.2f} as photos get worse; a tenth of them: {', '.join(words)}"
     rows = -(-len(curves) // columns)
     made, axes = figure(rows, min(columns, len(curves)), size=2.4, alt=alt)
     for ax, (kind, curve) in zip(axes.ravel(), curves.items(), strict=False):
@@ -123,7 +121,7 @@ def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
         ax.yaxis.set_major_formatter(PercentFormatter(1, decimals=0))
     for ax in axes.ravel()[len(curves) :]:
         ax.set_axis_off()
-    made.supylabel(f"faces with NME above {FAILED:g}", fontsize=9)
+    made.supylabel(f"faces with NME above {FAILED:.2f}", fontsize=9)
     made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=2, frameon=False)
     return made
 

@@ -163,11 +163,12 @@ def test_a_label_without_an_eye_distance_is_left_out(faces):
     assert 2 not in [face["index"] for face in found["worst"]]
 
 
-def test_parts_of_a_set():
-    assert len(labelled_faces("puppets", None)) == 400
+def test_parts_of_a_set(monkeypatch):
+    monkeypatch.setattr(evaluation, "load", lambda name, **_: load(name, n=100))
+    assert len(labelled_faces("puppets", None)) == 100
     test, held = labelled_faces("puppets", "test"), labelled_faces("puppets", "held-out")
     assert {name.partition("/")[0] for name in test.names} == {"test"}
-    assert len(set(held.people)) == 8 and len(held) == 40  # a tenth of 80 puppets, with all their frames
+    assert len(set(held.people)) == 2 and len(held) == 10  # a tenth of 20 puppets, with all their frames
     with pytest.raises(InputError, match="unknown part 'tests': did you mean 'test'"):
         labelled_faces("puppets", "tests")
 
@@ -194,6 +195,11 @@ def test_the_command_writes_both_records(tiny, capsys):
     assert start["strength"] == 0 and start["nme"] == scores["scores_true_box"]["nme"]
     said = capsys.readouterr().out
     assert f"NME {scores['scores']['nme']:.4f}" in said and "worst faces" in said and "by region: jaw" in said
+
+
+def test_a_seed_that_is_none(tiny, capsys):
+    assert cli.main(["evaluate", "--data", "mine", "--part", "all", "--out", "out", "--seed", "-1"]) == 2
+    assert capsys.readouterr().err == "evaluate: --seed: expected 0 or more, got -1\n" and not (tiny / "out").exists()
 
 
 def test_without_the_option_no_photo_is_changed(tiny, monkeypatch):
@@ -411,8 +417,3 @@ def test_where_a_tenth_or_half_of_the_faces_fail():
     table = result_plots.robustness_table(record(ROBUSTNESS))
     assert set(table.index) == set(STRENGTHS) and (table["NME there"] > table["NME unchanged"]).all()
     assert 30 < table.loc["rotation", "a tenth fail at"] < 45
-
-
-def test_evaluation_needs_no_notebook_and_no_plots():
-    for module in (evaluation, robustness):
-        assert not [value for value in vars(module).values() if getattr(value, "__name__", "") == "fkd_helpers.plots"]

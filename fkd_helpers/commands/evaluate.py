@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+from fkd_helpers.errors import InputError
+
 WORDS = """\
 The record holds the scores from photo to keypoints and with the true box given, each with the answers moved to where
 the labels of the set lie (see fkd_helpers/labelling.py) and as given ("raw"); 95 % intervals by drawing people; the
@@ -28,6 +30,8 @@ def run(options) -> int:
     from fkd_helpers.evaluation import evaluate
     from fkd_helpers.robustness import measure
 
+    if options.seed < 0:
+        raise InputError(f"--seed: expected 0 or more, got {options.seed}")
     part = None if options.part == "all" else options.part
     folder = Path(options.out) if options.out else None
     evaluate(options.data, part, model=options.model, folder=folder)
