@@ -61,8 +61,12 @@ def region_bars(evaluations: Sequence[Mapping]) -> Figure:
 
 
 def _interval(scores, key="nme"):
-    """Return a score and how far its interval reaches below and above, both 0 where the record has none."""
+    """Return a score and how far its interval reaches below and above, both 0 where the record has none.
+
+    A score that is infinite, because a face was not found, is NaN: nothing is drawn.
+    """
     value = float(scores[key])
+    value = value if np.isfinite(value) else float("nan")
     return value, [value - float(scores.get(f"{key}_low", value)), float(scores.get(f"{key}_high", value)) - value]
 
 
