@@ -15,7 +15,8 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data, emotion, emotion_plots, filters, photos, plots, puppets, scenery
+from fkd_helpers import data, emotion, emotion_plots, filters, photos, plots, puppets, records, scenery, tables
+from fkd_helpers.ablation import ablation
 from fkd_helpers.predict import KeypointPredictor
 
 IMAGES = Path(__file__).parents[1] / "images"
@@ -91,8 +92,45 @@ ACTORS = [  # seed, portrait, what the face does, roll in degrees
     (3, "astronaut", {"frown": 0.7, "mouth_open": 0.35, "brow_raise": 0.75}, 8),
 ]  # fmt: skip
 WORN = (["sunglasses"], ["moustache"], ["crown"], ["dog"], ["mask"], ["hat"])
+
+
+def train_a_cnn() -> Figure:
+    """Notebook 02: batch losses, NME over the epochs and what each piece of the recipe is worth, from the records."""
+    alt = "A loss that falls; NME of new people over eight epochs for four recipes; bars: what changes cost"
+    figure, axes = plots.figure(1, 3, alt=alt)
+    figure.set_size_inches(11, 2.9)
+    curve, progress, bars = axes[0]
+    base = record("ablation_base")
+    losses = np.array(tables.batch_losses(base))
+    steps = np.linspace(0, len(base["history"]), len(losses))
+    curve.semilogy(steps, losses, color="lightgray", linewidth=0.8)
+    curve.semilogy(steps, np.convolve(np.pad(losses, 10, "edge"), np.full(21, 1 / 21), "valid"), color=plots.PREDICTED)
+    curve.yaxis.set_major_formatter(lambda value, _: f"{value:g}")
+    curve.yaxis.set_minor_formatter(lambda value, _: f"{value:g}" if value in (3, 5, 20) else "")
+    curve.set(title="loss of each batch, and smoothed", xlabel="epoch")
+    for (name, words), colour in zip(SHOWN.items(), ("#0072B2", plots.TARGET, "#E69F00", plots.PREDICTED), strict=True):
+        rows = record(f"ablation_{name}")["history"]
+        progress.plot([row["epoch"] for row in rows], [100 * row["nme"] for row in rows], color=colour, label=words)
+    progress.set(title="NME of people it never saw, %", xlabel="epoch", ylim=(4, 10))
+    progress.legend(frameon=False)
+    worth = ablation().iloc[1:][::-1]
+    bars.barh(worth.index, worth["more"], color=[plots.PREDICTED if v > 0 else plots.TARGET for v in worth["more"]])
+    bars.set(title="what one change adds to it, %")
+    bars.tick_params(axis="y", labelsize=8)
+    return figure
+
+
+def record(name: str) -> dict:
+    """Return an experiment's record."""
+    return records.read(records.RECORDS / f"experiment-{name}.json")
+
+
+SHOWN = {
+    "labels_given": "labels as given", "extra_none": "no photos", "base": "the recipe", "augment_0": "no augmentation",
+}  # fmt: skip
 PICTURES = {
     "01_visualise_data": visualise_data,
+    "02_train_a_cnn": train_a_cnn,
     "03_detect_faces_and_keypoints": detect_faces_and_keypoints,
     "04_filters_and_emotions": filters_and_emotions,
 }
