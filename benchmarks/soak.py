@@ -1,0 +1,92 @@
+"""Stream through the live engine for ten minutes: does memory grow, is a frame lost silently?
+
+    python benchmarks/soak.py [--minutes 10] [--fps 30] [--record] [--out data/records]
+
+Frames of the puppet are sent as a browser sends them, as JPEG with keys, 30 a second, with garbage among them; each
+key must be answered once. The record `benchmark-soak.json` tells memory at the start (after half a minute, or a tenth
+of the time) and at the end, and what became of the frames.
+"""
+
+import argparse
+import collections
+import gc
+import os
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+from fkd_helpers import records
+from fkd_helpers.live.engine import LiveEngine
+from fkd_helpers.live.picture import to_jpeg
+from fkd_helpers.puppets import stream
+
+GARBAGE = 500  # every so many frames one is none
+
+
+def memory() -> float:
+    """Return the memory that this process holds now, in MB."""
+    try:
+        pages = int(Path("/proc/self/statm").read_text().split()[1])
+        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    except OSError:  # not Linux: the most it ever held
+        import resource
+
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def soak(minutes: float, fps: float, folder: Path | None) -> dict:
+    """Stream for so many minutes, recording to a folder where one is given; return what the record tells."""
+    answers, lock = collections.Counter(), threading.Lock()
+
+    def answer(key):
+        with lock:
+            answers[key] += 1
+
+    jpegs = [to_jpeg(frame) for frame, _, _ in stream(n=300)]
+    engine = LiveEngine(on_result=lambda result: answer(result.key), on_drop=answer)
+    engine.start("browser")
+    if folder is not None:
+        engine.record(folder / "soak.mp4")
+    begun, sent, held = time.monotonic(), 0, []
+    warm = min(30.0, 6 * minutes)
+    while (now := time.monotonic() - begun) < 60 * minutes:
+        engine.submit(jpegs[sent % len(jpegs)] if sent % GARBAGE != GARBAGE - 1 else b"garbage", sent)
+        sent += 1
+        if now >= warm + len(held) * warm:
+            gc.collect()
+            held.append(memory())
+            print(f"{now / 60:.1f} min: {held[-1]:.0f} MB, {sent} frames", flush=True)
+        time.sleep(max(0.0, begun + sent / fps - time.monotonic()))
+    engine.stop()
+    saved, statistics = engine.finish(), engine.statistics()
+    held.append(memory())
+    once = sum(answers[key] == 1 for key in range(sent))
+    kept = ("fps_mean", "p50", "p95", "frames", "dropped", "unreadable", "frames_with_faces", "emotions")
+    return {
+        "minutes": minutes, "sent": sent, "answered_once": once, "lost_silently": sent - once,
+        "memory_start_mb": held[0], "memory_end_mb": held[-1], "growth_mb": held[-1] - held[0], "memory_mb": held,
+        "engine": {name: statistics[name] for name in kept},
+        "recording": saved and {"seconds": saved.seconds, "frames": saved.frames, "words": saved.words},
+    }  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--minutes", type=float, default=10)
+    parser.add_argument("--fps", type=float, default=30)
+    parser.add_argument("--record", action="store_true", help="record all the while")
+    parser.add_argument("--note", default="", help="under which circumstances, for the record")
+    parser.add_argument("--out", type=Path, help="folder of the record (default: printed only)")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        found = soak(options.minutes, options.fps, Path(folder) if options.record else None)
+    print(found)
+    if options.out:
+        print(records.write("benchmark", "soak", folder=options.out, note=options.note, **found))
+    return int(found["lost_silently"] > 0 or found["growth_mb"] >= 50)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
