@@ -31,6 +31,12 @@ class RunConfig:
         the rate on a plateau and stops early; with 0 the first held-out part, which is scored too, is watched
     missing: of Kaggle's 15 points, what becomes of faces that lack some: "mask" = learned from where they have labels,
         "drop" = left out, "fill" = the mean of the point stands in
+    recipe: of expressions: the augmentation, "none", "v1" or "v2" (stronger, with erasing, perspective, mixup)
+    freeze: of expressions: so many first stages of the backbone stay as they are
+    classes: of expressions: 8, or 7 = without contempt
+    share: of expressions: of valence and arousal in the loss, 0 = classes alone, 1 = valence and arousal alone
+    smoothing: of expressions: of the labels
+    balance: of expressions: "none", "loss" = rare classes weigh more, "draw" = rare classes are drawn more often
     patience: epochs without a better watched number after which training stops, 0 = never
     log: "csv" or "wandb" = every epoch's numbers go to that logger of Lightning too
     """
@@ -53,6 +59,12 @@ class RunConfig:
     weight_decay: float = 1e-4
     schedule: str = "one_cycle"
     epochs: int = 20
+    recipe: str = "v1"
+    freeze: int = 0
+    classes: int = 8
+    share: float = 0.5
+    smoothing: float = 0.1
+    balance: str = "none"
     patience: int = 0
     validation: float = 0.0
     batch_size: int = 64
@@ -84,6 +96,8 @@ CHOICES = {
     "labels": ("centred", "given"),
     "missing": ("mask", "drop", "fill"),
     "view": ("face", "frame"),
+    "recipe": ("none", "v1", "v2"),
+    "balance": ("none", "loss", "draw"),
     "extra_use": ("all", "but_jaw", "none"),
     "optimiser": ("sgd", "adam", "adamw"),
     "schedule": ("one_cycle", "cosine", "step", "plateau", "constant"),
@@ -95,6 +109,7 @@ RANGES = {
     "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
     "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6),
     "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
+    "freeze": (0, 100), "classes": (7, 8), "share": (0, 1), "smoothing": (0, 0.9),
 }  # fmt: skip
 
 

@@ -1,4 +1,4 @@
-"""Faces with an expression, valence and arousal: reading, checking, splitting. Built in notebook 07.
+"""Faces with an expression, valence and arousal: reading them, damage named. Built in notebook 07.
 
 A set on disk is `images/N.jpg` beside `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` and `N_lnd.npy` (68 points, may
 be missing), in a folder or in one zip. A label may be stored as a number or as text. Source of the form: AffectNet,
@@ -15,17 +15,16 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-import cv2
 import numpy as np
-from sklearn.model_selection import StratifiedGroupKFold
 
 from fkd_helpers.data import data_dirs
 from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.photos import read_photo
 from fkd_helpers.shapes import EXPRESSIONS
 
 KINDS = ("exp", "val", "aro", "lnd")
+FILES = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/\\](\d+_(?:exp|val|aro|lnd)\.npy))$")
 NO_VALUE = -2.0  # AffectNet's mark of a face without valence and arousal
-FOLDS = 20
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,8 +130,7 @@ def _opened(place: Path) -> tuple[dict[str, str], Callable[[str], bytes]]:
 
 
 def _by_name(paths):
-    wanted = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/\\](\d+_(?:exp|val|aro|lnd)\.npy))$")
-    return {m[1] or m[2]: path for path in paths if (m := wanted.search(path))}
+    return {m[1] or m[2]: path for path in paths if (m := FILES.search(path))}
 
 
 def _read(files, read, place) -> ExpressionSet:
@@ -216,59 +214,7 @@ def _number(array, kind):
 def _decoded(read, path):
     """Return the pixels (h, w, 3) and a digest of them, or None where the file is no whole image."""
     try:
-        image = cv2.imdecode(np.frombuffer(read(path), np.uint8), cv2.IMREAD_COLOR_RGB)
-    except (OSError, zipfile.BadZipFile, cv2.error):
+        image = read_photo(read(path))
+    except (OSError, zipfile.BadZipFile, InputError):
         return None
-    return None if image is None else (image, hashlib.sha256(image.tobytes()).hexdigest()[:16])
-
-
-def duplicates(faces: ExpressionSet) -> list[np.ndarray]:
-    """Return the indices of faces whose pixels are identical, one array a group of two or more."""
-    seen: dict[str, list[int]] = {}
-    for i, image in enumerate(faces.images):
-        seen.setdefault(hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest(), []).append(i)
-    return [np.array(group) for group in seen.values() if len(group) > 1]
-
-
-def without_contempt(faces: ExpressionSet, classes: int) -> ExpressionSet:
-    """Return the faces of the first 7 or of all 8 expressions; AffectNet's 7-class form has no contempt.
-
-    Raises:
-        InputError: another number of classes.
-    """
-    if classes not in (7, 8):
-        raise InputError(f"classes: expected 7 or 8, got {classes!r}")
-    return faces if classes == 8 else faces.subset(faces.expression < 7)
-
-
-def split_expressions(
-    faces: ExpressionSet, *, seed: int = 0, test: float = 0.2, validation: float = 0.1
-) -> tuple[ExpressionSet, ExpressionSet, ExpressionSet]:
-    """Split a set into training, validation and test: each expression in its share, no group on two sides.
-
-    Shares are kept to a twentieth. With `validation` 0 that part is empty.
-
-    Raises:
-        InputError: an expression with fewer faces than parts, fewer groups than parts, or shares that leave none.
-    """
-    cuts = [round(FOLDS * test), round(FOLDS * validation)]
-    parts = 2 + bool(validation)
-    if not 0 < test < 1 or not 0 <= validation < 1 or sum(cuts) >= FOLDS:
-        raise InputError(f"split: expected shares of together less than 1, got test {test:g}, validation {validation:g}")
-    counts = np.bincount(faces.expression, minlength=len(EXPRESSIONS))
-    present = [EXPRESSIONS[k] for k in np.flatnonzero((counts > 0) & (counts < parts))]
-    groups = np.unique(faces.groups, return_inverse=True)[1]
-    if present or groups.max(initial=-1) + 1 < parts:
-        few = f"too few of {', '.join(present)}" if present else f"{groups.max(initial=-1) + 1} different faces"
-        raise InputError(f"split: expected at least {parts} faces of each expression, got {len(faces)} faces, {few}")
-    folds = min(FOLDS, groups.max() + 1, counts.max())
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)  # an expression with fewer faces than folds: they go round
-        parted = StratifiedGroupKFold(folds, shuffle=True, random_state=seed)
-        order = [held for _, held in parted.split(groups, faces.expression, groups)]
-    cuts = [max(round(share * folds), share > 0) for share in (test, validation)]
-    held = np.concatenate(order[: cuts[0]]), np.concatenate([*order[cuts[0] : sum(cuts)], np.zeros(0, int)])
-    rest = np.setdiff1d(np.arange(len(faces)), np.concatenate(held))
-    return faces.subset(rest), faces.subset(np.sort(held[1])), faces.subset(np.sort(held[0]))
-
-
+    return image, hashlib.sha256(image.tobytes()).hexdigest()[:16]

@@ -1,0 +1,174 @@
+"""What an expression network sees: faces turned upright by their keypoints, in colour. Built in notebook 07.
+
+A face is cut once, upright and with room around it (`upright_crops`); every epoch then sees it through other windows.
+"""
+
+import copy
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+
+import cv2
+import numpy as np
+import torch
+
+from fkd_helpers.boxes import box_of
+from fkd_helpers.emotion_features import LEFT_EYE, RIGHT_EYE
+from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.transforms import Augment, window_maps
+
+ROOM, MARGIN = 0.35, 0.12  # of the upright face's longer side, on each side: of a stored crop, of the plain window
+STORED = 176  # pixels of a stored crop; its plain window is then 128 of them
+SIZE = 128  # pixels of the network's input
+SHARE = (1 + 2 * MARGIN) / (1 + 2 * ROOM)
+COLOUR_MEAN, COLOUR_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
+
+
+def upright_map(keypoints: np.ndarray, size: int = STORED, *, room: float = ROOM) -> np.ndarray:
+    """Return the map (2, 3) from the pixels of an upright crop to those of the frame, given a face's keypoints (68, 2).
+
+    Eyes level, the face's box in the middle, `room` times its longer side around it.
+
+    Raises:
+        InputError: keypoints of another shape, or not finite.
+    """
+    keypoints = np.asarray(keypoints, np.float64)
+    if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
+        raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")
+    along = keypoints[list(RIGHT_EYE)].mean(0) - keypoints[list(LEFT_EYE)].mean(0)
+    along = along / max(np.linalg.norm(along), 1e-9) if along.any() else np.array([1.0, 0.0])
+    turn = np.array([along, [-along[1], along[0]]])  # frame -> upright
+    box = box_of(keypoints @ turn.T).astype(np.float64)
+    side = max(box[2:].max(), 1.0) * (1 + 2 * room)
+    linear = turn.T * (side / size)
+    centre = turn.T @ (box[:2] + box[2:] / 2)
+    return np.concatenate([linear, (centre - linear @ np.full(2, (size - 1) / 2))[:, None]], 1)
+
+
+def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, room: float = MARGIN) -> np.ndarray:
+    """Cut one face (size, size, 3) upright out of a uint8 frame (h, w, 3), as a network sees it without augmentation.
+
+    What lies outside the frame repeats its edge.
+    """
+    turned = upright_map(keypoints, size, room=room)
+    shrink = int(np.sqrt(abs(np.linalg.det(turned[:, :2]))))
+    if shrink >= 2:  # a large face is averaged down first, so that no detail aliases
+        height, width = frame.shape[:2]
+        frame = cv2.resize(frame, (max(width // shrink, 1), max(height // shrink, 1)), interpolation=cv2.INTER_AREA)
+        turned = np.concatenate([turned[:, :2] / shrink, (turned[:, 2:] + 0.5) / shrink - 0.5], 1)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(frame, turned, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+
+
+def upright_crops(images: Sequence[np.ndarray], keypoints: np.ndarray) -> np.ndarray:
+    """Cut each of n faces once, with room around it: (n, 176, 176, 3) uint8."""
+
+    def cut(i):
+        return upright_crop(np.asarray(images[i]), keypoints[i], STORED, room=ROOM)
+
+    with ThreadPoolExecutor() as pool:
+        return np.stack(list(pool.map(cut, range(len(images)))))
+
+
+RECIPES = {
+    "none": Augment(rotate=0, zoom=0, shift=0, flip=0, light=0, noise=0, blur=0, occlude=0),
+    "v1": Augment(rotate=8, zoom=0.08, shift=0.04, flip=0.5, light=0.3, noise=0, blur=0, occlude=0),
+    "v2": Augment(rotate=10, zoom=0.10, shift=0.05, flip=0.5, light=0.4, noise=0, blur=0.1, occlude=0.35),
+}
+TINT, LEAN, MIX = 0.15, 0.06, 0.2  # of v2: strength of colour casts, of perspective, of mixup (Beta(MIX, MIX))
+
+
+def view(crops: np.ndarray, recipe: str, *, size: int = SIZE, rng: np.random.Generator) -> np.ndarray:
+    """Look at stored crops (n, s, s, 3) through new windows (n, size, size, 3), uint8.
+
+    recipe: "none" = the plain window; "v1" = crop, flip, rotation, colour jitter; "v2" = v1 stronger, with perspective,
+        blur and random erasing (mixup happens in the batch)
+
+    Raises:
+        InputError: another recipe.
+    """
+    if recipe not in RECIPES:
+        raise unknown("recipe", recipe, RECIPES)
+    options, n = RECIPES[recipe], len(crops)
+    maps, _ = window_maps(n, crops.shape[1], options=options, size=size, share=SHARE, rng=rng)
+    full = np.tile(np.array([[0.0, 0.0, 1.0]]), (n, 1, 1))
+    maps = np.concatenate([maps, full], 1)
+    if recipe == "v2":
+        lean = np.tile(np.eye(3), (n, 1, 1))
+        lean[:, 2, :2] = rng.normal(0, LEAN, (n, 2)) / size
+        lean[:, :2, 2] = -lean[:, 2, :2] * (size / 2) ** 2  # about the middle, to first order
+        maps = maps @ lean
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    seen = np.empty((n, size, size, 3), np.uint8)
+    tables = _light(n, options.light, recipe != "none", rng)
+    blurred, hidden = rng.random(n) < options.blur, rng.random(n) < options.occlude
+    middle, half = rng.random((n, 2)), rng.uniform(0.06, 0.2, (n, 2))
+    low, high = ((middle + sign * half).clip(0, 1) * size for sign in (-1, 1))
+    paint = rng.integers(0, 256, (n, 3))
+    for i in range(n):
+        image = cv2.warpPerspective(crops[i], maps[i], (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+        if recipe != "none":
+            image = cv2.LUT(image, tables[i])
+        if blurred[i]:
+            image = cv2.blur(image, (3, 3))
+        if hidden[i]:
+            (left, top), (right, bottom) = low[i].astype(int), high[i].astype(int)
+            image[top:bottom, left:right] = paint[i]
+        seen[i] = image
+    return seen
+
+
+def _light(n, strength, tint, rng):
+    """Return tables (n, 1, 256, 3) of new gray levels, one a colour: contrast, brightness, gamma, a colour cast."""
+    gain, lift, gamma = rng.uniform(-1, 1, (3, n, 1, 1)) * strength
+    cast = rng.uniform(-1, 1, (n, 1, 3)) * TINT * tint
+    level = np.linspace(0, 1, 256)[None, :, None]
+    table = (level ** np.exp(gamma) - 0.5) * np.exp(gain) + 0.5 + lift / 2
+    return (table * np.exp(cast) * 255).clip(0, 255).round().astype(np.uint8)[:, None]
+
+
+def as_tensor(crops: np.ndarray) -> torch.Tensor:
+    """Return crops (n, h, w, 3) uint8 as images (n, 3, h, w) float32 in 0..1, channels last in memory."""
+    return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
+
+
+class ExpressionBatches:
+    """Batches for `training.fit`: calling it with an epoch gives that epoch's batches, always the same ones.
+
+    A batch is (images (b, 3, size, size) float32 in 0..1, targets (b, classes + 2): shares of the expressions, then
+    valence and arousal). With `numbers` (n, f) an image travels as (image, numbers) in one tuple of inputs.
+    """
+
+    def __init__(
+        self, crops: np.ndarray, targets: np.ndarray, *, recipe: str = "v1", size: int = SIZE, batch_size: int = 32,
+        seed: int = 0, weights: np.ndarray | None = None, limit: int | None = None,
+    ):  # fmt: skip
+        self.crops, self.targets = crops, np.asarray(targets, np.float32)
+        self.recipe, self.size, self.batch_size, self.seed = recipe, size, min(batch_size, len(crops)), seed
+        self.weights, self.limit, self.shuffle = weights, limit, True
+
+    def __len__(self) -> int:
+        whole = len(self.crops) // self.batch_size if self.shuffle else -(-len(self.crops) // self.batch_size)
+        return min(whole, self.limit or whole)
+
+    def in_order(self) -> "ExpressionBatches":
+        """Return the same faces in order, not augmented, the last batch included."""
+        plain = copy.copy(self)
+        plain.recipe, plain.shuffle, plain.weights, plain.batch_size = "none", False, None, 64
+        return plain
+
+    def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
+        rng = np.random.default_rng([self.seed, epoch])
+        n = len(self.crops)
+        order = np.arange(n)
+        if self.shuffle:  # with weights: drawn by them, with repetition
+            order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
+        for step in range(len(self)):
+            index = order[step * self.batch_size : (step + 1) * self.batch_size]
+            images = as_tensor(view(self.crops[index], self.recipe, size=self.size, rng=rng))
+            targets = torch.from_numpy(self.targets[index])
+            if self.recipe == "v2":
+                share = float(rng.beta(MIX, MIX))
+                share, other = max(share, 1 - share), torch.from_numpy(rng.permutation(len(index)))
+                images = share * images + (1 - share) * images[other]
+                targets = share * targets + (1 - share) * targets[other]
+            yield images, targets
