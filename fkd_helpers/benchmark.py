@@ -19,6 +19,7 @@ from fkd_helpers.config import RunConfig
 from fkd_helpers.data import load
 from fkd_helpers.detect import detect
 from fkd_helpers.filters import FILTERS
+from fkd_helpers.live.speed import film_speed
 from fkd_helpers.losses import heatmap, mse
 from fkd_helpers.models import build
 from fkd_helpers.predict import KeypointPredictor
@@ -184,6 +185,13 @@ def _filters(rounds: int) -> list[dict]:
     ]  # fmt: skip
 
 
+def _film(rounds: int) -> list[dict]:
+    return [
+        _row("a 640x480 film with keypoints and emotions, headless / one thing after the other, a detection a frame",
+             "frames/s", *film_speed(rounds=max(3, rounds // 3)))
+    ]  # fmt: skip
+
+
 def _timed(function, *arguments) -> float:
     started = time.perf_counter()
     function(*arguments)
@@ -191,7 +199,7 @@ def _timed(function, *arguments) -> float:
 
 
 def _row(what: str, unit: str, ours: float, naive: float) -> dict:
-    ratio = ours / naive if unit == "images/s" else naive / ours
+    ratio = ours / naive if unit.endswith("/s") else naive / ours
     return {"what": what, "unit": unit, "ours": ours, "naive": naive, "ratio": ratio}
 
 
@@ -213,7 +221,7 @@ def run(*, rounds: int = 15, folder: Path | None = None) -> dict:
     threads = torch.get_num_threads()
     torch.set_num_threads(1)  # one thread against one: torch's idle threads would disturb the others' turns
     try:
-        rows += _faces(rounds) + _frames(rounds) + _filters(rounds)
+        rows += _faces(rounds) + _frames(rounds) + _filters(rounds) + _film(rounds)
     finally:
         torch.set_num_threads(threads)
     record = {"rows": rows, "rounds": rounds, "threads": threads}

@@ -329,6 +329,7 @@ def test_every_source_of_the_widget_can_be_opened():
 
 
 def test_the_engine_needs_no_notebook():
-    code = "import sys, fkd_helpers.live.engine\nsys.exit(bool({'IPython', 'ipywidgets', 'matplotlib'} & set(sys.modules)))"
+    names = "{'IPython', 'ipywidgets', 'matplotlib'}"
+    code = f"import sys, fkd_helpers.live.engine; sys.exit(bool({names} & set(sys.modules)))"
     environment = {**os.environ, "PYTHONPATH": str(Path(__file__).parents[1])}
     assert subprocess.run([sys.executable, "-c", code], env=environment).returncode == 0
