@@ -107,6 +107,14 @@ def test_a_film_that_changes_its_size_goes_on_and_so_does_its_recording(tmp_path
     assert shapes == {(240, 320, 3)}
 
 
+def test_a_film_of_large_frames_is_made_smaller_and_that_is_said_once(tmp_path):
+    path = tmp_path / "large.mkv"
+    encode(path, "mpeg4", [np.full((1440, 2560, 3), 90, np.uint8)] * 3)
+    results, _, notes, _ = look("file", path)
+    assert [result.frame.shape for result in results] == [(1080, 1920, 3)] * 3
+    assert notes == ["Frames of 2560x1440 pixels are made 1920x1080."]
+
+
 def test_a_film_taken_upright_is_shown_upright(film, tmp_path):
     content = bytearray(film.read_bytes())
     at = content.rindex(b"tkhd") + 4 + 4 + 20 + 16  # the matrix of the track's head

@@ -7,7 +7,7 @@ import numpy as np
 from PIL import Image, UnidentifiedImageError
 
 from fkd_helpers.errors import InputError
-from fkd_helpers.live.sources import MAX_SIDE
+from fkd_helpers.live.sources import fitting
 
 LARGEST = 20 * 2**20  # bytes of a submitted frame
 MAX_PIXELS = 8192 * 8192
@@ -38,11 +38,6 @@ def read_jpeg(jpeg: bytes) -> np.ndarray:
 
 
 def small_enough(frame: np.ndarray) -> tuple[np.ndarray, str]:
-    """Return a frame (h, w, 3) whose longer side is at most MAX_SIDE, and what is to be said when it was longer."""
-    height, width = frame.shape[:2]
-    scale = MAX_SIDE / max(height, width)
-    if scale >= 1:
-        return frame, ""
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    words = f"Frames of {width}x{height} pixels are made {size[0]}x{size[1]}."
-    return cv2.resize(frame, size, interpolation=cv2.INTER_AREA), words
+    """Return a frame (h, w, 3) in the size of `sources.fitting`, and what is to be said when that is another."""
+    size, words = fitting(*frame.shape[1::-1])
+    return (cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if words else frame), words

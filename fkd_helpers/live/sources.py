@@ -137,7 +137,7 @@ def _decoded(container, film, source):
                     break
                 for frame in packet.decode():
                     when = when + step if frame.time is None else float(frame.time)
-                    yield _rgb(frame), when
+                    yield _rgb(frame, source), when
             except (av.error.FFmpegError, ValueError) as error:
                 if isinstance(error, av.error.EOFError):
                     break
@@ -148,9 +148,23 @@ def _decoded(container, film, source):
         source.trouble.append(f"{name}: {broken} damaged parts were left out.")
 
 
-def _rgb(frame):
-    scale = min(1.0, MAX_SIDE / max(frame.width, frame.height))
-    size = {} if scale == 1 else {"width": round(frame.width * scale), "height": round(frame.height * scale)}
+def fitting(width: int, height: int) -> tuple[tuple[int, int], str]:
+    """Return the size (width, height) in which a frame is looked at, and what is to be said when that is another.
+
+    >>> fitting(7680, 4320)
+    ((1920, 1080), 'Frames of 7680x4320 pixels are made 1920x1080.')
+    """
+    scale = MAX_SIDE / max(width, height)
+    if scale >= 1:
+        return (width, height), ""
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return size, f"Frames of {width}x{height} pixels are made {size[0]}x{size[1]}."
+
+
+def _rgb(frame, source):
+    (width, height), words = fitting(frame.width, frame.height)
+    source.trouble += [words] if words else []
+    size = {"width": width, "height": height} if words else {}
     return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24", **size), round(frame.rotation / 90)))
 
 
