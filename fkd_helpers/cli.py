@@ -5,11 +5,22 @@ import errno
 import sys
 import warnings
 
-from fkd_helpers.commands import benchmark, emotions, evaluate, experiments, fetch, kaggle, live, predict, train
+from fkd_helpers.commands import (
+    benchmark,
+    emotions,
+    evaluate,
+    experiments,
+    expressions,
+    fetch,
+    kaggle,
+    live,
+    predict,
+    train,
+)
 from fkd_helpers.errors import InputError
 
-COMMANDS = (predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle)
-RESUMABLE = ("train", "fetch", "experiments", "kaggle")
+COMMANDS = (predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions)
+RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 
 

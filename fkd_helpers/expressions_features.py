@@ -67,7 +67,7 @@ def face_keypoints(faces: ExpressionSet) -> np.ndarray:
 
 
 def face_crops(faces: ExpressionSet) -> np.ndarray:
-    """Return the upright crops (n, 176, 176, 3) uint8 of a set, by the keypoints that our network finds."""
+    """Return the upright crops (n, 160, 160, 3) uint8 of a set, by the keypoints that our network finds."""
     return upright_crops(faces.images, face_keypoints(faces))
 
 

@@ -22,10 +22,11 @@ from fkd_helpers.expressions_data import ExpressionSet, load_expressions
 from fkd_helpers.expressions_features import INPUTS, face_crops, inputs_named, key_of
 from fkd_helpers.expressions_metrics import all_scores, by_class, confusion
 from fkd_helpers.expressions_model import NETS, ExpressionNet, ThreeHeads, expression_loss
+from fkd_helpers.expressions_report import write_report
 from fkd_helpers.expressions_split import split_expressions, without_contempt
 from fkd_helpers.expressions_views import ExpressionBatches, as_tensor, view
 from fkd_helpers.models import count_weights, load_weights, save_weights
-from fkd_helpers.run_files import short, write_history, write_metrics
+from fkd_helpers.run_files import short, write_metrics
 from fkd_helpers.training import fit
 
 HEAD = "head_"
@@ -83,7 +84,7 @@ def class_weights(expression: np.ndarray, classes: int) -> np.ndarray:
 def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int | None = None) -> np.ndarray:
     """Return answers (n, classes + 2): shares of the expressions that sum to 1, valence, arousal.
 
-    inputs: stored crops (n, 176, 176, 3) uint8, of which the plain window and its mirror image are looked at and the
+    inputs: stored crops (n, 160, 160, 3) uint8, of which the plain window and its mirror image are looked at and the
         mean taken, or features (n, f)
     """
     rows, device, rng = [], next(model.parameters()).device, np.random.default_rng(0)
@@ -216,17 +217,17 @@ def train(config: RunConfig, folder: str | Path, *, fast: bool = False, say: Cal
     """Run `learn` in a folder and leave everything there; return the scores of the test part.
 
     The folder then has `last.pt` (the checkpoint; the same command goes on from it), `best.safetensors`,
-    NET.safetensors, `metrics.json`, `history.csv` (a row an epoch), `answers.npz` (of the test part) and the record
-    `expressions-NAME.json`.
+    NET.safetensors, `metrics.json`, `metrics.csv` (a row an epoch), `answers.npz` (of the test part), the figures and
+    `report.html` of `write_report`, and the record `expressions-NAME.json`.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = learn(config, folder, fast=fast, say=say)
     save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
     write_metrics(folder, run.history, run=config.name)
-    write_history(folder, run.history)
     np.savez(folder / "answers.npz", answers=run.answers, names=run.test.names, expression=run.test.expression,
              valence=run.test.valence, arousal=run.test.arousal)  # fmt: skip
+    write_report(folder, run.answers, run.test, title=config.name, history=short(run.history))
     record(config.name, run.answers, run.test, folder=folder, config=config, history=short(run.history),
            weights=count_weights(run.model), seconds=run.seconds, fast=fast)  # fmt: skip
     return run.scores
@@ -239,3 +240,9 @@ def record(name: str, answers: np.ndarray, test: ExpressionSet, *, folder: Path 
         by_class=by_class(answers[:, :-2], test.expression), confusion=confusion(answers[:, :-2], test.expression),
         data_digest=key_of(test), **content,
     )  # fmt: skip
+
+
+def test_answers(reader, faces: ExpressionSet) -> tuple[np.ndarray, ExpressionSet]:
+    """Return the answers (n, classes + 2) of a reader of stored crops on the test part of a set, and that part."""
+    test = split_expressions(faces)[2]
+    return reader.answers(face_crops(test)), test

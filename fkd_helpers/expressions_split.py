@@ -38,6 +38,13 @@ def duplicates(faces: ExpressionSet) -> list[np.ndarray]:
     return [np.array(group) for group in seen.values() if len(group) > 1]
 
 
+def conflicts(faces: ExpressionSet) -> tuple[list[np.ndarray], list[tuple[str, ...]]]:
+    """Return the groups of identical images (indices), and names and expressions of those labelled with several."""
+    same = duplicates(faces)
+    different = [group for group in same if len(set(faces.expression[group])) > 1]
+    return same, [tuple(f"{faces.names[i]} {EXPRESSIONS[faces.expression[i]]}" for i in group) for group in different]
+
+
 def without_contempt(faces: ExpressionSet, classes: int) -> ExpressionSet:
     """Return the faces of the first 7 or of all 8 expressions; AffectNet's 7-class form has no contempt.
 

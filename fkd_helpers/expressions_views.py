@@ -17,8 +17,8 @@ from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.transforms import Augment, window_maps
 
 ROOM, MARGIN = 0.35, 0.12  # of the upright face's longer side, on each side: of a stored crop, of the plain window
-STORED = 176  # pixels of a stored crop; its plain window is then 128 of them
-SIZE = 128  # pixels of the network's input
+STORED = 160  # pixels of a stored crop; its plain window is then 117 of them
+SIZE = 112  # pixels of the network's input
 SHARE = (1 + 2 * MARGIN) / (1 + 2 * ROOM)
 COLOUR_MEAN, COLOUR_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 
@@ -60,7 +60,7 @@ def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, 
 
 
 def upright_crops(images: Sequence[np.ndarray], keypoints: np.ndarray) -> np.ndarray:
-    """Cut each of n faces once, with room around it: (n, 176, 176, 3) uint8."""
+    """Cut each of n faces once, with room around it: (n, 160, 160, 3) uint8."""
 
     def cut(i):
         return upright_crop(np.asarray(images[i]), keypoints[i], STORED, room=ROOM)

@@ -1,0 +1,134 @@
+"""Read expressions with an exported network: ONNX in, expression, valence and arousal out. Built in notebook 07."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fkd_helpers.errors import InputError
+from fkd_helpers.expressions_views import SIZE, upright_crop, view
+from fkd_helpers.files import whole_file
+from fkd_helpers.runners import model_path
+from fkd_helpers.shapes import EXPRESSIONS
+
+
+@dataclass(frozen=True, eq=False)
+class Reading:
+    """What one face shows: shares (classes,) that sum to 1, valence and arousal in -1..1."""
+
+    shares: np.ndarray
+    valence: float
+    arousal: float
+
+    @property
+    def expression(self) -> str:
+        """The likeliest expression."""
+        return EXPRESSIONS[int(self.shares.argmax())]
+
+    def likely(self, count: int = 3) -> list[tuple[str, float]]:
+        """Return the likeliest expressions with their shares."""
+        return [(EXPRESSIONS[k], float(self.shares[k])) for k in np.argsort(-self.shares)[:count]]
+
+
+class ExpressionReader:
+    """Run an exported expression network on faces whose keypoints are known, on one thread.
+
+    model: the name of one we ship, or a path to .onnx: images (n, 3, 112, 112) in 0..1 -> shares (n, classes), scales
+        (n, 2)
+
+    Raises:
+        InputError: no such model, or a file that is not one of expressions.
+    """
+
+    def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
+        import onnxruntime
+
+        path = model_path(model)
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
+        options.log_severity_level = 3
+        try:
+            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
+            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
+            raise InputError(f"{path}: not a whole ONNX model ({reason})") from None
+        given = [value.name for value in self.session.get_outputs()]
+        shape = self.session.get_inputs()[0].shape
+        if given != ["shares", "scales"] or len(shape) != 4 or shape[1] != 3:
+            wanted = "expected a model from colour crops (n, 3, size, size) to shares and scales"
+            raise InputError(f"{path}: {wanted}, got {shape} to {', '.join(given)}")
+        self.size = shape[-1] if isinstance(shape[-1], int) else SIZE
+
+    def run(self, crops: np.ndarray) -> np.ndarray:
+        """Return answers (n, classes + 2) to network inputs (n, size, size, 3) uint8."""
+        images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / 255
+        return np.concatenate(self.session.run(None, {self.session.get_inputs()[0].name: images}), 1)
+
+    def answers(self, crops: np.ndarray) -> np.ndarray:
+        """Return answers (n, classes + 2) to stored crops (n, 160, 160, 3), the mean with the mirrored window's."""
+        rows = []
+        for start in range(0, len(crops), 64):
+            seen = view(crops[start : start + 64], "none", size=self.size, rng=np.random.default_rng(0))
+            rows.append((self.run(seen) + self.run(seen[:, :, ::-1])) / 2)
+        return np.concatenate(rows)
+
+    def __call__(self, frame: np.ndarray, keypoints: Sequence[np.ndarray]) -> list[Reading]:
+        """Read the faces of a frame (h, w, 3) uint8 RGB whose keypoints (68, 2) are given, all in one batch.
+
+        Raises:
+            InputError: a frame of another form, or keypoints that are not finite (68, 2).
+        """
+        frame = np.asarray(frame)
+        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
+            raise InputError(f"frame: expected uint8 (h, w, 3), got {frame.dtype} {frame.shape}")
+        if not len(keypoints):
+            return []
+        crops = np.stack([upright_crop(frame, points, self.size) for points in keypoints])
+        return [Reading(row[:-2], float(row[-2]), float(row[-1])) for row in self.run(crops)]
+
+
+class WithShares(nn.Module):
+    """A network that answers with shares of the expressions that sum to 1, and with valence and arousal."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.model(images)
+        return torch.softmax(output[:, :-2], -1), output[:, -2:]
+
+
+def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, half: bool = True) -> Path:
+    """Write an expression network as ONNX: images (n, 3, size, size) in 0..1 -> shares (n, classes), scales (n, 2).
+
+    half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
+        in 32
+    """
+    import onnx
+    from onnx import TensorProto, helper, numpy_helper
+
+    path = Path(path)
+    program = torch.onnx.export(
+        WithShares(model).eval(), (torch.zeros(2, 3, size, size),), input_names=["images"],
+        output_names=["shares", "scales"], dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True,
+        verbose=False, optimize=True, external_data=False,
+    )  # fmt: skip
+    written = program.model_proto
+    casts = []
+    for value in written.graph.initializer if half else ():
+        array = numpy_helper.to_array(value)
+        if array.dtype != np.float32 or array.size < 256:
+            continue
+        name = value.name
+        value.CopyFrom(numpy_helper.from_array(array.astype(np.float16), f"{name}_half"))
+        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
+    nodes = [*casts, *written.graph.node]
+    del written.graph.node[:]
+    written.graph.node.extend(nodes)
+    with whole_file(path) as partial:
+        onnx.save(written, str(partial))
+    return path
