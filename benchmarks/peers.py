@@ -1,9 +1,10 @@
-"""Time a tracked frame of ours beside MediaPipe's FaceMesh, on the same frames, in turns, one thread each.
+"""Time a tracked frame of ours beside MediaPipe's FaceMesh, on the same frames, in turns.
 
     python benchmarks/peers.py [--environment build/peers] [--rounds 30] [--out data/records]
 
 MediaPipe brings its own NumPy and OpenCV, so it gets a second environment, made here by pip when it is missing. Ours:
-`Tracker` on a 640x480 frame without the frames in which the detector looks, and the mean with them. FaceMesh: its
+`Tracker` (its network on one thread)
+on 640x480 frames, without those in which the detector looks, and the mean with them. FaceMesh: its
 tracking mode, which also detects only when it loses the face (468 points, a larger network).
 """
 
