@@ -42,8 +42,8 @@ def official_table() -> str:
         ("the same, its answers not moved", ours["raw"], ""),
     ):
         lines.append(
-            f"| {name} | {bold}{percent(scores['nme'])}{bold} | {scores['mae_224']:.3g} | {percent(scores['pck_0.10'])} "
-            f"| {scores['auc_0.5']:.3f} |"
+            f"| {name} | {bold}{percent(scores['nme'])}{bold} | {scores['mae_224']:.3g} "
+            f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |"
         )
     for row in record("published-ytf-test")["rows"]:
         lines.append(f"| {row['system']} | {row['nme']} | {row['mae_224']} | {row['pck_0.10']} | {row['auc_0.5']} |")
