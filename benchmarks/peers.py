@@ -3,9 +3,8 @@
     python benchmarks/peers.py [--environment build/peers] [--rounds 30] [--out data/records]
 
 MediaPipe brings its own NumPy and OpenCV, so it gets a second environment, made here by pip when it is missing. Ours:
-`Tracker` (its network on one thread)
-on 640x480 frames, without those in which the detector looks, and the mean with them. FaceMesh: its
-tracking mode, which also detects only when it loses the face (468 points, a larger network).
+`Tracker`, its network on one thread, on 640x480 frames, without those in which the detector looks, and the mean with
+them. FaceMesh: its tracking mode, which also detects only when it loses the face (468 points, a larger network).
 """
 
 import argparse
