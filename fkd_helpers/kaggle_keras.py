@@ -72,6 +72,18 @@ def predict_keras(model: keras.Model, images: np.ndarray) -> np.ndarray:
     return np.asarray(answers).reshape(len(images), -1, 2) + CORNER
 
 
+def open_model(path: str | Path) -> keras.Model:
+    """Open a Keras model.
+
+    Raises:
+        InputError: no such file, or not a Keras model.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras and zipfile say what is wrong in many types
+        raise InputError(f"{path}: not a Keras model ({' '.join(str(error).split())[:100]})") from None
+
+
 def compile_phase(model: keras.Model, phase: int, *, rate: float, steps: int) -> None:
     """Give a model the optimiser of its first phase (Adam, falling to a tenth in `steps`) or second (SGD)."""
     if phase == 1:
@@ -121,6 +133,8 @@ def train_keras(
     keras.utils.set_random_seed(config.seed)
     rows = json.loads(state.read_text()) if state.exists() and path.exists() else []
     model = keras.models.load_model(path) if rows else keras_cnn()
+    if config.start and not rows:
+        model.set_weights(open_model(config.start).get_weights())
 
     def keep(model, row):
         predicted = predict_keras(model, images)

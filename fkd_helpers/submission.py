@@ -72,10 +72,7 @@ def load_predictor(path: str | Path, *, framework: str = "", mirror: bool = Fals
 def _keras_predictor(path):
     from fkd_helpers import kaggle_keras
 
-    try:
-        model = kaggle_keras.keras.models.load_model(path, compile=False)
-    except Exception as error:  # Keras and zipfile say what is wrong in many types
-        raise InputError(f"{path}: not a Keras model ({' '.join(str(error).split())[:100]})") from None
+    model = kaggle_keras.open_model(path)
     if tuple(model.output_shape[1:]) != (len(COLUMNS),) or tuple(model.input_shape[1:]) != (SIDE, SIDE, 1):
         came = f"{model.input_shape[1:]} -> {model.output_shape[1:]}"
         raise InputError(f"{path}: expected a model of ({SIDE}, {SIDE}, 1) -> ({len(COLUMNS)},), got {came}")
