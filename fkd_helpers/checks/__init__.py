@@ -13,3 +13,4 @@ from fkd_helpers.checks.notebook_04 import (
 )
 from fkd_helpers.checks.notebook_05 import frames_to_reach, latest_wins, most_fps, picture_age
 from fkd_helpers.checks.notebook_06 import fill_mean, flip_15, leaked, rmse_by_point
+from fkd_helpers.checks.notebook_07 import calibration_error, concordance, kappa, smooth_labels

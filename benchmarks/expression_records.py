@@ -1,0 +1,96 @@
+"""What is said of the real expression set, and of models together: records from run folders, and the model we ship.
+
+    FKD_DATA_DIR=... python benchmarks/expression_records.py facts
+    FKD_DATA_DIR=... python benchmarks/expression_records.py together NAME RUN RUN ...
+    python benchmarks/expression_records.py keep RUN RUN ...
+    python benchmarks/expression_records.py export RUN
+
+`together` gives the mean of the runs' answers on the test part: weights are equal, nothing is fitted on that part.
+"""
+
+import argparse
+import dataclasses
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers import records
+from fkd_helpers.config import load_config
+from fkd_helpers.expressions_data import load_expressions
+from fkd_helpers.expressions_model import ExpressionNet
+from fkd_helpers.expressions_predict import export_expressions
+from fkd_helpers.expressions_runs import record
+from fkd_helpers.expressions_split import conflicts, contents, split_expressions
+from fkd_helpers.models import load_weights
+from fkd_helpers.runners import WEIGHTS
+
+
+def facts(options) -> None:
+    """Write the record of what a check of the set finds."""
+    faces = load_expressions(options.data)
+    same, different = conflicts(faces)
+    outside = ((faces.landmarks < 0) | (faces.landmarks > 223)).any((1, 2)).mean()
+    records.write(
+        "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), conflicts=len(different),
+        damaged=sum(map(len, faces.left_out.values())), landmarks_outside=outside,
+        contents=contents(faces).to_dict("records"),
+        parts=dict(zip(("training", "validation", "test"), map(len, split_expressions(faces)), strict=True)),
+    )  # fmt: skip
+
+
+def stored(folder: Path) -> tuple[np.ndarray, list[str]]:
+    """Return the test answers (n, classes + 2) of a run and the names of their faces."""
+    with np.load(folder / "answers.npz") as held:
+        return held["answers"], held["names"].tolist()
+
+
+def together(options) -> None:
+    """Write the record of the mean of several runs' answers."""
+    test = split_expressions(load_expressions(options.data))[2]
+    found = [stored(folder) for folder in options.runs]
+    assert all(names == list(test.names) for _, names in found), "runs of another test part"
+    answers = np.mean([answers for answers, _ in found], 0)
+    path = record(options.name, answers, test, folder=options.out, runs=[folder.name for folder in options.runs])
+    print({key: records.read(path)["scores"][key] for key in ("accuracy", "valence_rmse", "arousal_rmse")})
+
+
+def keep(options) -> None:
+    """Copy the records of runs to those of the course, without their machines' paths."""
+    for folder in options.runs:
+        found = records.read(folder / f"expressions-{folder.name}.json")
+        content = {
+            key: found[key] for key in found if key not in ("record", "kind", "name", "date", "versions", "machine")
+        }
+        for row in content.get("history", []):
+            row.pop("losses", None)
+        records.write("expressions", found["name"], folder=options.out, **content)
+
+
+def export(options) -> None:
+    """Write the weights of a run of a backbone as the model that ships."""
+    found = records.read(options.runs[0] / f"expressions-{options.runs[0].name}.json")
+    known = {field.name for field in dataclasses.fields(load_config())}
+    config = load_config(**{key: value for key, value in found["config"].items() if key in known})
+    net = load_weights(ExpressionNet(config.net, classes=config.classes), options.runs[0] / f"{config.net}.safetensors")
+    path = export_expressions(net, (options.out or WEIGHTS) / "expressions.onnx")
+    print(path.name, path.stat().st_size, "bytes")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--data", default="affectnet")
+    parser.add_argument("--out", type=Path, help="folder (default: the course's own)")
+    actions = parser.add_subparsers(required=True)
+    actions.add_parser("facts").set_defaults(run=facts)
+    for function in (together, keep, export):
+        action = actions.add_parser(function.__name__)
+        if function is together:
+            action.add_argument("name")
+        action.add_argument("runs", type=Path, nargs="+")
+        action.set_defaults(run=function)
+    options = parser.parse_args()
+    options.run(options)
+
+
+if __name__ == "__main__":
+    main()
