@@ -277,7 +277,7 @@ def test_a_download_that_fails_is_one_line(capsys, monkeypatch, place):
 @pytest.mark.parametrize("error", [OSError(errno.ENOSPC, "No space left on device", "runs/last.pt"),
                                    PermissionError(errno.EACCES, "Permission denied", "runs/last.pt")])  # fmt: skip
 def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, error):
-    def fail(*_):
+    def fail(*_, **__):
         raise error
 
     monkeypatch.setattr(keypoint_runs, "train", fail)
@@ -285,7 +285,7 @@ def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, error):
 
 
 def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
-    def fail(*_):
+    def fail(*_, **__):
         raise ValueError("a fault")
 
     monkeypatch.setattr(keypoint_runs, "train", fail)
