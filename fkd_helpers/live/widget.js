@@ -4,7 +4,7 @@
 // Messages from the kernel: start, stop, result [keypoints, jpeg?], drop, frame [keypoints, jpeg], readout, chunk [bytes]
 // A frame that was sent keeps its canvas until the answer comes, so keypoints are drawn on the very frame they belong to.
 
-const WINDOW = 2; // frames on their way at a time: one while the other is worked on
+const WINDOW = 3; // frames on their way at a time: on the way, worked on, and one for the moments of the detector
 const LOST_MS = 5000; // a frame without an answer for so long no longer counts as on its way
 const SILENT_MS = 10000; // a kernel without a word for so long is gone: camera off
 const ORPHAN_MS = 2000; // so long without a view: camera off
