@@ -23,6 +23,7 @@ from fkd_helpers.expressions_runs import record
 from fkd_helpers.expressions_split import conflicts, contents, split_expressions
 from fkd_helpers.models import load_weights
 from fkd_helpers.runners import WEIGHTS
+from fkd_helpers.shapes import EXPRESSIONS
 
 
 def facts(options) -> None:
@@ -30,9 +31,14 @@ def facts(options) -> None:
     faces = load_expressions(options.data)
     same, different = conflicts(faces)
     outside = ((faces.landmarks < 0) | (faces.landmarks > 223)).any((1, 2)).mean()
+    points = np.stack([faces.valence, faces.arousal], 1)
+    means = np.stack([points[faces.expression == k].mean(0) for k in range(8)])
+    right = np.linalg.norm(points[:, None] - means, axis=2).argmin(1) == faces.expression
+    by_scales = {name: right[faces.expression == k].mean() for k, name in enumerate(EXPRESSIONS)}
     records.write(
         "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), conflicts=len(different),
         damaged=sum(map(len, faces.left_out.values())), landmarks_outside=outside,
+        class_from_scales=right.mean(), class_from_scales_by_class=by_scales,
         contents=contents(faces).to_dict("records"),
         parts=dict(zip(("training", "validation", "test"), map(len, split_expressions(faces)), strict=True)),
     )  # fmt: skip

@@ -36,6 +36,7 @@ def confusion_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
 def curves_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
     """Draw the ROC and the precision-recall curve of each expression against the rest, with the area in the legend."""
     made, axes = figure(1, 2, size=3.6, alt="")
+    made.set_size_inches(9.6, 3.2)
     words = []
     for k in range(np.shape(shares)[1]):
         of_k = np.asarray(expression) == k
@@ -51,7 +52,7 @@ def curves_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
     axes[0, 0].set(xlabel="false alarms", ylabel="found", title="ROC, area under it")
     axes[0, 1].set(xlabel="recall", ylabel="precision", title="precision and recall, average precision")
     for ax in axes.ravel():
-        ax.legend(frameon=False, fontsize=7, loc="lower right" if ax is axes[0, 0] else "upper right")
+        ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     made.set_label("ROC and precision-recall curves; areas: " + ", ".join(words))
     return made
 
@@ -94,7 +95,7 @@ def calibration_figure(shares: np.ndarray, expression: np.ndarray, *, bins: int 
     ax.plot([0, 1], [0, 1], ":", color="#BBBBBB")
     ax.plot(*points.T, color=PREDICTED)
     ax.scatter(*points.T, s=[200 * (place == b).mean() + 8 for b in full], color=PREDICTED)
-    ax.set(xlim=(0, 1), ylim=(0, 1), xlabel="how sure", ylabel="how often right")
+    ax.set(xlim=(0, 1.03), ylim=(0, 1.06), xlabel="how sure", ylabel="how often right")
     return made
 
 
