@@ -3,7 +3,6 @@
 A face is cut once, upright and with room around it (`upright_crops`); every epoch then sees it through other windows.
 """
 
-import copy
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -135,7 +134,7 @@ class ExpressionBatches:
     """Batches for `training.fit`: calling it with an epoch gives that epoch's batches, always the same ones.
 
     A batch is (images (b, 3, size, size) float32 in 0..1, targets (b, classes + 2): shares of the expressions, then
-    valence and arousal). With `numbers` (n, f) an image travels as (image, numbers) in one tuple of inputs.
+    valence and arousal).
     """
 
     def __init__(
@@ -144,24 +143,17 @@ class ExpressionBatches:
     ):  # fmt: skip
         self.crops, self.targets = crops, np.asarray(targets, np.float32)
         self.recipe, self.size, self.batch_size, self.seed = recipe, size, min(batch_size, len(crops)), seed
-        self.weights, self.limit, self.shuffle = weights, limit, True
+        self.weights, self.limit = weights, limit
 
     def __len__(self) -> int:
-        whole = len(self.crops) // self.batch_size if self.shuffle else -(-len(self.crops) // self.batch_size)
+        whole = len(self.crops) // self.batch_size
         return min(whole, self.limit or whole)
-
-    def in_order(self) -> "ExpressionBatches":
-        """Return the same faces in order, not augmented, the last batch included."""
-        plain = copy.copy(self)
-        plain.recipe, plain.shuffle, plain.weights, plain.batch_size = "none", False, None, 64
-        return plain
 
     def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
         rng = np.random.default_rng([self.seed, epoch])
         n = len(self.crops)
-        order = np.arange(n)
-        if self.shuffle:  # with weights: drawn by them, with repetition
-            order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
+        # with weights: drawn by them, with repetition
+        order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
         for step in range(len(self)):
             index = order[step * self.batch_size : (step + 1) * self.batch_size]
             images = as_tensor(view(self.crops[index], self.recipe, size=self.size, rng=rng))
