@@ -29,7 +29,7 @@ except ImportError:
     raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it") from None
 
 FIRST_PHASE = 250 / 400  # of the epochs, as published
-SGD_RATE, WAIT = 3e-4, 1  # published: 1e-3, halved after ten epochs without progress, in a training ten times as long
+SGD_RATE, WAIT = 1e-4, 1  # published: 1e-3, halved after ten epochs without progress, in a training ten times as long
 STATE = "last.json"
 
 

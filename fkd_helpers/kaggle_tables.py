@@ -46,10 +46,11 @@ def framework_table(runs: dict[str, dict]) -> pd.DataFrame:
     """Return one row a network that was trained at length: what it is and what it scores.
 
     runs: of `runs_15`; those named after their configs, keypoints15..., count
+    epochs: on these faces, those before included, of a run that started from the weights of another on them
     """
     rows = [
         {"run": name, "framework": run["framework"].partition(" ")[0], "net": run["config"]["net"],
-         "weights": f"{run['weights'] / 1e6:.1f} M", "epochs": run["config"]["epochs"],
+         "weights": f"{run['weights'] / 1e6:.1f} M", "epochs": run.get("epochs_before", 0) + run["config"]["epochs"],
          "RMSE": run["scores"]["rmse"], "RMSE complete": run["scores"]["rmse_complete"],
          "mirrored too": run.get("scores_mirrored", {}).get("rmse", float("nan"))}
         for name, run in runs.items() if name.startswith("keypoints15")
