@@ -91,7 +91,9 @@ def export(options) -> None:
     net = load_weights(ExpressionNet(config.net, classes=config.classes), options.runs[0] / f"{config.net}.safetensors")
     path = export_expressions(net, WEIGHTS / "expressions.onnx")
     size = path.stat().st_size
-    records.write("speed-expressions", "onnx", folder=options.out, bytes=size, ms_a_face=milliseconds(path), threads=1)
+    records.write(
+        "readingspeed", "expressions", folder=options.out, bytes=size, ms_a_face=milliseconds(path), threads=1
+    )
     card = WEIGHTS / "expressions.md"
     head, _, rest = card.read_text(encoding="utf-8").partition(f"{MARKS[0]}\n")
     body = scores_table(found, size)
