@@ -143,6 +143,30 @@ def counted(m, part):
 
 
 # notebook -> exercise -> wrong answers that look right
+def masked_mean(values, axes):
+    count = (~np.isnan(values)).sum(axes)
+    return np.where(count > 0, np.nansum(values, axes) / np.maximum(count, 1), np.nan)
+
+
+def mirrored_15(keypoints, pairs, side, *, axis=0, swap=True, move=True):
+    found, order = keypoints.copy(), np.arange(keypoints.shape[1])
+    if move:
+        found[..., axis] = side - found[..., axis]
+    for a, b in pairs if swap else []:
+        order[[a, b]] = b, a
+    return found[:, order]
+
+
+def by_chance(a, b):
+    classes = max(a.max(), b.max()) + 1
+    return (np.bincount(a, minlength=classes) * np.bincount(b, minlength=classes)).sum() / len(a) ** 2
+
+
+def binned(sure, bins):
+    place = np.ceil(sure * bins)
+    return [np.flatnonzero(place == b) for b in np.unique(place)]
+
+
 WRONG: dict[str, dict[str, list[Callable]]] = {
     "01": {
         "face_box": [
@@ -313,6 +337,64 @@ WRONG: dict[str, dict[str, list[Callable]]] = {
             lambda m, part: counted(1 - m, min(part, 0.99)) if m else 1,  # the weights exchanged
             lambda m, part: counted(m, part) + 1,  # one too many
             lambda m, part: int(np.ceil(1 + m / (1 - m))),  # the mean delay
+        ],
+    },
+    "06": {
+        "rmse_by_point": [
+            lambda p, t: np.sqrt((np.nan_to_num(p - t) ** 2).mean((0, 2))),  # a gap counts as a hit
+            lambda p, t: np.sqrt(masked_mean((p - t) ** 2, (0, 1))),  # of each axis
+            lambda p, t: np.sqrt(masked_mean((p - t) ** 2, (1, 2))),  # of each face
+            lambda p, t: masked_mean(np.abs(p - t), (0, 2)),  # MAE
+            lambda p, t: masked_mean((p - t) ** 2, (0, 2)),  # the root forgotten
+            lambda p, t: np.nan_to_num(np.sqrt(masked_mean((p - t) ** 2, (0, 2)))),  # 0 for a point that nobody has
+        ],
+        "fill_mean": [
+            lambda k: np.nan_to_num(k),  # zeros
+            lambda k: np.where(np.isnan(k), np.nanmean(k), k),  # one number for everything
+            lambda k: np.where(np.isnan(k), np.nanmean(k, (0, 1)), k),  # of all points
+            lambda k: np.broadcast_to(np.nanmean(k, 0), k.shape),  # the real labels too
+            lambda k: np.where(np.isnan(k), np.nanmedian(k, 0), k) + 0.01,
+        ],
+        "flip_15": [
+            lambda k, pairs, side=96: mirrored_15(k, pairs, side, swap=False),  # names stay
+            lambda k, pairs, side=96: mirrored_15(k, pairs, side - 1),  # pixels from their middles
+            lambda k, pairs, side=96: mirrored_15(k, pairs, side, axis=1),  # upside down
+            lambda k, pairs, side=96: mirrored_15(k, pairs, side, move=False),  # names only
+            lambda k, pairs, side=96: np.nan_to_num(mirrored_15(k, pairs, side)),  # a gap becomes a point
+        ],
+        "leaked": [
+            lambda groups, held: np.isin(groups[~held], groups[held]).mean(),  # of the others
+            lambda groups, held: np.isin(groups, groups[~held]).mean(),  # of all
+            lambda groups, held: float(np.isin(groups[held], groups[~held]).any()),  # whether, not how many
+            lambda groups, held: 1 - len(np.unique(groups)) / len(groups),  # repeats, wherever they are
+            lambda groups, held: np.isin(groups[held], groups[~held]).sum() / len(groups),
+        ],
+    },
+    "07": {
+        "kappa": [
+            lambda a, b: np.mean(a == b),  # chance not taken off
+            lambda a, b: (np.mean(a == b) - 1 / (a.max() + 1)) / (1 - 1 / (a.max() + 1)),  # chance of equal classes
+            lambda a, b: np.mean(a == b) - by_chance(a, b),  # not divided
+            lambda a, b: (np.mean(a == b) - by_chance(a, a)) / (1 - by_chance(a, a)),  # one rater's habits twice
+        ],
+        "concordance": [
+            lambda p, t: np.corrcoef(p, t)[0, 1],  # Pearson's r
+            lambda p, t: 2 * np.cov(p, t)[0, 1] / (p.var() + t.var() + (p.mean() - t.mean()) ** 2),  # n - 1 above only
+            lambda p, t: 2 * np.cov(p, t, ddof=0)[0, 1] / (p.var() + t.var()),  # means not compared
+            lambda p, t: 2 * np.mean(p * t) / np.mean(p * p + t * t),  # about zero
+        ],
+        "smooth_labels": [
+            lambda e, classes, s: np.eye(classes)[e] * (1 - s),  # the rest of the share is lost
+            lambda e, classes, s: np.where(np.eye(classes)[e] == 1, 1 - s, s / (classes - 1)),  # the label gets no part
+            lambda e, classes, s: np.eye(classes)[e] * (1 - s) + s,  # not divided
+        ],
+        "calibration_error": [
+            lambda sure, right, bins: abs(sure.mean() - right.mean()),  # one bin
+            lambda sure, right, bins: np.abs(sure - right).mean(),  # a bin an answer
+            lambda sure, right, bins: np.mean([abs(sure[i].mean() - right[i].mean()) for i in binned(sure, bins)]),
+            lambda sure, right, bins: sum(
+                len(i) / len(sure) * (sure[i].mean() - right[i].mean()) for i in binned(sure, bins)
+            ),  # signs cancel
         ],
     },
 }

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers import cli, kaggle_data, kaggle_puppets, kaggle_runs, records, residual, submission
+from fkd_helpers import cli, kaggle_data, kaggle_puppets, kaggle_runs, kaggle_tables, records, residual, submission
 from fkd_helpers.config import load_config
 from fkd_helpers.errors import InputError
 from fkd_helpers.kaggle_csv import COLUMNS, POINTS, pixels_of, read_lookup, read_rows
@@ -479,3 +479,34 @@ def test_our_configs_are_whole(name):
 def test_data_that_is_not_there_is_named(capsys, tmp_path):
     assert cli.main(["kaggle", "train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "expected training.csv or training.zip" in capsys.readouterr().err
+
+
+# what the records say of the real file
+
+
+def test_masking_beats_dropping_and_filling_by_more_than_the_spread():
+    table = kaggle_tables.strategy_table(kaggle_tables.runs_15())
+    assert (table["seeds"] == 3).all() and len(table) == 3
+    masked, *others = table["RMSE"]
+    assert min(others) - masked > 3 * table["spread"].max()
+
+
+def test_the_networks_reach_what_the_notebook_says():
+    runs = kaggle_tables.runs_15()
+    table = kaggle_tables.framework_table(runs)
+    assert set(table["framework"]) == {"torch", "keras"} and table.index[0] == "keypoints15"
+    assert table.loc["keypoints15", "RMSE"] <= 1.7 and table.loc["keypoints15_keras", "RMSE"] <= 2.55
+    for name in table.index:
+        scores = runs[name]["scores"]
+        assert scores["faces"] == 1008 and scores["complete"] == 318 and set(scores["by_point"]) == set(POINTS)
+
+
+def test_there_must_be_records(tmp_path):
+    with pytest.raises(InputError, match="no record of a run on Kaggle's 15 points"):
+        kaggle_tables.runs_15(tmp_path)
+
+
+def test_the_real_file_is_read_fast_enough():
+    facts = records.read(records.RECORDS / "facts-kaggle15.json")
+    assert facts["rows"] == 7049 and facts["complete"] == 2140 and facts["parse"]["seconds"] < 4
+    assert facts["leak"]["group_split"] == 0 < facts["leak"]["random_split"]
