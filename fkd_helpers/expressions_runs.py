@@ -242,7 +242,7 @@ def record(name: str, answers: np.ndarray, test: ExpressionSet, *, folder: Path 
     )  # fmt: skip
 
 
-def test_answers(reader, faces: ExpressionSet) -> tuple[np.ndarray, ExpressionSet]:
+def held_out_answers(reader, faces: ExpressionSet) -> tuple[np.ndarray, ExpressionSet]:
     """Return the answers (n, classes + 2) of a reader of stored crops on the test part of a set, and that part."""
     test = split_expressions(faces)[2]
     return reader.answers(face_crops(test)), test

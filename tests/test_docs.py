@@ -1,4 +1,5 @@
 import importlib.util
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -41,9 +42,19 @@ def test_the_shipped_network_reaches_its_goal_on_the_official_test():
 
 
 def test_the_shipped_files_are_small_and_have_a_card():
-    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 8e6
+    assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 15e6
     for file in WEIGHTS.glob("*.onnx"):
-        assert file.with_suffix(".safetensors").exists() and file.with_suffix(".md").exists()
+        assert file.stat().st_size < 8e6 and file.with_suffix(".md").exists()
+    assert (WEIGHTS / "small.safetensors").exists()
+
+
+def test_the_card_of_expressions_begins_with_what_it_must_not_be_used_for_and_shows_its_record():
+    card = (WEIGHTS / "expressions.md").read_text(encoding="utf-8")
+    assert re.search(r"^## (.*)", card, re.M)[1] == "What it must not be used for"
+    scores = records.read(records.RECORDS / "expressions-lite0_s0.json")["scores"]
+    assert f"| accuracy | {scores['accuracy']:.3f} |" in card
+    assert f"| arousal RMSE | {scores['arousal_rmse']:.3f} |" in card
+    assert records.read(records.RECORDS / "readingspeed-expressions.json")["ms_a_face"] <= 15
 
 
 @pytest.mark.parametrize("path", sorted(records.RECORDS.glob("*.json")), ids=lambda path: path.stem)

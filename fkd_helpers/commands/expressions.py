@@ -77,10 +77,10 @@ def run_evaluate(options) -> int:
     from fkd_helpers.expressions_metrics import all_scores
     from fkd_helpers.expressions_predict import ExpressionReader
     from fkd_helpers.expressions_report import write_report
-    from fkd_helpers.expressions_runs import test_answers
+    from fkd_helpers.expressions_runs import held_out_answers
 
     reader = ExpressionReader(options.model)
-    answers, test = test_answers(reader, load_expressions(options.data))
+    answers, test = held_out_answers(reader, load_expressions(options.data))
     path = write_report(options.out, answers, test, title=f"{options.model} on {options.data}")
     _say(all_scores(answers, test))
     print(f"report: {path}")

@@ -61,7 +61,7 @@ class Settings(widgets.HBox):
     ):  # fmt: skip
         if source not in SOURCES:
             raise unknown("source", source, SOURCES)
-        models = sorted({file.stem for file in WEIGHTS.glob("*.onnx")} | {model})
+        models = sorted({file.stem for file in WEIGHTS.glob("*.safetensors")} | {model})  # of keypoints
         sources = [(f"{name}: {what}", name) for name, (what, _) in SOURCES.items()]
         filters = [("none", ""), *((name, name) for name in FILTERS)]
         make = {"layout": widgets.Layout(width="400px"), "style": {"description_width": "110px"}}
