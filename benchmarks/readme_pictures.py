@@ -5,6 +5,7 @@ python benchmarks/readme_pictures.py [NUMBER ...]     writes images/NN_*.png
 
 import io
 import sys
+import tempfile
 import textwrap
 from pathlib import Path
 
@@ -15,9 +16,24 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data, emotion, emotion_plots, filters, photos, plots, puppets, records, scenery, tables
+from fkd_helpers import (
+    data,
+    emotion,
+    emotion_plots,
+    filters,
+    kaggle_data,
+    kaggle_puppets,
+    photos,
+    plots,
+    puppets,
+    records,
+    scenery,
+    tables,
+)
 from fkd_helpers.ablation import ablation
+from fkd_helpers.expressions_data import load_expressions
 from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.shapes import EXPRESSIONS
 
 IMAGES = Path(__file__).parents[1] / "images"
 
@@ -120,6 +136,24 @@ def train_a_cnn() -> Figure:
     return figure
 
 
+def missing_labels() -> Figure:
+    """Notebook 06: twelve puppets as Kaggle's file has its faces, half of them with four labels of fifteen."""
+    with tempfile.TemporaryDirectory() as folder:
+        faces = kaggle_data.load_15(kaggle_puppets.write_tables(folder, n=300, tests=1))
+    some = [0, 1, 2, 3, 4, 5, 150, 151, 152, 153, 154, 155]
+    alt = "Twelve gray puppet faces: six with fifteen labelled points, six with four"
+    return plots.faces([faces.images[i] for i in some], faces.keypoints[some], size=1.4, alt=alt)
+
+
+def expressions() -> Figure:
+    """Notebook 07: a puppet for each of the eight expressions."""
+    faces = load_expressions("puppets", n=400)
+    shown = [int(np.flatnonzero(faces.expression == number)[number]) for number in range(len(EXPRESSIONS))]
+    titles = [f"{EXPRESSIONS[k]}\n{faces.valence[i]:+.1f} {faces.arousal[i]:+.1f}" for k, i in enumerate(shown)]
+    alt = "Eight puppet faces, one for each expression, with its valence and arousal"
+    return plots.faces([faces.images[i] for i in shown], titles=titles, columns=8, size=1.25, alt=alt)
+
+
 def record(name: str) -> dict:
     """Return an experiment's record."""
     return records.read(records.RECORDS / f"experiment-{name}.json")
@@ -133,6 +167,8 @@ PICTURES = {
     "02_train_a_cnn": train_a_cnn,
     "03_detect_faces_and_keypoints": detect_faces_and_keypoints,
     "04_filters_and_emotions": filters_and_emotions,
+    "06_missing_labels": missing_labels,
+    "07_expressions": expressions,
 }
 
 
