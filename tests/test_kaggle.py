@@ -496,6 +496,7 @@ def test_the_networks_reach_what_the_notebook_says():
     table = kaggle_tables.framework_table(runs)
     assert set(table["framework"]) == {"torch", "keras"} and table.index[0] == "keypoints15"
     assert table.loc["keypoints15", "RMSE"] <= 1.7 and table.loc["keypoints15_keras", "RMSE"] <= 2.55
+    assert table.loc["keypoints15_residual", "RMSE"] <= 2.0
     for name in table.index:
         scores = runs[name]["scores"]
         assert scores["faces"] == 1008 and scores["complete"] == 318 and set(scores["by_point"]) == set(POINTS)
