@@ -11,6 +11,7 @@ from torch import nn
 from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_views import SIZE, upright_crop, view
 from fkd_helpers.files import whole_file
+from fkd_helpers.models import to_onnx
 from fkd_helpers.runners import model_path
 from fkd_helpers.shapes import EXPRESSIONS
 
@@ -108,16 +109,10 @@ def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, 
     half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
         in 32
     """
-    import onnx
     from onnx import TensorProto, helper, numpy_helper
 
     path = Path(path)
-    program = torch.onnx.export(
-        WithShares(model).eval(), (torch.zeros(2, 3, size, size),), input_names=["images"],
-        output_names=["shares", "scales"], dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True,
-        verbose=False, optimize=True, external_data=False,
-    )  # fmt: skip
-    written = program.model_proto
+    written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
     casts = []
     for value in written.graph.initializer if half else ():
         array = numpy_helper.to_array(value)
@@ -130,5 +125,5 @@ def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, 
     del written.graph.node[:]
     written.graph.node.extend(nodes)
     with whole_file(path) as partial:
-        onnx.save(written, str(partial))
+        Path(partial).write_bytes(written.SerializeToString())
     return path

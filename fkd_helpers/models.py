@@ -165,17 +165,20 @@ def load_weights(model: nn.Module, path: str | Path) -> nn.Module:
 def export_onnx(model: nn.Module, path: str | Path, *, size: int = CROP_SIZE) -> Path:
     """Write a network as ONNX: images (n, 1, size, size) -> keypoints (n, k, 2) in crop pixels, scores (n, k)."""
     path = Path(path)
-    program = torch.onnx.export(
-        WithKeypoints(model).eval(),
-        (torch.zeros(2, 1, size, size),),
-        input_names=["images"],
-        output_names=["keypoints", "scores"],
-        dynamic_shapes=({0: torch.export.Dim("n", min=1)},),
-        dynamo=True,
-        verbose=False,
-        optimize=True,
-        external_data=False,
-    )
+    program = to_onnx(WithKeypoints(model), (1, size, size), ["keypoints", "scores"])
     with whole_file(path) as partial:
-        program.save(str(partial))
+        Path(partial).write_bytes(program.SerializeToString())
     return path
+
+
+def to_onnx(model: nn.Module, shape: tuple[int, ...], outputs: list[str]):
+    """Return a network as an ONNX program: "images" (n, *shape) -> outputs by name; any n, no trace of this machine."""
+    program = torch.onnx.export(
+        model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
+        dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True, verbose=False, optimize=True,
+        external_data=False,
+    ).model_proto  # fmt: skip
+    graph = program.graph
+    for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
+        del part.metadata_props[:]  # where each line of code lay on this machine's disk
+    return program
