@@ -1,10 +1,9 @@
 """`expressions`: eight expressions, valence and arousal: check a set, train, evaluate, compare, predict."""
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.commands.configured import add_training_options, config_of
 from fkd_helpers.errors import InputError
 
 
@@ -16,12 +15,8 @@ def add(commands) -> None:
     check.add_argument("data", nargs="?", default="puppets", help="folder, zip or name of a set (puppets)")
     check.set_defaults(run=run_check)
     train = actions.add_parser("train", help="train; run again, it goes on where it stopped")
-    train.add_argument("--config", default="expressions_head", help="YAML file, or the name of one of ours")
-    train.add_argument("--out", metavar="DIR", help="checkpoints, weights, report and record (default: runs/NAME)")
+    add_training_options(train, config="expressions_head")
     train.add_argument("--fast", action="store_true", help="two batches only: does everything run?")
-    train.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
-    for field in dataclasses.fields(RunConfig):
-        train.add_argument(f"--{field.name.replace('_', '-')}", type=field.type)
     train.set_defaults(run=run_train)
     evaluate = actions.add_parser("evaluate", help="score a model on the test part of a set, and write the report")
     evaluate.add_argument("--model", default="expressions", help="the one we ship (expressions), or an .onnx file")
@@ -54,10 +49,8 @@ def run_check(options) -> int:
 
 
 def run_train(options) -> int:
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(RunConfig)}
-    config = load_config(options.config, **{key: value for key, value in chosen.items() if value is not None})
-    if options.print_config:
-        print(as_yaml(config), end="")
+    config = config_of(options)
+    if config is None:
         return 0
     from fkd_helpers.expressions_runs import train
     from fkd_helpers.training import TrainingStopped

@@ -1,10 +1,9 @@
 """`kaggle`: train on Kaggle's 15 points, predict, write a submission."""
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.commands.configured import add_training_options, config_of
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
@@ -16,11 +15,7 @@ def add(commands) -> None:
     parser = commands.add_parser("kaggle", help="15 keypoints with missing labels: train, predict, submit")
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|predict")
     train = actions.add_parser("train", help="train; run again, it goes on where it stopped")
-    train.add_argument("--config", default="keypoints15", help="YAML file, or the name of one of ours (keypoints15)")
-    train.add_argument("--out", metavar="DIR", help="checkpoints, weights and record (default: runs/NAME)")
-    train.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
-    for field in dataclasses.fields(RunConfig):
-        train.add_argument(f"--{field.name.replace('_', '-')}", type=field.type)
+    add_training_options(train, config="keypoints15")
     train.set_defaults(run=run_train)
     predict = actions.add_parser("predict", help="weights and test.csv -> submission.csv and a picture of predictions")
     predict.add_argument("--weights", required=True, metavar="FILE", help="of PyTorch (.safetensors) or Keras (.keras)")
@@ -33,10 +28,8 @@ def add(commands) -> None:
 
 
 def run_train(options) -> int:
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(RunConfig)}
-    config = load_config(options.config, **{key: value for key, value in chosen.items() if value is not None})
-    if options.print_config:
-        print(as_yaml(config), end="")
+    config = config_of(options)
+    if config is None:
         return 0
     from fkd_helpers.training import TrainingStopped
 

@@ -1,10 +1,9 @@
 """`train`: train a keypoint network."""
 
-import dataclasses
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.commands.configured import add_training_options, config_of
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
@@ -12,20 +11,13 @@ from fkd_helpers.files import whole_file
 def add(commands) -> None:
     """Declare what the subcommand takes."""
     parser = commands.add_parser("train", help="train a keypoint network; run again, it goes on where it stopped")
-    parser.add_argument("--config", default="keypoints68", help="YAML file, or the name of one of ours (keypoints68)")
-    parser.add_argument("--out", metavar="DIR", help="checkpoints, weights and record (default: runs/NAME)")
-    parser.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
-    for field in dataclasses.fields(RunConfig):
-        default = f"{field.type.__name__}, {field.default!r} where the config does not say"
-        parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
+    add_training_options(parser, config="keypoints68")
     parser.set_defaults(run=run)
 
 
 def run(options) -> int:
-    chosen = {field.name: getattr(options, field.name) for field in dataclasses.fields(RunConfig)}
-    config = load_config(options.config, **{key: value for key, value in chosen.items() if value is not None})
-    if options.print_config:
-        print(as_yaml(config), end="")
+    config = config_of(options)
+    if config is None:
         return 0
     from fkd_helpers.emotion import emotion_column
     from fkd_helpers.keypoint_runs import train
