@@ -312,7 +312,10 @@ def test_ctrl_c_finishes_the_recording(tmp_path):
             break
         time.sleep(0.01)
     child.send_signal(signal.SIGINT)
-    out, err = child.communicate(timeout=60)
+    try:
+        out, err = child.communicate(timeout=60)
+    finally:
+        child.kill()  # one that goes on would run for ever
     assert child.returncode == 130 and "interrupted" in err and str(film) in out
     frames = len(list(open_source("file", film).frames))
     assert frames == json.loads((tmp_path / "film.json").read_text())["frames"] > 0
