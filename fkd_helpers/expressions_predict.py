@@ -12,7 +12,7 @@ from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_views import SIZE, upright_crop, view
 from fkd_helpers.files import whole_file
 from fkd_helpers.models import to_onnx
-from fkd_helpers.runners import model_path
+from fkd_helpers.runners import model_path, onnx_session
 from fkd_helpers.shapes import EXPRESSIONS
 
 
@@ -45,17 +45,8 @@ class ExpressionReader:
     """
 
     def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
-        import onnxruntime
-
         path = model_path(model)
-        options = onnxruntime.SessionOptions()
-        options.intra_op_num_threads, options.inter_op_num_threads = threads, 1
-        options.log_severity_level = 3
-        try:
-            self.session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-            reason = (str(error).strip() or type(error).__name__).splitlines()[0][:160]
-            raise InputError(f"{path}: not a whole ONNX model ({reason})") from None
+        self.session = onnx_session(path, threads)
         given = [value.name for value in self.session.get_outputs()]
         shape = self.session.get_inputs()[0].shape
         if given != ["shares", "scales"] or len(shape) != 4 or shape[1] != 3:

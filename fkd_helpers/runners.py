@@ -85,7 +85,12 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     raise unknown("model", str(model), shipped)
 
 
-def _from_onnx(path, threads, size):
+def onnx_session(path: str | Path, threads: int = 1):
+    """Open an ONNX file with ONNX Runtime on the CPU, quietly, on so many threads.
+
+    Raises:
+        InputError: a file that is not a whole ONNX model.
+    """
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
@@ -93,9 +98,13 @@ def _from_onnx(path, threads, size):
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
         raise InputError(f"{path}: not a whole ONNX model ({_first_line(error)})") from None
+
+
+def _from_onnx(path, threads, size):
+    session = onnx_session(path, threads)
     taken, given = session.get_inputs(), session.get_outputs()
     shape, answer = list(taken[0].shape), list(given[0].shape)
     if len(taken) != 1 or len(shape) != 4 or shape[1] != 1 or len(answer) != 3 or answer[-1] != 2:
