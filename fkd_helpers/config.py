@@ -32,6 +32,7 @@ class RunConfig:
     missing: of Kaggle's 15 points, what becomes of faces that lack some: "mask" = learned from where they have labels,
         "drop" = left out, "fill" = the mean of the point stands in
     recipe: of expressions: the augmentation, "none", "v1" or "v2" (stronger, with erasing, perspective, mixup)
+    size: of expressions: pixels of the square input
     freeze: of expressions: so many first stages of the backbone stay as they are
     classes: of expressions: 8, or 7 = without contempt
     share: of expressions: of valence and arousal in the loss, 0 = classes alone, 1 = valence and arousal alone
@@ -60,6 +61,7 @@ class RunConfig:
     schedule: str = "one_cycle"
     epochs: int = 20
     recipe: str = "v1"
+    size: int = 112
     freeze: int = 0
     classes: int = 8
     share: float = 0.5
@@ -109,7 +111,7 @@ RANGES = {
     "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
     "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6),
     "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
-    "freeze": (0, 100), "classes": (7, 8), "share": (0, 1), "smoothing": (0, 0.9),
+    "size": (64, 512), "freeze": (0, 100), "classes": (7, 8), "share": (0, 1), "smoothing": (0, 0.9),
 }  # fmt: skip
 
 

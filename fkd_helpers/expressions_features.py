@@ -66,9 +66,12 @@ def face_keypoints(faces: ExpressionSet) -> np.ndarray:
     return cached(f"keypoints {key_of(faces)}", find)
 
 
-def face_crops(faces: ExpressionSet) -> np.ndarray:
-    """Return the upright crops (n, 160, 160, 3) uint8 of a set, by the keypoints that our network finds."""
-    return upright_crops(faces.images, face_keypoints(faces))
+def face_crops(faces: ExpressionSet, size: int = SIZE) -> np.ndarray:
+    """Return the upright crops (n, s, s, 3) uint8 of a set, by the keypoints that our network finds.
+
+    size: of the input that they are for; see `upright_crops`
+    """
+    return upright_crops(faces.images, face_keypoints(faces), size)
 
 
 def landmark_features(keypoints: np.ndarray) -> np.ndarray:

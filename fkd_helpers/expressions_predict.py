@@ -60,7 +60,7 @@ class ExpressionReader:
         return np.concatenate(self.session.run(None, {self.session.get_inputs()[0].name: images}), 1)
 
     def answers(self, crops: np.ndarray) -> np.ndarray:
-        """Return answers (n, classes + 2) to stored crops (n, 160, 160, 3), the mean with the mirrored window's."""
+        """Return answers (n, classes + 2) to stored crops (n, s, s, 3), the mean with the mirrored window's."""
         rows = []
         for start in range(0, len(crops), 64):
             seen = view(crops[start : start + 64], "none", size=self.size, rng=np.random.default_rng(0))

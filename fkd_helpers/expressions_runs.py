@@ -24,7 +24,7 @@ from fkd_helpers.expressions_metrics import all_scores, by_class, confusion
 from fkd_helpers.expressions_model import NETS, ExpressionNet, ThreeHeads, expression_loss
 from fkd_helpers.expressions_report import write_report
 from fkd_helpers.expressions_split import split_expressions, without_contempt
-from fkd_helpers.expressions_views import ExpressionBatches, as_tensor, view
+from fkd_helpers.expressions_views import SIZE, ExpressionBatches, as_tensor, view
 from fkd_helpers.models import count_weights, load_weights, save_weights
 from fkd_helpers.run_files import short, write_metrics
 from fkd_helpers.training import fit
@@ -81,10 +81,10 @@ def class_weights(expression: np.ndarray, classes: int) -> np.ndarray:
 
 
 @torch.inference_mode()
-def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int | None = None) -> np.ndarray:
+def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int = SIZE) -> np.ndarray:
     """Return answers (n, classes + 2): shares of the expressions that sum to 1, valence, arousal.
 
-    inputs: stored crops (n, 160, 160, 3) uint8, of which the plain window and its mirror image are looked at and the
+    inputs: stored crops (n, s, s, 3) uint8, of which the plain window and its mirror image are looked at and the
         mean taken, or features (n, f)
     """
     rows, device, rng = [], next(model.parameters()).device, np.random.default_rng(0)
@@ -95,7 +95,7 @@ def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int | None = None)
         if part.ndim == 2:
             seen = [torch.as_tensor(part, dtype=torch.float32)]
         else:
-            images = as_tensor(view(part, "none", rng=rng, **({"size": size} if size else {})))
+            images = as_tensor(view(part, "none", size=size, rng=rng))
             seen = [images, images.flip(-1)]
         answers = torch.stack([model(images.to(device)).float().cpu() for images in seen])
         shares = torch.softmax(answers[..., :-2], -1).mean(0)
@@ -140,7 +140,7 @@ def inputs_for(config: RunConfig, faces: ExpressionSet) -> np.ndarray:
         return inputs_named(config.net.removeprefix(HEAD), faces)
     if config.net not in NETS:
         raise unknown("net", config.net, [*NETS, *(HEAD + name for name in INPUTS)])
-    return face_crops(faces)
+    return face_crops(faces, config.size)
 
 
 def learn(
@@ -174,7 +174,7 @@ def learn(
     batches = _batches(config, *training, limit=2 if fast else None)
 
     def numbers(net):
-        answers = answers_of(net, watched[1])
+        answers = answers_of(net, watched[1], size=config.size)
         scores = all_scores(answers, watched[0])
         keys = ("accuracy", "macro_f1", "log_loss", "valence_rmse", "valence_r", "arousal_rmse", "arousal_r")
         error = scores["log_loss"] + 5 * (scores["valence_rmse"] ** 2 + scores["arousal_rmse"] ** 2)
@@ -197,7 +197,7 @@ def learn(
         watch="watched" if len(parts[1]) else "loss", callbacks=[tell, *callbacks], folder=folder,
     )  # fmt: skip
     model.cpu()
-    answers = answers_of(model, test[1])
+    answers = answers_of(model, test[1], size=config.size)
     return Learned(model, history, parts[2], answers, all_scores(answers, parts[2]), time.perf_counter() - started)
 
 
@@ -210,7 +210,7 @@ def _batches(config, faces, inputs, limit):
     targets = targets_of(faces, config.classes)
     if inputs.ndim == 2:
         return FeatureBatches(inputs, targets, **options)
-    return ExpressionBatches(inputs, targets, recipe=config.recipe, **options)
+    return ExpressionBatches(inputs, targets, recipe=config.recipe, size=config.size, **options)
 
 
 def train(config: RunConfig, folder: str | Path, *, fast: bool = False, say: Callable[[str], None] = print) -> dict:
@@ -245,4 +245,4 @@ def record(name: str, answers: np.ndarray, test: ExpressionSet, *, folder: Path 
 def held_out_answers(reader, faces: ExpressionSet) -> tuple[np.ndarray, ExpressionSet]:
     """Return the answers (n, classes + 2) of a reader of stored crops on the test part of a set, and that part."""
     test = split_expressions(faces)[2]
-    return reader.answers(face_crops(test)), test
+    return reader.answers(face_crops(test, reader.size)), test

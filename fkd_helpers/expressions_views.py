@@ -58,11 +58,15 @@ def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, 
     return cv2.warpAffine(frame, turned, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
-def upright_crops(images: Sequence[np.ndarray], keypoints: np.ndarray) -> np.ndarray:
-    """Cut each of n faces once, with room around it: (n, 160, 160, 3) uint8."""
+def upright_crops(images: Sequence[np.ndarray], keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
+    """Cut each of n faces once, with room around it, sharp enough for inputs of `size` pixels.
+
+    Returns (n, s, s, 3) uint8; s = 160 where the input has 112 pixels.
+    """
+    stored = round(STORED * size / SIZE)
 
     def cut(i):
-        return upright_crop(np.asarray(images[i]), keypoints[i], STORED, room=ROOM)
+        return upright_crop(np.asarray(images[i]), keypoints[i], stored, room=ROOM)
 
     with ThreadPoolExecutor() as pool:
         return np.stack(list(pool.map(cut, range(len(images)))))
