@@ -15,7 +15,7 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course data lint readme clean
+.PHONY: help lab test course data lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
@@ -24,6 +24,7 @@ help:
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make lint    ruff over package, tests and notebooks"
 	@echo "make readme  render the tables of README and model card from data/records"
+	@echo "make student a copy for students in build/student: no outputs, no solutions"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""
 	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
@@ -64,6 +65,10 @@ lint: $(STAMP)
 
 readme: $(STAMP)
 	$(BIN)/python benchmarks/render_docs.py
+
+student: $(STAMP)
+	rm -rf build/student
+	$(BIN)/python -m fkd_helpers student build/student
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info

@@ -6,6 +6,7 @@ import signal
 # MPLBACKEND too: a kernel that inherits it draws no figure into the notebook
 for name in ("FKD_DATASET", "FKD_DATA_DIR", "MPLBACKEND"):
     os.environ.pop(name, None)
+os.environ["FKD_PROGRESS"] = "off"  # a test solves no exercise for anybody
 
 # a suite that was started in the background ignores Ctrl-C, and so would the runs that its tests interrupt
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -5,6 +5,7 @@
 Ends with 1 and the names of the notebooks in which a cell failed; their pages are written up to that cell.
 """
 
+import os
 import sys
 import time
 from pathlib import Path
@@ -28,6 +29,7 @@ def run(path: Path, build: Path) -> str | None:
         extra_arguments=["--log-level=40"],  # errors only: warnings would break the progress line
         resources={"metadata": {"path": path.parent}},
     )
+    os.environ["FKD_PROGRESS"] = "off"  # nobody solved anything here
     problem = None
     try:
         client.execute()

@@ -7,6 +7,7 @@ import warnings
 
 from fkd_helpers.commands import (
     benchmark,
+    check,
     emotions,
     evaluate,
     experiments,
@@ -15,17 +16,20 @@ from fkd_helpers.commands import (
     kaggle,
     live,
     predict,
+    student,
     train,
 )
 from fkd_helpers.errors import InputError
 
-COMMANDS = (predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions)
+COMMANDS = (
+    check, predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions, student,
+)  # fmt: skip
 RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 
 
 def main(arguments: list[str] | None = None) -> int:
-    """Run one subcommand; return the exit code: 0, 2 for bad input, 130 when interrupted."""
+    """Run one subcommand; return the exit code: 0, 1 where `check` found a fault, 2 for bad input, 130 interrupted."""
     options = _parser().parse_args(arguments)
     try:
         with warnings.catch_warnings():

@@ -50,7 +50,7 @@ def left(place):
     return sorted(str(file.relative_to(place)) for file in place.rglob("*"))
 
 
-@pytest.mark.parametrize("command", [[], ["predict"], ["train"], ["evaluate"], ["fetch"], ["benchmark"]])
+@pytest.mark.parametrize("command", [[], ["predict"], ["train"], ["evaluate"], ["fetch"], ["benchmark"], ["check"]])
 def test_help(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert code == 0 and not err and out[0].startswith(" ".join(["usage: python -m fkd_helpers", *command]))

@@ -23,7 +23,7 @@ ORDER = """
     run_files schedules averages checkpoints training rate_finder loggers
     published experiments tables
     detect predict tracking sprites pose filters emotion_features emotion emotion_table expressions
-    plots emotion_plots verdicts checks benchmark commands cli __main__
+    plots emotion_plots verdicts exercises checks installation benchmark commands cli __main__
 """.split()
 
 

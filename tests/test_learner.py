@@ -1,0 +1,174 @@
+"""What helps a learner along: the check of the installation, and the notes of what is solved."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import fkd_helpers as fkd
+from fkd_helpers import checks, cli, exercises, installation
+from fkd_helpers.checks import notebook_01
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def notes(tmp_path, monkeypatch):
+    """A user's data folder of our own, with notes switched on."""
+    monkeypatch.setattr(exercises, "user_data_path", lambda *_, **__: tmp_path / "data")
+    monkeypatch.delenv(exercises.SWITCH)
+    return tmp_path / "data" / "progress.json"
+
+
+def box(keypoints):
+    low, high = np.nanmin(keypoints, 0), np.nanmax(keypoints, 0)
+    return np.r_[low, high - low]
+
+
+def test_every_check_that_a_notebook_calls_is_an_exercise():
+    found = exercises.exercises()
+    assert found["01"] == ["face_box", "normalise", "resize_keypoints", "flip_keypoints", "frames_of"]
+    for notebook in (ROOT / "notebooks").glob("[0-9]*.ipynb"):
+        cells = json.loads(notebook.read_text(encoding="utf-8"))["cells"]
+        called = ["".join(cell["source"]) for cell in cells if "".join(cell["source"]).startswith("checks.")]
+        names = {call.partition("(")[0].removeprefix("checks.") for call in called}
+        assert names == set(found[notebook.name[:2]]), notebook.name
+
+
+def test_a_solved_exercise_is_noted_and_an_unsolved_one_is_not(notes):
+    assert fkd.progress()["done"].sum() == 0
+    checks.face_box(lambda keypoints: None)
+    checks.face_box(lambda keypoints: keypoints[0])
+    assert not notes.exists()
+    assert checks.face_box(box).solved
+    table = fkd.progress()
+    assert table.loc["01"].tolist() == [1, 5, "normalise"] and table["done"].sum() == 1
+    assert json.loads(notes.read_text()) == {"solved": ["face_box"]}
+
+
+def test_a_check_says_the_same_with_and_without_notes(notes):
+    for answer in (box, lambda keypoints: None, lambda keypoints: keypoints[0]):
+        assert checks.face_box(answer) == notebook_01.face_box(answer)
+    assert checks.face_box.__doc__ == notebook_01.face_box.__doc__
+
+
+DAMAGED = ["", "{", "[]", '{"solved": 3}', '{"solved": [["face_box"], 1]}', "null", "\x00\xff"]
+
+
+@pytest.mark.parametrize("content", DAMAGED)
+def test_damaged_notes_count_as_none_and_are_written_anew(notes, content):
+    notes.parent.mkdir()
+    notes.write_text(content, encoding="latin-1")
+    assert fkd.progress()["done"].sum() == 0
+    checks.face_box(box)
+    assert json.loads(notes.read_text()) == {"solved": ["face_box"]}
+
+
+def test_nothing_is_noted_where_somebody_wants_no_notes_or_reads_the_solutions(notes, tmp_path, monkeypatch):
+    monkeypatch.setenv(exercises.SWITCH, "off")
+    assert checks.face_box(box).solved and not notes.exists()
+    monkeypatch.delenv(exercises.SWITCH)
+    (tmp_path / "solutions").mkdir()
+    monkeypatch.chdir(tmp_path / "solutions")
+    assert checks.face_box(box).solved and not notes.exists()
+
+
+def test_a_folder_that_cannot_be_written_stops_no_check(notes):
+    notes.parent.write_text("a file where the folder should be")
+    assert checks.face_box(box).solved
+    assert fkd.progress()["done"].sum() == 0
+
+
+def test_the_suite_writes_nothing_to_the_users_folder():
+    assert os.environ[exercises.SWITCH] == "off"
+
+
+# The check of the installation
+
+
+def lines(capsys, **options):
+    """Return whether all was well, and the lines that begin with each state."""
+    good = fkd.check(camera=False, **options)
+    out = capsys.readouterr().out.splitlines()
+    return good, {state: [line for line in out if line.startswith(state)] for state in ("ok", "note", "FAULT")}
+
+
+def test_a_good_installation_has_no_fault(capsys, notes):
+    good, said = lines(capsys)
+    assert good and not said["FAULT"]
+    text = "\n".join(said["ok"])
+    assert "a step of training" in text and "1 face found" in text and "exercises: 0 of" in text
+    assert all(" -> " in line for line in said["note"])
+
+
+def test_what_misses_is_named_with_the_next_step(capsys, monkeypatch):
+    real = installation.version
+    monkeypatch.setattr(installation, "version", lambda name: "1.0" if name == "numpy" else real(name))
+    monkeypatch.setattr(installation, "STEPS", {installation.packages: "", installation.extras: ""})
+    good, said = lines(capsys)
+    assert not good and said["FAULT"] == [f"FAULT  numpy 1.0, expected >=1.26 -> {installation.INSTALL}"]
+
+
+def test_a_step_that_breaks_is_a_fault_and_the_others_go_on(capsys, monkeypatch):
+    import cv2
+
+    def broken():
+        raise ImportError("libGL.so.1: cannot open shared object file")
+        yield
+
+    monkeypatch.setattr(cv2.data, "haarcascades", "nowhere/")
+    from fkd_helpers import detect
+
+    monkeypatch.delattr(detect._own, "cascade", raising=False)
+    steps = {broken: "apt install libgl1", installation.a_face_is_found: "install OpenCV 4", installation.python: ""}
+    monkeypatch.setattr(installation, "STEPS", steps)
+    good, said = lines(capsys)
+    assert not good and len(said["FAULT"]) == 2 and len(said["ok"]) == 1
+    assert said["FAULT"][0] == (
+        "FAULT  broken: ImportError: libGL.so.1: cannot open shared object file -> apt install libgl1"
+    )
+    assert "not a Haar cascade" in said["FAULT"][1] and said["FAULT"][1].endswith("-> install OpenCV 4")
+
+
+def test_a_data_set_that_is_chosen_and_not_there_is_a_fault(capsys, monkeypatch, tmp_path):
+    monkeypatch.setenv("FKD_DATASET", "ytf")
+    monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
+    monkeypatch.setattr("fkd_helpers.data.data_dirs", lambda: [tmp_path])
+    monkeypatch.setattr(installation, "STEPS", {installation.data_sets: "unset FKD_DATASET"})
+    assert not lines(capsys)[0]
+
+
+def test_the_camera_is_left_alone_on_request_and_closed_after_one_picture(capsys, monkeypatch):
+    from fkd_helpers.live import sources
+
+    closed = []
+
+    def pictures():
+        try:
+            yield np.zeros((480, 640, 3), np.uint8), None
+            raise AssertionError("more than one picture was taken")
+        finally:
+            closed.append(True)
+
+    monkeypatch.setattr(sources, "open_source", lambda *_: sources.Source("camera", pictures()))
+    monkeypatch.setattr(installation.sys, "platform", "darwin")
+    monkeypatch.setattr(installation, "STEPS", {installation.camera_here: ""})
+    assert fkd.check(camera=False) and not closed
+    assert fkd.check() and closed and "640 x 480" in capsys.readouterr().out
+
+
+def test_the_command_ends_with_0_or_1(capsys, monkeypatch):
+    monkeypatch.setattr(installation, "STEPS", {installation.python: "a new one"})
+    assert cli.main(["check", "--no-camera"]) == 0
+    monkeypatch.setattr(installation, "LEAST_PYTHON", (99, 0))
+    assert cli.main(["check", "--no-camera"]) == 1
+    assert "FAULT  Python" in capsys.readouterr().out
+
+
+def test_the_package_is_still_cheap_to_import():
+    code = "import sys, fkd_helpers; sys.exit(any(name in sys.modules for name in ('numpy', 'pandas', 'torch')))"
+    assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

@@ -1,0 +1,87 @@
+"""The copy for students: nothing solved, nothing run, nothing missing."""
+
+import json
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from fkd_helpers import checks, cli, student_copy
+from fkd_helpers.errors import InputError
+from fkd_helpers.exercises import exercises
+
+ROOT = Path(__file__).parents[1]
+
+
+@pytest.fixture(scope="module")
+def copy(tmp_path_factory) -> Path:
+    return student_copy.student_copy(tmp_path_factory.mktemp("class") / "course")
+
+
+def cells(folder, kind):
+    """Give the cells of a kind of each notebook in a folder, by the notebook's name."""
+    for path in sorted((folder / "notebooks").glob("*.ipynb")):
+        found = json.loads(path.read_text(encoding="utf-8"))["cells"]
+        yield path, [cell for cell in found if cell["cell_type"] == kind]
+
+
+def test_all_notebooks_are_there_and_none_was_run(copy):
+    names = [path.name for path, _ in cells(ROOT, "code")]
+    assert names and names == [path.name for path, _ in cells(copy, "code")]
+    for _, found in cells(copy, "code"):
+        assert all(cell["outputs"] == [] and cell["execution_count"] is None for cell in found)
+    assert any(cell["outputs"] for _, found in cells(ROOT, "code") for cell in found)
+
+
+def test_the_code_is_that_of_the_course_with_its_stubs(copy):
+    for (_, ours), (_, theirs) in zip(cells(ROOT, "code"), cells(copy, "code"), strict=True):
+        assert [cell["source"] for cell in ours] == [cell["source"] for cell in theirs]
+    sources = {path.name[:2]: ["".join(cell["source"]) for cell in found] for path, found in cells(copy, "code")}
+    for number, names in exercises().items():
+        for name in names:
+            stub = next(source for source in sources[number] if source.startswith(f"def {name}("))
+            space = {}
+            exec(stub, space)
+            assert repr(getattr(checks, name)(space[name])).endswith("not attempted yet")
+
+
+def test_no_solution_is_in_it(copy):
+    assert not [path for path in copy.rglob("*") if "solutions" in path.name or path.name == "instructors.md"]
+    assert not (copy / "tests").exists()
+    for path, found in cells(copy, "markdown"):
+        assert not [cell for cell in found if "_solutions.ipynb" in "".join(cell["source"])], path.name
+
+
+def test_every_link_leads_somewhere(copy):
+    texts = [(path.parent, "".join(cell["source"])) for path, found in cells(copy, "markdown") for cell in found]
+    texts += [(path.parent, path.read_text(encoding="utf-8")) for path in copy.rglob("*.md")]
+    targets = [(folder, found) for folder, text in texts for found in re.findall(r"\]\(([^)\s]+)\)", text)]
+    own = [(folder, found) for folder, found in targets if not re.match(r"[a-z]+:|#", found)]
+    assert len(own) > 10
+    for folder, found in own:
+        assert (folder / found.partition("#")[0]).exists(), f"{folder.name}: {found}"
+
+
+def test_it_runs_by_itself(copy):
+    code = (
+        "import fkd_helpers as fkd, pathlib; from fkd_helpers import records, predict, data;"
+        "assert pathlib.Path(fkd.__file__).parents[1] == pathlib.Path.cwd();"
+        "assert records.find('benchmark') and len(data.load('puppets', n=2)) == 2; predict.KeypointPredictor()"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=copy, env={"PYTHONPATH": str(copy)}, capture_output=True)
+    assert answer.returncode == 0, answer.stderr.decode()
+
+
+def test_a_folder_with_something_in_it_is_refused(tmp_path, capsys):
+    (tmp_path / "mine.txt").write_text("my work")
+    assert cli.main(["student", str(tmp_path)]) == 2
+    assert "expected a folder that is new or empty" in capsys.readouterr().err
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+def test_a_students_copy_makes_no_copies(tmp_path, monkeypatch):
+    monkeypatch.setattr(student_copy, "COURSE", tmp_path)
+    with pytest.raises(InputError, match="whole copy of the course"):
+        student_copy.student_copy(tmp_path / "more")
