@@ -22,7 +22,7 @@ Your copy of the course: the notebooks are in `notebooks/`, to be run in order. 
     make lab                          # sets up .venv on the first call, opens JupyterLab
     python -m fkd_helpers check       # in .venv: what is installed, and the next step where something misses
 
-Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"` 
+Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"`
 (on Windows `.venv\\Scripts\\python`).
 Exercises check themselves; `fkd.progress()` in any notebook shows how far you are.
 """
