@@ -23,7 +23,7 @@ help:
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make lint    ruff over package, tests and notebooks"
-	@echo "make readme  render the tables of README and model card from data/records"
+	@echo "make readme  render tables, and numbers that are bound to records or printed cells"
 	@echo "make student a copy for students in build/student: no outputs, no solutions"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""

@@ -1,12 +1,14 @@
 """Write the tables of README.md and of the model card from the records in data/records; nothing in them is typed.
 
-`python benchmarks/render_docs.py` rewrites both, `--check` only tells whether they are as the records say.
+`python benchmarks/render_docs.py` rewrites both, and the bound numbers in the prose of all pages and notebooks (see
+bound_numbers.py); `--check` only tells whether they are as the records say.
 """
 
 import re
 import sys
 from pathlib import Path
 
+import bound_numbers
 import numpy as np
 
 from fkd_helpers import records
@@ -206,13 +208,13 @@ def rendered(text: str) -> str:
 def main(check: bool) -> int:
     """Rewrite the pages, or tell which are stale; return the exit code."""
     stale = 0
-    for page in (ROOT / "README.md", CARD):
+    for page in bound_numbers.PAGES:
         old = page.read_text(encoding="utf-8")
-        new = rendered(old)
+        new = bound_numbers.renewed_page(page, rendered(old) if page in (ROOT / "README.md", CARD) else old)
         stale += old != new
         if check and old != new:
             print(f"{page.relative_to(ROOT)} is stale: run `make readme`")
-        elif not check:
+        elif old != new:
             page.write_text(new, encoding="utf-8")
     return int(check and stale > 0)
 
