@@ -16,6 +16,7 @@ from fkd_helpers.live import frames, pipeline, sources
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.meter import CHANGES, Meter
+from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.picture import to_jpeg
 from fkd_helpers.live.pipeline import Pipeline, overlay
 from fkd_helpers.predict import Face
@@ -211,11 +212,11 @@ def test_settings_change_in_mid_stream_all_or_none(engine, jpegs):
     watched.until(lambda: len(watched.results) == 1)
     watched.change(filter="sunglasses", smooth=0.8, max_fps=9)
     for wrong in ({"filter": "sunglases"}, {"smooth": 1.0}, {"hold": 0}, {"model": "smal"}, {"max_fps": 0},
-                  {"detector": "har"}, {"smoth": 0.1}):  # fmt: skip
+                  {"detector": "har"}, {"smoth": 0.1}, {"emotion": "rule"}, {"calm": -1}):  # fmt: skip
         with pytest.raises(InputError):
             watched.change(hold=3, **wrong) if "hold" not in wrong else watched.change(**wrong)
     assert watched.settings == {"model": "small", "device": "cpu", "detector": "haar", "filter": "sunglasses",
-                                "smooth": 0.8, "hold": 15, "max_fps": 9}  # fmt: skip
+                                "emotion": "rules", "smooth": 0.8, "hold": 15, "calm": 0.5, "max_fps": 9}  # fmt: skip
     watched.submit(jpegs[1], 1)
     watched.until(lambda: len(watched.results) == 2)
     plain, worn = watched.results
@@ -285,7 +286,7 @@ def test_a_recording_shows_what_was_seen_with_its_statistics(engine, tmp_path):
     assert summary["settings"]["filter"] == "sunglasses" and summary["versions"]["av"]
     assert summary["latency_ms"]["p50"] <= summary["latency_ms"]["p95"]
     recorded = [frame for frame, _ in sources.open_source("file", path).frames]
-    seen = overlay(watched.results[7].shown, watched.results[7].faces, watched.results[7].labels)
+    seen = overlay(watched.results[7].shown, watched.results[7].faces, watched.results[7].moods)
     assert np.abs(recorded[7] - seen.astype(int)).mean() < 6
     assert np.abs(recorded[7] - watched.results[7].frame.astype(int)).mean() > 6
 
@@ -328,7 +329,7 @@ def test_snapshots_never_write_over_another(engine, tmp_path):
     paths = [watched.snapshot(tmp_path / "shot.png") for _ in range(2)]
     assert [path.name for path in paths] == ["shot.png", "shot-2.png"]
     last = watched.results[-1]
-    assert np.array_equal(np.asarray(Image.open(paths[0])), overlay(last.frame, last.faces, last.labels))
+    assert np.array_equal(np.asarray(Image.open(paths[0])), overlay(last.frame, last.faces, last.moods))
     with pytest.raises(InputError):
         watched.snapshot(tmp_path / "shot.docx")
 
@@ -338,14 +339,14 @@ def test_snapshots_never_write_over_another(engine, tmp_path):
 
 def test_a_frame_without_a_face_and_one_with_25(monkeypatch, puppet):
     line = Pipeline()
-    assert line(np.zeros((240, 320, 3), np.uint8)) == ([], [], None)
+    assert line(np.zeros((240, 320, 3), np.uint8), 0.0) == ([], [], None)
     wall = np.tile(puppet[0][0], (5, 5, 1))
     known = [puppet[0][1] + [320 * x, 240 * y] for y in range(5) for x in range(5)]
     monkeypatch.setitem(pipeline.DETECTORS, "haar", lambda frame: box_of(np.stack(known)))
     line = Pipeline(filter="sunglasses,blur")
-    for _ in range(2):
-        faces, labels, shown = line(wall)
-        assert len(labels) == 25 and sorted(face.id for face in faces) == list(range(25)) and shown.shape == wall.shape
+    for second in range(2):
+        faces, moods, shown = line(wall, second)
+        assert len(moods) == 25 and sorted(face.id for face in faces) == list(range(25)) and shown.shape == wall.shape
     middles = np.array([face.keypoints.mean(0) for face in faces])
     gaps = np.linalg.norm(middles[:, None] - np.array(known).mean(1), axis=-1).min(0)
     assert gaps.max() < 10
@@ -356,19 +357,19 @@ def test_without_a_detector_the_picture_is_a_face(puppet):
     left, top, width, height = box_of(known[None])[0]
     side = round(1.3 * max(width, height))
     crop = np.ascontiguousarray(frame[max(0, int(top - 0.2 * side)) :, max(0, int(left - 0.15 * side)) :][:side, :side])
-    faces, _, _ = Pipeline(detector="none")(crop)
+    faces, _, _ = Pipeline(detector="none")(crop, 0.0)
     assert len(faces) == 1
 
 
 def test_the_overlay_draws_where_the_keypoints_are(puppet):
     frame, known = puppet[0]
     face = Face(box_of(known[None])[0], known)
-    drawn = overlay(np.zeros_like(frame), [face], ["neutral"])
+    drawn = overlay(np.zeros_like(frame), [face], [Mood("neutral")])
     colours = drawn[np.round(known[:, 1]).astype(int), np.round(known[:, 0]).astype(int)]
     assert (np.abs(colours - np.array(pipeline.COLOURS)).max(1) < 60).mean() > 0.8
     assert overlay(frame, [])[..., 0].sum() == frame[..., 0].sum()
     with pytest.raises(InputError):
-        overlay(frame, [face], ["neutral", "positive"])
+        overlay(frame, [face], [Mood("neutral"), Mood("positive")])
 
 
 def test_a_mailbox_gives_each_item_out_once():

@@ -12,9 +12,11 @@ import pytest
 
 from fkd_helpers.errors import InputError
 from fkd_helpers.live import live_demo
+from fkd_helpers.live.moods import CAUTION, Mood, expression_reader
 from fkd_helpers.live.picture import CHUNK, LARGEST, WINDOW, Picture, to_jpeg
 from fkd_helpers.photos import write_photo
 from fkd_helpers.predict import Face
+from fkd_helpers.shapes import EXPRESSIONS
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
 KEYPOINTS = np.arange(136, dtype=np.float32).reshape(68, 2)
@@ -50,10 +52,12 @@ def page(monkeypatch):
 def test_a_frame_goes_to_the_engine_and_its_keypoints_back(page):
     page.says([memoryview(b"jpeg")], type="frame", id=3)
     assert page.events == [("frame", b"jpeg", (page.session, 3))]
-    page.picture.answer(page.events[0][2], [FACE], ["positive"])
+    page.picture.answer(page.events[0][2], [FACE], [Mood("happy", valence=0.61, arousal=0.2)])
     content, buffers = page.sent[-1]
     assert (content["type"], content["id"], content["session"]) == ("result", 3, page.session)
-    assert content["faces"] == [{"box": [1.2, 2.0, 30.0, 40.0], "points": 68, "label": "positive"}]
+    (said,) = content["faces"]
+    assert said == {"box": [1.2, 2.0, 30.0, 40.0], "points": 68, "label": "happy", "reason": "", "valence": 0.61,
+                    "scales": "valence +0.6 arousal +0.2"}  # fmt: skip
     assert np.array_equal(np.frombuffer(buffers[0], "<f4").reshape(68, 2), KEYPOINTS) and len(buffers) == 1
     json.dumps(content)
 
@@ -263,6 +267,31 @@ def test_settings_change_the_engine_while_it_runs(demo):
     assert demo.picture.mirror and demo.engine.running
     demo.settings.by_name["filter"].value = ""
     assert demo.engine.settings["filter"] is None
+
+
+def test_the_network_is_a_choice_that_says_what_it_is_not(demo):
+    def shown():
+        return {name for name, widget in demo.settings.by_name.items() if widget in demo.settings.children}
+
+    assert demo.picture.caution == "" and {"smooth", "hold"} <= shown() and "calm" not in shown()
+    demo.start()
+    demo.settings.by_name["emotion"].value = "expressions"
+    demo.settings.by_name["calm"].value = 0.2
+    assert demo.picture.caution == CAUTION and "calm" in shown() and not {"smooth", "hold"} & shown()
+    assert {"emotion": "expressions", "calm": 0.2}.items() <= demo.engine.settings.items()
+    until(lambda: set(demo.statistics["emotions"]) & set(EXPRESSIONS) - {"neutral"})
+    demo.settings.by_name["emotion"].value = "none"
+    assert demo.picture.caution == "" and not {"smooth", "hold", "calm"} & shown()
+    assert live_demo("puppet", emotion="expressions").picture.caution == CAUTION
+
+
+def test_a_network_that_is_missing_is_said_and_the_rules_stay(demo, monkeypatch, tmp_path):
+    expression_reader.cache_clear()
+    monkeypatch.setattr("fkd_helpers.live.moods.WEIGHTS", tmp_path)
+    demo.start()
+    demo.settings.by_name["emotion"].value = "expressions"
+    assert "is missing in this install" in demo.picture.status and demo.engine.running
+    assert demo.settings["emotion"] == demo.engine.settings["emotion"] == "rules" and demo.picture.caution == ""
 
 
 def test_another_demo_stops_the_one_before(demo):

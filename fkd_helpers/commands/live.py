@@ -20,9 +20,14 @@ def add(commands) -> None:
     parser.add_argument("--record", metavar="MP4", help="write what is seen to a new file, and its summary beside it")
     parser.add_argument("--max-seconds", type=float, metavar="S", help="end after so many seconds of the source")
     parser.add_argument("--max-fps", type=float, metavar="N", help="leave out frames that come faster")
-    parser.add_argument("--smooth", type=float, default=0.4, help="share of an emotion's past that stays (0.4)")
+    parser.add_argument("--emotion", default="rules", metavar="WHICH",
+                        help="rules (default): negative, neutral, positive; expressions: eight of them, valence and "
+                        "arousal, by a network; or none")  # fmt: skip
+    parser.add_argument("--smooth", type=float, default=0.4, help="rules: share of an emotion's past that stays (0.4)")
     parser.add_argument("--emotion-hold", type=int, default=15, metavar="N",
-                        help="show the most frequent of the last N frames' emotions (15)")  # fmt: skip
+                        help="rules: show the most frequent of the last N frames' emotions (15)")  # fmt: skip
+    parser.add_argument("--calm", type=float, default=0.5, metavar="S",
+                        help="expressions: average over S seconds, and let another one lead as long (0.5)")  # fmt: skip
     parser.add_argument("--filter", metavar="NAME", help="put a filter on every face, several with commas between")
     parser.add_argument("--log", metavar="JSON", help="write a summary of the run")
     parser.add_argument("--device", default="cpu", help="cpu (default), cuda or mps")
@@ -33,6 +38,7 @@ def add(commands) -> None:
 
 def run(options) -> int:
     from fkd_helpers.live.engine import LiveEngine
+    from fkd_helpers.live.moods import CAUTION
 
     if (
         options.show
@@ -44,7 +50,8 @@ def run(options) -> int:
     ended, shown = [], deque(maxlen=1)
     engine = LiveEngine(
         model=options.model, device=options.device, detector=options.detector, filter=options.filter,
-        smooth=options.smooth, hold=options.emotion_hold, max_fps=options.max_fps, seconds=options.max_seconds,
+        emotion=options.emotion, smooth=options.smooth, hold=options.emotion_hold, calm=options.calm,
+        max_fps=options.max_fps, seconds=options.max_seconds,
         every=not options.show, on_result=shown.append, on_end=ended.append,
         on_note=lambda words: print(f"live: {words}", file=sys.stderr),
     )  # fmt: skip
@@ -61,7 +68,7 @@ def run(options) -> int:
         saved = engine.finish()
         statistics = engine.statistics()
         if statistics["frames"]:
-            _report(statistics, saved, ended)
+            _report(statistics, saved, ended, CAUTION if options.emotion == "expressions" else None)
         if statistics["seconds"] and options.log:
             _log(Path(options.log), kind, statistics, engine.settings)
     if engine.fault is not None:
@@ -104,12 +111,13 @@ def _show(engine, shown) -> None:
         engine.stop()
 
 
-def _report(statistics, saved, ended) -> None:
+def _report(statistics, saved, ended, caution) -> None:
     kept = f"{statistics['frames']} frames in {statistics['seconds']:.1f} s: {statistics['fps_mean']:.1f} a second"
     print(f"{kept}, latency {statistics['p50']:.1f} ms (p95 {statistics['p95']:.1f}), {statistics['dropped']} dropped")
     emotions = sorted(statistics["emotions"].items(), key=lambda pair: -pair[1])
-    print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or 'no face was seen'}")
-    for words in ended:
+    nothing = "none was read" if statistics["frames_with_faces"] else "no face was seen"
+    print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or nothing}")
+    for words in filter(None, [caution, *ended]):
         print(words)
     if saved and saved.path:
         print(f"recording: {saved.path}, {saved.seconds:.1f} s; its summary: {saved.summary}")

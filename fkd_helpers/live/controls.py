@@ -6,6 +6,7 @@ import ipywidgets as widgets
 
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.filters import FILTERS
+from fkd_helpers.live.moods import EMOTIONS
 from fkd_helpers.runners import WEIGHTS
 
 SOURCES = {  # what it is, and what its address means
@@ -50,19 +51,22 @@ class Buttons(widgets.HBox):
 
 
 class Settings(widgets.HBox):
-    """Source, camera, address, model, filter, smoothing, hold and mirror.
+    """Source, camera, address, model, filter, emotion and how it is steadied, mirror.
 
     changed: gets the name and the new value of a setting that was changed
     """
 
     def __init__(
         self, changed: Callable[[str, object], None], complain: Callable[[str], None], *,
-        source: str, address: str, model: str, filter: str | None, smooth: float, hold: int, mirror: bool,
+        source: str, address: str, model: str, filter: str | None, emotion: str, smooth: float, hold: int, calm: float,
+        mirror: bool,
     ):  # fmt: skip
-        if source not in SOURCES:
-            raise unknown("source", source, SOURCES)
+        for kind, name, known in (("source", source, SOURCES), ("emotion", emotion, EMOTIONS)):
+            if name not in known:
+                raise unknown(kind, name, known)
         models = sorted({file.stem for file in WEIGHTS.glob("*.safetensors")} | {model})  # of keypoints
         sources = [(f"{name}: {what}", name) for name, (what, _) in SOURCES.items()]
+        emotions = [(f"{name}: {what}", name) for name, what in EMOTIONS.items()]
         filters = [("none", ""), *((name, name) for name in FILTERS)]
         make = {"layout": widgets.Layout(width="400px"), "style": {"description_width": "110px"}}
         self.by_name = {
@@ -71,17 +75,20 @@ class Settings(widgets.HBox):
             "address": widgets.Text(description="Address", value=address, continuous_update=False, **make),
             "model": widgets.Dropdown(description="Model", options=models, value=model, **make),
             "filter": widgets.Dropdown(description="Filter", options=filters, value=filter or "", **make),
+            "emotion": widgets.Dropdown(description="Emotion", options=emotions, value=emotion, **make),
             # numbers, not sliders: a slider of ipywidgets has no name for a screen reader
             "smooth": widgets.BoundedFloatText(
                 description="Smoothing", value=smooth, min=0, max=0.95, step=0.05, **make
             ),
             "hold": widgets.BoundedIntText(description="Hold (frames)", value=hold, min=1, max=60, **make),
+            "calm": widgets.BoundedFloatText(description="Calm (seconds)", value=calm, min=0, max=10, step=0.1, **make),
             "mirror": widgets.Checkbox(description="Mirror", value=mirror, **make),
         }
         for name, widget in self.by_name.items():
             widget.observe(lambda change, name=name: _or_complain(lambda: changed(name, change.new), complain), "value")
         super().__init__(layout=WRAP)
-        self.by_name["source"].observe(lambda _: self._show(), "value")
+        for name in ("source", "emotion"):
+            self.by_name[name].observe(lambda _: self._show(), "value")
         self._show()
 
     def __getitem__(self, name: str):
@@ -96,10 +103,12 @@ class Settings(widgets.HBox):
                 camera.value = chosen
 
     def _show(self):
-        """Show what the source asks for: a camera of the page, an address, or neither."""
+        """Show what source and emotion ask for: a camera of the page or an address, and how to steady the emotion."""
         words = SOURCES[self["source"]][1]
         self.by_name["address"].placeholder = words
-        hidden = {"camera": self["source"] != "browser", "address": not words}
+        by_rules, by_network = self["emotion"] == "rules", self["emotion"] == "expressions"
+        hidden = {"camera": self["source"] != "browser", "address": not words,
+                  "smooth": not by_rules, "hold": not by_rules, "calm": not by_network}  # fmt: skip
         self.children = [widget for name, widget in self.by_name.items() if not hidden.get(name)]
 
 

@@ -44,7 +44,7 @@ class _Run:
 class LiveEngine:
     """Look for faces in what a source gives, in threads of its own.
 
-    model, device, detector, filter, smooth, hold: of `Pipeline`
+    model, device, detector, filter, emotion, smooth, hold, calm: of `Pipeline`
     max_fps: frames of a source that come faster are left out; seconds: end the source after so many
     every: give each frame of a file, folder or puppet as fast as it can be worked on, none dropped; otherwise they
         are played at their own speed and the latest wins
@@ -218,15 +218,15 @@ class LiveEngine:
             return self._drop(run, [(key,)], "unreadable")
         frame, words = small_enough(frame)
         self._note(words)
+        when, patient = arrived if when is None else when, self.every and not run.source.live
         try:
-            faces, labels, shown = self._pipeline(frame, alone=not run.source.film)
+            faces, moods, shown = self._pipeline(frame, when, alone=not run.source.film, patient=patient)
         except Exception:
             self._drop(run, [(key,)])
             raise
         seconds = max(0.0, self.clock() - arrived)
-        result = Result(key, frame, shown, faces, labels, seconds, arrived if when is None else when)
-        self._last = result
-        run.meter.add(faces, labels, when=result.when, seconds=seconds)
+        self._last = result = Result(key, frame, shown, faces, moods, seconds, when)
+        run.meter.add(faces, result.labels, when=when, seconds=seconds)
         self._on_result(result)
         self._recordings.add(result)
         self._tell_trouble(run)

@@ -15,6 +15,7 @@ import cv2
 import numpy as np
 import traitlets
 
+from fkd_helpers.live.moods import Mood
 from fkd_helpers.predict import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
@@ -35,6 +36,7 @@ class Picture(anywidget.AnyWidget):
     _esm = Path(__file__).parent / "widget.js"
     _css = Path(__file__).parent / "widget.css"
     status = traitlets.Unicode("").tag(sync=True)
+    caution = traitlets.Unicode("").tag(sync=True)  # shown below the picture
     mirror = traitlets.Bool(True).tag(sync=True)
     saved = traitlets.List(traitlets.Dict()).tag(sync=True)
 
@@ -87,15 +89,15 @@ class Picture(anywidget.AnyWidget):
         with self._lock:
             self._session, self._source = self._session + 1, None
 
-    def answer(self, key: tuple, faces: Sequence[Face], labels: Sequence[str | None], shown: np.ndarray | None = None):
+    def answer(self, key: tuple, faces: Sequence[Face], moods: Sequence[Mood | None], shown: np.ndarray | None = None):
         """Send what was found in a frame of the browser; shown: the frame (h, w, 3) as it is to be seen instead."""
-        self._say("result", key, faces, labels, [] if shown is None else [to_jpeg(shown)])
+        self._say("result", key, faces, moods, [] if shown is None else [to_jpeg(shown)])
 
     def drop(self, key: tuple) -> None:
         """Tell that nothing was looked for in a frame of the browser."""
         self._say("drop", key)
 
-    def push(self, frame: np.ndarray, faces: Sequence[Face], labels: Sequence[str | None], *, spent: float) -> bool:
+    def push(self, frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None], *, spent: float) -> bool:
         """Show a frame (h, w, 3) of the kernel's own source, spent seconds old; False when the browser is behind."""
         now = time.monotonic()
         with self._lock:
@@ -106,7 +108,7 @@ class Picture(anywidget.AnyWidget):
             self._count += 1
             self._out[self._count] = now
             key = (self._session, self._count)
-        self._say("frame", key, faces, labels, [to_jpeg(frame)], spent=1000 * spent)
+        self._say("frame", key, faces, moods, [to_jpeg(frame)], spent=1000 * spent)
         return True
 
     def tell(self, **readout) -> None:
@@ -121,13 +123,13 @@ class Picture(anywidget.AnyWidget):
         saved = [entry, *(old for old in self.saved if old["name"] != path.name)][:3]
         self.as_heard(setattr, self, "saved", saved)
 
-    def _say(self, kind, key=None, faces=None, labels=(), buffers=(), **content):
+    def _say(self, kind, key=None, faces=None, moods=(), buffers=(), **content):
         session, number = key or (self._session, None)
         content |= {"type": kind, "session": session, "id": number}
         if faces is not None:
             content["faces"] = [
-                {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints), "label": label}
-                for face, label in zip(faces, labels, strict=True)
+                {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints), **_told(mood)}
+                for face, mood in zip(faces, moods, strict=True)
             ]
             points = [np.asarray(face.keypoints, "<f4").ravel() for face in faces]
             buffers = [np.concatenate(points).tobytes() if points else b"", *buffers]
@@ -197,6 +199,12 @@ class Picture(anywidget.AnyWidget):
             return
         message = {"type": "chunk", "client": content["client"], "name": path.name, "mime": mime, "offset": offset}
         self.send(message | {"size": size}, buffers=[part])
+
+
+def _told(mood: Mood | None) -> dict:
+    if mood is None:
+        return {"label": None}
+    return {"label": mood.label, "reason": mood.reason, "valence": mood.valence, "scales": mood.scales}
 
 
 def to_jpeg(frame: np.ndarray, quality: int = 80) -> bytes:

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fkd_helpers.emotion import EmotionSmoother, read_emotion
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.filters import filter_named, wear
+from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.predict import Face, KeypointPredictor, central_boxes
 from fkd_helpers.tracking import Tracker, detect_fast
 
@@ -17,7 +17,11 @@ DETECTORS = {  # None: the picture itself is taken for a face
     "haar": detect_fast,
     "none": lambda frame: central_boxes(frame.shape),
 }
-FORGET = 60  # frames after which the emotion of a face that is gone is forgotten
+DEFAULTS = {
+    "model": "small", "device": "cpu", "detector": "haar", "filter": None,
+    "emotion": "rules", "smooth": 0.4, "hold": 15, "calm": 0.5,
+}  # fmt: skip
+OF_MOODS = ("emotion", "smooth", "hold", "calm")
 COLOURS = np.repeat(  # by keypoint: jaw, brows, nose, eyes, mouth; the same in `widget.js`
     [[86, 180, 233], [230, 159, 0], [0, 158, 115], [240, 228, 66], [204, 121, 167]], [17, 10, 9, 12, 20], axis=0
 ).tolist()
@@ -29,7 +33,7 @@ class Result:
 
     key: of a submitted frame, None for a source's own
     frame: RGB (h, w, 3); shown: the same with its filter, None without one
-    labels: an emotion for each of the faces, None where it is not known
+    moods: what is said about each of the faces, None where nothing is known
     seconds: from the frame's arrival to this result; when: the second it belongs to, by the source's or our clock
     """
 
@@ -37,9 +41,14 @@ class Result:
     frame: np.ndarray
     shown: np.ndarray | None
     faces: list[Face]
-    labels: list[str | None]
+    moods: list[Mood | None]
     seconds: float
     when: float
+
+    @property
+    def labels(self) -> list[str | None]:
+        """The emotion of each of the faces in a word, None where it is not known."""
+        return [mood and mood.label for mood in self.moods]
 
 
 class Pipeline:
@@ -48,67 +57,60 @@ class Pipeline:
     model: see `runners.load_runner`; device: "cpu" (by ONNX Runtime), "cuda" or "mps" (by torch)
     detector: "haar", or "none" for pictures that are a face
     filter: a name of `filters.FILTERS`, several with commas between, or None
-    smooth, hold: m and hold of `EmotionSmoother`
+    emotion, smooth, hold, calm: of `Moods`
 
-    The model is loaded and warm when this returns. Raises InputError for whatever is not known or out of range.
+    The models are loaded and warm when this returns. Raises InputError for whatever is not known or out of range.
     """
 
     def __init__(self, **settings):
-        self._lock, self.settings = threading.Lock(), {}
-        defaults = {"model": "small", "device": "cpu", "detector": "haar", "filter": None, "smooth": 0.4, "hold": 15}
-        self.change(**defaults | settings)
+        self._lock, self.settings, self._tracker, self._moods = threading.Lock(), {}, None, None
+        self.change(**DEFAULTS | settings)
 
     def change(self, **settings) -> None:
         """Change settings between two frames: all of them, or none where one is refused."""
         new = self.settings | settings
-        if unknowns := settings.keys() - {"model", "device", "detector", "filter", "smooth", "hold"}:
+        if unknowns := settings.keys() - DEFAULTS.keys():
             raise unknown("setting", sorted(unknowns)[0], new)
         if new["detector"] not in DETECTORS:
             raise unknown("detector", new["detector"], DETECTORS)
         filters = [filter_named(name.strip()) for name in (new["filter"] or "").split(",") if name.strip()]
-        EmotionSmoother(m=new["smooth"], hold=new["hold"])
+        moods = Moods(**{name: new[name] for name in OF_MOODS}) if settings.keys() & OF_MOODS else None
         tracker = None
         if {name: new[name] for name in ("model", "device", "detector")}.items() - self.settings.items():
             tracker = _tracker(new["model"], new["device"], DETECTORS[new["detector"]])
         with self._lock:
-            if tracker is not None or {"smooth", "hold"} & settings.keys():
-                self._smoothers = {}
-            self._tracker = tracker or self._tracker
+            self._tracker, self._moods = tracker or self._tracker, moods or self._moods
+            if tracker is not None:
+                self._moods.reset()
             self._filters, self.settings = filters, new
 
     def reset(self) -> None:
         """Forget every face, before another film."""
         with self._lock:
             self._tracker.reset()
-            self._smoothers = {}
+            self._moods.reset()
 
-    def __call__(self, frame: np.ndarray, *, alone: bool = False):
-        """Return the faces of the next frame, their labels (None: not known), and the frame with the filter or None.
+    def __call__(
+        self, frame: np.ndarray, when: float, *, alone: bool = False, patient: bool = True
+    ) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
+        """Return the faces of the next frame, what is said about each, and the frame with the filter or None.
 
+        when: the second that the frame belongs to; patient: of `Moods`
         alone: the frame is no part of a film: faces are looked for with care, and nothing is remembered
         """
         with self._lock:
             if alone:
                 self._tracker.reset()
-                self._smoothers = {}
+                self._moods.reset()
             faces = self._careful(frame) if alone else self._tracker(frame)
-            labels = [self._label(face) for face in faces]
-            self._smoothers = {key: (age + 1, s) for key, (age, s) in self._smoothers.items() if age < FORGET}
+            moods = self._moods(frame, faces, when, patient=patient or alone)
             shown = wear(frame, [face.keypoints for face in faces], self._filters) if self._filters else None
-            return faces, labels, shown
+            return faces, moods, shown
 
     def _careful(self, frame: np.ndarray) -> list[Face]:
         careful = self._tracker.detector is detect_fast
         faces = self._tracker.predictor(frame) if careful else self._tracker(frame)
         return [Face(face.box, face.keypoints, face.score, number) for number, face in enumerate(faces)]
-
-    def _label(self, face: Face) -> str | None:
-        if len(face.keypoints) != 68:
-            return None
-        _, smoother = self._smoothers.get(face.id) or (
-            0, EmotionSmoother(m=self.settings["smooth"], hold=self.settings["hold"]))  # fmt: skip
-        self._smoothers[face.id] = 0, smoother
-        return smoother(read_emotion(face.keypoints)).label
 
 
 def _tracker(model: object, device: str, detector: Callable) -> Tracker:
@@ -117,31 +119,42 @@ def _tracker(model: object, device: str, detector: Callable) -> Tracker:
     return Tracker(predictor, detector=detector)
 
 
-def overlay(frame: np.ndarray, faces: Sequence[Face], labels: Sequence[str | None] = ()) -> np.ndarray:
-    """Return a copy of an RGB frame with keypoints and labels drawn on it, as the page does.
+def overlay(frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None] = ()) -> np.ndarray:
+    """Return a copy of an RGB frame with keypoints and moods drawn on it, as the page does.
 
     Raises:
-        InputError: another number of labels than of faces.
+        InputError: another number of moods than of faces.
     """
-    if len(labels) not in (0, len(faces)):
-        raise InputError(f"labels: expected one for each of {len(faces)} faces, got {len(labels)}")
+    if len(moods) not in (0, len(faces)):
+        raise InputError(f"moods: expected one for each of {len(faces)} faces, got {len(moods)}")
     drawn = np.ascontiguousarray(frame).copy()
-    height, width = drawn.shape[:2]
-    for face, label in zip(faces, labels or [None] * len(faces), strict=True):
+    for face, mood in zip(faces, moods or [None] * len(faces), strict=True):
         radius = round(16 * max(1.2, max(face.box[2:]) / 110))
         colours = COLOURS if len(face.keypoints) == len(COLOURS) else [COLOURS[0]] * len(face.keypoints)
         for (x, y), colour in zip(np.round(face.keypoints * 16).astype(int).tolist(), colours, strict=True):
             cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
-        if label:
-            size = float(np.clip(height / 700, 0.5, 2))
-            (wide, high), _ = cv2.getTextSize(label, cv2.FONT_HERSHEY_SIMPLEX, size, 1)
-            left = int(np.clip(face.box[0] + (face.box[2] - wide) / 2, 0, max(0, width - wide)))
-            foot = int(max(face.box[1] - 0.22 * face.box[3], 1.5 * high))
-            cv2.rectangle(drawn, (left - 4, foot - high - 4), (left + wide + 4, foot + 6), (30, 30, 30), -1)
-            cv2.putText(drawn, label, (left, foot), cv2.FONT_HERSHEY_SIMPLEX, size, (255, 255, 255), 1, cv2.LINE_AA)
+        if mood is not None:
+            _write_over(drawn, face.box, mood)
     return drawn
 
 
+def _write_over(frame, box, mood):
+    """Write the label over a face's box, and below it, smaller, valence and arousal where they are known."""
+    height, width = frame.shape[:2]
+    size = float(np.clip(height / 700, 0.5, 2))
+    lines = [(mood.label, size), *([(mood.scales, 0.7 * size)] if mood.scales else [])]
+    sizes = [cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0] for words, scale in lines]
+    wide, high = max(w for w, _ in sizes), sum(h for _, h in sizes) + 8 * (len(lines) - 1)
+    left = int(np.clip(box[0] + (box[2] - wide) / 2, 0, max(0, width - wide)))
+    foot = int(max(box[1] - 0.22 * box[3], high + 0.5 * sizes[0][1]))
+    cv2.rectangle(frame, (left - 4, foot - high - 4), (left + wide + 4, foot + 6), (30, 30, 30), -1)
+    base = foot - high
+    for (words, scale), (_, h) in zip(lines, sizes, strict=True):
+        base += h
+        cv2.putText(frame, words, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        base += 8
+
+
 def drawn(result: Result) -> np.ndarray:
-    """Return the frame of a result as a person sees it: with filter, keypoints and labels."""
-    return overlay(result.frame if result.shown is None else result.shown, result.faces, result.labels)
+    """Return the frame of a result as a person sees it: with filter, keypoints and moods."""
+    return overlay(result.frame if result.shown is None else result.shown, result.faces, result.moods)

@@ -9,6 +9,7 @@ import av
 
 from fkd_helpers.errors import InputError
 from fkd_helpers.live.meter import Meter
+from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.pipeline import Result, drawn
 from fkd_helpers.live.recorder import Recorder, Saved
 from fkd_helpers.records import versions
@@ -91,12 +92,14 @@ def facts(statistics: dict, settings: dict) -> dict:
     """Return what a summary tells about a run: statistics of a `Meter`, settings, versions, date; plain values.
 
     latency_ms: from a frame's arrival to its result; emotions: frames by label; timeline: (second, face, its new label)
+    caution: what the network's labels are not
     """
     names = ("dropped", "unreadable", "frames_with_faces", "emotions", "timeline")
     return {
         "fps": statistics["fps_mean"],
         "latency_ms": {"p50": statistics["p50"], "p95": statistics["p95"]},
         **{name: statistics[name] for name in names},
+        **({"caution": CAUTION} if settings["emotion"] == "expressions" else {}),
         "settings": settings,
         "versions": versions() | {"av": av.__version__},
         "date": time.strftime("%Y-%m-%d %H:%M"),

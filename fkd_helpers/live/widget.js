@@ -10,7 +10,8 @@ const SILENT_MS = 10000; // a kernel without a word for so long is gone: camera 
 const ORPHAN_MS = 2000; // so long without a view: camera off
 const HISTORY_S = 30;
 const REGIONS = [[17, "#56B4E9"], [27, "#E69F00"], [36, "#009E73"], [48, "#F0E442"], [68, "#CC79A7"]]; // as in plots.py
-const LEVELS = { negative: -1, neutral: 0, positive: 1 };
+const LEVELS = { negative: -1, neutral: 0, positive: 1 }; // of the rules
+const VALENCES = { "valence 1": 1, "0": 0, "-1": -1 }; // of the network
 
 const SENTENCES = {
   insecure: "The browser gives its camera only to pages on https or localhost: open this notebook through one of these"
@@ -186,7 +187,7 @@ function drawFaces(canvas, picture, faces, mirror) {
   if (mirror) pen.setTransform(-1, 0, 0, 1, canvas.width, 0);
   pen.drawImage(picture, 0, 0);
   pen.restore();
-  for (const { box, keypoints, label } of faces) {
+  for (const { box, keypoints, label, scales } of faces) {
     const [left, top, width, height] = box;
     const radius = Math.max(1.2, Math.max(width, height) / 110);
     let point = 0;
@@ -202,22 +203,31 @@ function drawFaces(canvas, picture, faces, mirror) {
     }
     if (label) {
       const size = Math.max(13, Math.min(24, canvas.height / 24));
-      pen.font = `600 ${size}px system-ui, sans-serif`;
-      const wide = pen.measureText(label).width + size;
+      const fonts = [`600 ${size}px system-ui, sans-serif`, `${0.7 * size}px system-ui, sans-serif`];
+      const lines = scales ? [label, scales] : [label];
+      const widths = lines.map((words, i) => {
+        pen.font = fonts[i];
+        return pen.measureText(words).width;
+      });
+      const wide = Math.max(...widths) + size;
       const middle = mirror ? x(left + width / 2) : left + width / 2;
       const from = Math.max(0, Math.min(canvas.width - wide, middle - wide / 2));
-      const above = Math.max(0, top - 0.22 * height - 1.6 * size);
+      const high = scales ? 2.4 * size : 1.5 * size;
+      const above = Math.max(0, top - 0.22 * height - 0.1 * size - high);
       pen.fillStyle = "rgba(0, 0, 0, 0.65)";
       pen.beginPath();
-      pen.roundRect(from, above, wide, 1.5 * size, size / 3);
+      pen.roundRect(from, above, wide, high, size / 3);
       pen.fill();
       pen.fillStyle = "#fff";
-      pen.fillText(label, from + size / 2, above + 1.08 * size);
+      lines.forEach((words, i) => {
+        pen.font = fonts[i];
+        pen.fillText(words, from + size / 2, above + (i ? 2.0 : 1.08) * size);
+      });
     }
   }
 }
 
-function drawHistory(canvas, history) {
+function drawHistory(canvas, history, levels) {
   const scale = window.devicePixelRatio || 1;
   const [width, height] = [canvas.clientWidth, canvas.clientHeight];
   if (!width) return;
@@ -233,7 +243,7 @@ function drawHistory(canvas, history) {
   pen.fillStyle = style.color;
   pen.strokeStyle = style.getPropertyValue("--fkd-grid");
   pen.textBaseline = "middle";
-  for (const [name, level] of Object.entries(LEVELS)) {
+  for (const [name, level] of Object.entries(levels)) {
     pen.beginPath();
     pen.moveTo(left, py(level));
     pen.lineTo(right, py(level));
@@ -248,11 +258,11 @@ function drawHistory(canvas, history) {
   pen.lineWidth = 2;
   pen.beginPath();
   let before = null;
-  for (const { when, label } of history) {
-    const known = label in LEVELS;
-    if (known && before) pen.lineTo(px(when), py(LEVELS[before]));
-    if (known) pen[before ? "lineTo" : "moveTo"](px(when), py(LEVELS[label]));
-    before = known ? label : null;
+  for (const { when, level } of history) {
+    const known = typeof level === "number";
+    if (known && before !== null && levels === LEVELS) pen.lineTo(px(when), py(before)); // labels change in steps
+    if (known) pen[before === null ? "moveTo" : "lineTo"](px(when), py(level));
+    before = known ? level : null;
   }
   pen.stroke();
 }
@@ -271,19 +281,23 @@ class View {
     const readout = make("div", { class: "fkd-readout", role: "group", "aria-label": "Readout" });
     for (const [name, value] of Object.entries(this.numbers)) readout.append(make("div", {}, make("span", {}, `${name} `), value));
     this.history = make("canvas", { class: "fkd-history", role: "img", "aria-label": "Emotion in the last 30 seconds" });
+    this.why = make("p", { class: "fkd-why" });
     this.files = make("div", { class: "fkd-files" });
     this.root = make("div", { class: "fkd-live" }, this.status,
-      make("div", { class: "fkd-picture" }, this.canvas, this.stop), readout, this.history, this.files);
+      make("div", { class: "fkd-picture" }, this.canvas, this.stop), readout, this.why, this.history, this.files);
     this.root.live = hub; // for tests and the curious
     el.append(this.root);
     this.says = () => this.say(model.get("status"));
     this.lists = () => this.list(model.get("saved"));
     this.redraws = () => hub.shown && this.draw(hub.shown, model.get("mirror"));
-    for (const [name, act] of [["status", this.says], ["saved", this.lists], ["mirror", this.redraws]]) {
+    this.caution = () => model.get("caution");
+    this.refreshes = () => this.refresh();
+    this.mirror = () => model.get("mirror");
+    this.acts = [["status", this.says], ["saved", this.lists], ["mirror", this.redraws], ["caution", this.refreshes]];
+    for (const [name, act] of this.acts) {
       model.on(`change:${name}`, act);
       act();
     }
-    this.mirror = () => model.get("mirror");
     this.resized = new ResizeObserver(() => this.refresh()); // the chart, once there is room for it
     this.resized.observe(this.root);
     this.refresh();
@@ -307,7 +321,10 @@ class View {
     numbers.latency.textContent = measured.p50 === null ? "–"
       : `${measured.p50.toFixed(0)} ms, p95 ${measured.p95.toFixed(0)} ms`;
     numbers.dropped.textContent = `${measured.dropped + measured.lost + (readout.dropped || 0)}`;
-    numbers.emotion.textContent = (hub.running && hub.label) || "–";
+    const face = (hub.running && hub.face) || {};
+    const said = [face.label, face.scales].filter(Boolean).join(", ");
+    numbers.emotion.textContent = said || "–";
+    this.why.textContent = this.caution() || (face.reason ? `${face.label}: ${face.reason}` : "");
     const recording = hub.running && typeof readout.recording === "number";
     numbers.recording.textContent = recording ? `${readout.recording.toFixed(0)} s` : "off";
     this.root.dataset.recording = recording ? "on" : "off";
@@ -315,8 +332,8 @@ class View {
     numbers.faces.textContent = hub.running && hub.shown ? `${faces.length}` : "–";
     this.canvas.setAttribute("aria-label", !hub.running ? "Live picture, stopped"
       : `Live picture: ${faces.length} face${faces.length === 1 ? "" : "s"} ${faces.map((face) => face.label || "").join(", ")}`);
-    this.history.setAttribute("aria-label", `Emotion in the last 30 seconds, now ${hub.label || "none"}`);
-    drawHistory(this.history, hub.history);
+    this.history.setAttribute("aria-label", `${hub.levels === LEVELS ? "Emotion" : "Valence"} in the last 30 seconds, now ${said || "none"}`);
+    drawHistory(this.history, hub.history, hub.levels);
   }
 
   list(saved) {
@@ -358,7 +375,8 @@ export default () => {
     };
     const pushed = { id: 0 }; // the newest frame of the kernel's own source
     hub = {
-      views, meter, readout: {}, history: [], urls: new Map(), parts: new Map(), running: false, session: null, shown: null, label: null,
+      views, meter, readout: {}, history: [], urls: new Map(), parts: new Map(), running: false, session: null, shown: null, face: null, label: null,
+      levels: LEVELS,
 
       // Everything off at once, here; the kernel hears of it when it can.
       halt(words, tell = Boolean(camera.stream)) {
@@ -385,7 +403,8 @@ export default () => {
         from += 2 * face.points;
         return { ...face, keypoints };
       });
-      hub.label = faces[0]?.label || null;
+      hub.face = faces[0] || null;
+      hub.label = hub.face?.label || null;
       hub.shown = { picture, faces, id: header.id };
       for (const view of views) view.draw(hub.shown);
       meter.drawn(performance.now() - since);
@@ -404,7 +423,10 @@ export default () => {
       else if (now - hub.seen > ORPHAN_MS) return hub.halt("");
       hub.ticks += 1;
       if (hub.ticks % 2 === 0) send({ type: "seen", session: hub.session, ...meter.read() });
-      hub.history.push({ when: now, label: hub.label });
+      const { label, valence } = hub.face || {};
+      const levels = !label ? hub.levels : typeof valence === "number" ? VALENCES : LEVELS;
+      if (levels !== hub.levels) Object.assign(hub, { levels, history: [] });
+      hub.history.push({ when: now, level: valence ?? LEVELS[label] });
       while (hub.history[0].when < now - HISTORY_S * 1000) hub.history.shift();
       for (const view of views) view.refresh();
     };
@@ -414,7 +436,7 @@ export default () => {
         hub.halt("", false);
         meter.reset();
         const now = performance.now();
-        Object.assign(hub, { running: true, session: message.session, heard: now, seen: now, ticks: 0, readout: {}, label: null });
+        Object.assign(hub, { running: true, session: message.session, heard: now, seen: now, ticks: 0, readout: {}, face: null, label: null });
         hub.timer = setInterval(tick, 500);
         for (const view of views) view.refresh();
         pushed.id = 0;
@@ -496,9 +518,7 @@ export default () => {
     return () => {
       hub.views.delete(view);
       view.resized.disconnect();
-      for (const [name, act] of [["status", view.says], ["saved", view.lists], ["mirror", view.redraws]]) {
-        model.off(`change:${name}`, act);
-      }
+      for (const [name, act] of view.acts) model.off(`change:${name}`, act);
     };
   }
 

@@ -11,6 +11,7 @@ import ipywidgets as widgets
 from fkd_helpers.errors import InputError
 from fkd_helpers.live.controls import SOURCES, Buttons, Settings
 from fkd_helpers.live.engine import LiveEngine
+from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.picture import Picture
 
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
@@ -38,7 +39,7 @@ class LiveDemo(widgets.VBox):
     """Buttons, picture and settings; `start`, `stop`, `record` and `snapshot` are what the buttons call.
 
     address: number or URL of the camera, path of the file or folder
-    model, filter, smooth, hold: of the engine
+    model, filter, emotion, smooth, hold, calm: of the engine
     mirror: show the picture as a mirror does; None does so for a camera (recordings are never mirrored)
     max_fps: frames beyond it are left out; folder: where recordings and snapshots go
     """
@@ -50,8 +51,10 @@ class LiveDemo(widgets.VBox):
         address: str | int = "",
         model: str = "small",
         filter: str | None = None,
+        emotion: str = "rules",
         smooth: float = 0.4,
         hold: int = 15,
+        calm: float = 0.5,
         mirror: bool | None = None,
         max_fps: float | None = None,
         folder: str | Path = "recordings",
@@ -59,16 +62,16 @@ class LiveDemo(widgets.VBox):
         self.max_fps, self.folder, self._lock, self._starts = max_fps, Path(folder), threading.RLock(), 0
         mirror = source in ("browser", "camera") if mirror is None else mirror
         self.settings = Settings(
-            self._changed, self._say, source=source, address=str(address), model=model, filter=filter, smooth=smooth,
-            hold=hold, mirror=mirror,
+            self._changed, self._say, source=source, address=str(address), model=model, filter=filter,
+            emotion=emotion, smooth=smooth, hold=hold, calm=calm, mirror=mirror,
         )  # fmt: skip
         self.engine = LiveEngine(
-            model=model, filter=filter, smooth=smooth, hold=hold, max_fps=max_fps,
+            model=model, filter=filter, emotion=emotion, smooth=smooth, hold=hold, calm=calm, max_fps=max_fps,
             on_result=self._result, on_drop=lambda key: self.picture.drop(key), on_end=self._ended, on_note=self._say,
         )  # fmt: skip
         events = {"frame": self.engine.submit, "stop": self.stop, "trouble": self.stop,
                   "cameras": self.settings.offer_cameras, "hello": self._hello}  # fmt: skip
-        self.picture = Picture(events, mirror=mirror, status="Press Start.")
+        self.picture = Picture(events, mirror=mirror, status="Press Start.", caution=_caution(emotion))
         acts = {"Start": self.start, "Stop": self.stop, "Record": self.record, "Snapshot": self.snapshot}
         self.buttons = Buttons(acts, self._say)
         super().__init__([self.buttons, self.picture, self.settings])
@@ -139,9 +142,9 @@ class LiveDemo(widgets.VBox):
     def _result(self, result):
         if result.key is None:
             frame = result.frame if result.shown is None else result.shown
-            self.picture.push(frame, result.faces, result.labels, spent=result.seconds)
+            self.picture.push(frame, result.faces, result.moods, spent=result.seconds)
         else:
-            self.picture.answer(result.key, result.faces, result.labels, result.shown)
+            self.picture.answer(result.key, result.faces, result.moods, result.shown)
 
     def _ended(self, words):
         """Stop, in a thread of its own: `stop` waits for the engine's, which says this."""
@@ -161,7 +164,12 @@ class LiveDemo(widgets.VBox):
             if self.engine.running:
                 self.start()
         else:
-            self.engine.change(**{name: value or None if name == "filter" else value})
+            try:
+                self.engine.change(**{name: value or None if name == "filter" else value})
+            finally:
+                if name == "emotion":  # one that cannot be had is not shown as chosen
+                    self.settings.by_name[name].value = self.engine.settings[name]
+                    self.picture.caution = _caution(self.engine.settings[name])
 
     def _offer_recording(self) -> str:
         """Finish the recording under way, or take the one that ended by itself; offer it and return what to say."""
@@ -202,3 +210,7 @@ class LiveDemo(widgets.VBox):
                     self._say(words)
                     self._show()
             time.sleep(0.5)
+
+
+def _caution(emotion):
+    return CAUTION if emotion == "expressions" else ""

@@ -1,6 +1,7 @@
 """The live demo as a person meets it: in JupyterLab, in a browser with a camera. Notebook 05."""
 
 import json
+import re
 import time
 from pathlib import Path
 
@@ -212,6 +213,12 @@ def test_the_kernels_own_source_and_settings_in_mid_stream(opened):
     drawn = notebook.live("live.meter.total.drawn")
     notebook.wait_live(f"live.meter.total.drawn > {drawn + 4}")
     assert notebook.python("print(demo.engine.running)") == "True"
+    assert notebook.live("typeof live.face.reason") == "string" and notebook.shown().get_by_text("a guess").count() == 0
+    notebook.shown().get_by_label("Emotion", exact=True).select_option("expressions: eight, by a network")
+    notebook.wait_live("typeof live.face?.valence === 'number'")
+    notebook.shown().get_by_text("a guess of what labellers would call it").wait_for(timeout=WAIT)
+    notebook.shown().get_by_text(re.compile(r"^[a-z]+, valence [+-]\d\.\d arousal [+-]\d\.\d$")).wait_for(timeout=WAIT)
+    notebook.shown().get_by_role("img", name="Valence in the last 30 seconds, now").wait_for(timeout=WAIT)
     notebook.press("Stop")
     notebook.wait_live("!live.running")
     drawn = notebook.live("live.meter.total.drawn")
@@ -306,7 +313,7 @@ def test_everything_has_a_name_and_the_keyboard_reaches_it(opened):
     demo = notebook.shown()
     for name in ("Start", "Stop", "Record", "Snapshot"):
         assert demo.get_by_role("button", name=name, exact=True).count() == 1
-    for name in ("Source", "Model", "Filter", "Smoothing", "Hold", "Mirror"):
+    for name in ("Source", "Model", "Filter", "Emotion", "Smoothing", "Hold", "Mirror"):
         assert demo.get_by_label(name).count() >= 1, name
     assert demo.get_by_role("img", name="Live picture, stopped").count() == 1
     notebook.button("Start").focus()
