@@ -30,7 +30,7 @@ ORDER = """
 ENGINE_ROOM = """
     predict detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
     sprites pose filters emotion_features emotion
-    engine sources recorder recordings pipeline mailbox meter pacing frames
+    engine sources recorder recordings pipeline moods mailbox meter pacing frames
     schedules averages checkpoints run_data run_files rate_finder loggers
 """.split()
 
