@@ -1,6 +1,7 @@
 """Draw the pictures of the README: one function a picture, made of puppets and the two portraits only.
 
 python benchmarks/readme_pictures.py [NUMBER ...]     writes images/NN_*.png
+python benchmarks/readme_pictures.py puppet           writes images/puppet.webp, the moving one
 """
 
 import io
@@ -32,6 +33,7 @@ from fkd_helpers import (
 )
 from fkd_helpers.ablation import ablation
 from fkd_helpers.expressions_data import load_expressions
+from fkd_helpers.live.pipeline import Pipeline, overlay
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.shapes import EXPRESSIONS
 
@@ -154,6 +156,27 @@ def expressions() -> Figure:
     return plots.faces([faces.images[i] for i in shown], titles=titles, columns=8, size=1.25, alt=alt)
 
 
+def moving_puppet() -> list[np.ndarray]:
+    """Return the frames (h, w, 3) of a puppet that turns, smiles and blinks: what is found on it, and what it wears."""
+    person = puppets.make_puppet(4, name="astronaut")
+    wall = scenery.background(np.random.default_rng(12), (300, 300), kind=0)
+    pipeline, frames = Pipeline(filter="sunglasses", hold=5), []
+    for turn in np.linspace(0, 2 * np.pi, LOOP, endpoint=False):
+        knobs = {
+            "smile": max(0.0, np.sin(turn)), "mouth_open": 0.35 * max(0.0, np.sin(2 * turn)) ** 2,
+            "frown": max(0.0, -np.sin(turn)), "brow_lower": 0.6 * max(0.0, -np.sin(turn)), "eye_close": max(0.0, np.cos(3 * (turn - 4))) ** 24,
+        }  # fmt: skip
+        pose = (18 * np.sin(turn), 14 * np.cos(turn), 4 * np.sin(2 * turn))
+        centre = (150 + 12 * np.sin(turn), 162 + 6 * np.cos(2 * turn))
+        frame = puppets.put_face(wall, person, knobs, pose, 150, centre)[0]
+        faces, labels, worn = pipeline(frame)
+        frames.append(np.hstack([overlay(frame, faces, labels), worn]))
+    return frames
+
+
+LOOP, PACE = 60, 70  # frames, and milliseconds of each
+
+
 def record(name: str) -> dict:
     """Return an experiment's record."""
     return records.read(records.RECORDS / f"experiment-{name}.json")
@@ -194,7 +217,16 @@ def save(figure: Figure, path: Path) -> None:
     print(f"images/{path.name}: {path.stat().st_size // 1000} kB")
 
 
+def save_moving(frames: list[np.ndarray], path: Path) -> None:
+    """Write frames as a picture that moves without end."""
+    first, *rest = map(Image.fromarray, frames)
+    first.save(path, save_all=True, append_images=rest, duration=PACE, loop=0, quality=55, method=4)
+    print(f"images/{path.name}: {path.stat().st_size // 1000} kB")
+
+
 if __name__ == "__main__":
+    if len(sys.argv) == 1 or "puppet" in sys.argv[1:]:
+        save_moving(moving_puppet(), IMAGES / "puppet.webp")
     for name, draw in PICTURES.items():
         if len(sys.argv) == 1 or name[:2] in sys.argv[1:]:
             save(draw(), IMAGES / f"{name}.png")

@@ -1,9 +1,10 @@
-"""Write the tables of README.md and of the model card from the records in data/records; nothing in them is typed.
+"""Write the tables of README.md, of the model card and of docs/ from data/records and the notebooks' first cells.
 
-`python benchmarks/render_docs.py` rewrites both, and the bound numbers in the prose of all pages and notebooks (see
+`python benchmarks/render_docs.py` rewrites them, and the bound numbers in the prose of all pages and notebooks (see
 bound_numbers.py); `--check` only tells whether they are as the records say.
 """
 
+import json
 import re
 import sys
 from pathlib import Path
@@ -16,6 +17,7 @@ from fkd_helpers.ablation import ablation
 from fkd_helpers.benchmark import table as speed_table
 from fkd_helpers.conditions import CONDITIONS
 from fkd_helpers.errors import InputError
+from fkd_helpers.exercises import exercises
 from fkd_helpers.experiments import recorded
 from fkd_helpers.published import published_grid
 from fkd_helpers.result_plots import breaking_point
@@ -23,6 +25,7 @@ from fkd_helpers.tables import epochs_to, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
+RENDERED = (ROOT / "README.md", CARD, ROOT / "docs" / "instructors.md")
 
 
 def percent(value: float) -> str:
@@ -187,7 +190,72 @@ def robustness_table() -> str:
     return "\n".join(lines)
 
 
+LESSONS = {  # notebook -> what you learn there, and what its picture in images/ shows
+    "01": ("read 68 keypoints, transform pictures and points together, and say why a test set can flatter",
+           "Twelve puppet faces with their 68 keypoints in the colours of five regions"),
+    "02": ("go from a two-layer net to a table of experiments, read loss curves, and say why losses cannot be compared "
+           "and NME can", "A loss falls over eight epochs; the error on unseen people; what each part of the recipe is "
+           "worth"),
+    "03": ("go from any photo to the keypoints of every face in it, follow faces over a clip, and see on which faces "
+           "the network is good", "A group photo: a box and 68 keypoints on each of seven faces"),
+    "04": ("make sunglasses and hats follow a tilted head, hide faces, count blinks; read negative, neutral or positive "
+           "by rules that say why, and measure how often they are wrong",
+           "Six faces with filters, and below each its keypoints and the emotion that the rules read"),
+    "05": ("Start, Stop and Record around your webcam, a film or a moving puppet; how a frame travels, what latency is, "
+           "and what smoothing costs", "The live demo in JupyterLab: a face with keypoints, frame rate and latency"),
+    "06": ("a loss that is blind where there is no label, three strategies compared, PyTorch beside Keras, duplicates, "
+           "and an answer sheet that is checked", "Twelve gray puppet faces: six with fifteen labelled points, six "
+           "with four"),
+    "07": ("eight expressions, valence and arousal from one network: doubtful labels, splits without twins, frozen "
+           "against fine-tuned, calibration, and what it must not be used for",
+           "Eight puppet faces, one for each expression, with its valence and arousal"),
+    "08": ("take a network to where it is used: export, smaller numbers, many processes, a cluster, and other people's "
+           "models beside ours", "What notebook 08 measures"),
+}  # fmt: skip
+AN_EXERCISE = 10  # minutes of a lesson; learners differ
+
+
+def first_cell(path: Path) -> str:
+    """Return the text of a notebook's first cell."""
+    return "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
+
+
+def times(path: Path) -> tuple[int, str]:
+    """Return what a notebook's first cell says: minutes of reading, and how long all cells take."""
+    text = " ".join(re.sub("<!--.*?-->", "", first_cell(path)).split())
+    reading = re.search(r"about (\d+) minutes of reading", text)
+    running = re.search(r"[Aa]ll cells together run in (?:less than |about )?(\d+ (?:seconds|minutes))", text)
+    if not (reading and running):
+        raise InputError(f"{path.name}: its first cell should say \"about N minutes of reading\" and \"All cells "
+                         "together run in ...\"")  # fmt: skip
+    return int(reading[1]), running[1]
+
+
+def notebooks_table() -> str:
+    """Return the notebooks with picture, subject and minutes, as Markdown."""
+    lines = ["| | | minutes |", "|---|---|---|"]
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        title = re.match(r"# ([^:\n]*)", first_cell(path))[1]
+        learn, shows = LESSONS[path.name[:2]]
+        picture = f"images/{path.stem}.png"
+        image = f'<img src="{picture}" width="240" alt="{shows}">' if (ROOT / picture).exists() else ""
+        lines.append(f"| {image} | **[{title}](notebooks/{path.name})**: {learn} | {times(path)[0]} |")
+    return "\n".join(lines)
+
+
+def timings_table() -> str:
+    """Return reading, exercises and running time of each notebook, as Markdown."""
+    lines = ["| notebook | reading, minutes | exercises | with exercises, minutes | all cells run within |"]
+    lines.append("|---|---|---|---|---|")
+    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
+        (reading, running), count = times(path), len(exercises()[path.name[:2]])
+        lesson = reading + AN_EXERCISE * count
+        lines.append(f"| [{path.stem}](../notebooks/{path.name}) | {reading} | {count} | {lesson} | {running} |")
+    return "\n".join(lines)
+
+
 SECTIONS = {
+    "notebooks": notebooks_table, "timings": timings_table,
     "official": official_table, "scores": score_table, "recipe": recipe, "people": people_table, "jaw": jaw_table,
     "ablation": ablation_table, "experiments": experiments_table,
     "conditions": condition_table, "robustness": robustness_table,
@@ -210,7 +278,7 @@ def main(check: bool) -> int:
     stale = 0
     for page in bound_numbers.PAGES:
         old = page.read_text(encoding="utf-8")
-        new = bound_numbers.renewed_page(page, rendered(old) if page in (ROOT / "README.md", CARD) else old)
+        new = bound_numbers.renewed_page(page, rendered(old) if page in RENDERED else old)
         stale += old != new
         if check and old != new:
             print(f"{page.relative_to(ROOT)} is stale: run `make readme`")
