@@ -162,10 +162,10 @@ def moving_puppet() -> list[np.ndarray]:
     wall = scenery.background(np.random.default_rng(12), (300, 300), kind=0)
     pipeline, frames = Pipeline(filter="sunglasses", hold=5), []
     for turn in np.linspace(0, 2 * np.pi, LOOP, endpoint=False):
-        knobs = {
-            "smile": max(0.0, np.sin(turn)), "mouth_open": 0.35 * max(0.0, np.sin(2 * turn)) ** 2,
-            "frown": max(0.0, -np.sin(turn)), "brow_lower": 0.6 * max(0.0, -np.sin(turn)), "eye_close": max(0.0, np.cos(3 * (turn - 4))) ** 24,
-        }  # fmt: skip
+        happy, cross = max(0.0, np.sin(turn)), max(0.0, -np.sin(turn))
+        blink, talk = max(0.0, np.cos(3 * (turn - 4))) ** 24, max(0.0, np.sin(2 * turn)) ** 2
+        knobs = {"smile": happy, "mouth_open": 0.35 * talk, "frown": cross, "brow_lower": 0.6 * cross}
+        knobs["eye_close"] = blink
         pose = (18 * np.sin(turn), 14 * np.cos(turn), 4 * np.sin(2 * turn))
         centre = (150 + 12 * np.sin(turn), 162 + 6 * np.cos(2 * turn))
         frame = puppets.put_face(wall, person, knobs, pose, 150, centre)[0]

@@ -191,27 +191,46 @@ def robustness_table() -> str:
 
 
 LESSONS = {  # notebook -> what you learn there, and what its picture in images/ shows
-    "01": ("read 68 keypoints, transform pictures and points together, and say why a test set can flatter",
-           "Twelve puppet faces with their 68 keypoints in the colours of five regions"),
-    "02": ("go from a two-layer net to a table of experiments, read loss curves, and say why losses cannot be compared "
-           "and NME can", "A loss falls over eight epochs; the error on unseen people; what each part of the recipe is "
-           "worth"),
-    "03": ("go from any photo to the keypoints of every face in it, follow faces over a clip, and see on which faces "
-           "the network is good", "A group photo: a box and 68 keypoints on each of seven faces"),
-    "04": ("make sunglasses and hats follow a tilted head, hide faces, count blinks; read negative, neutral or positive "
-           "by rules that say why, and measure how often they are wrong",
-           "Six faces with filters, and below each its keypoints and the emotion that the rules read"),
-    "05": ("Start, Stop and Record around your webcam, a film or a moving puppet; how a frame travels, what latency is, "
-           "and what smoothing costs", "The live demo in JupyterLab: a face with keypoints, frame rate and latency"),
-    "06": ("a loss that is blind where there is no label, three strategies compared, PyTorch beside Keras, duplicates, "
-           "and an answer sheet that is checked", "Twelve gray puppet faces: six with fifteen labelled points, six "
-           "with four"),
-    "07": ("eight expressions, valence and arousal from one network: doubtful labels, splits without twins, frozen "
-           "against fine-tuned, calibration, and what it must not be used for",
-           "Eight puppet faces, one for each expression, with its valence and arousal"),
-    "08": ("take a network to where it is used: export, smaller numbers, many processes, a cluster, and other people's "
-           "models beside ours", "What notebook 08 measures"),
-}  # fmt: skip
+    "01": (
+        "read 68 keypoints, transform pictures and points together, and say why a test set can flatter",
+        "Twelve puppet faces with their 68 keypoints in the colours of five regions",
+    ),
+    "02": (
+        "go from a two-layer net to a table of experiments, read loss curves, say why losses cannot be compared and "
+        "NME can",
+        "A loss falls over eight epochs; the error on unseen people; what each part of the recipe is worth",
+    ),
+    "03": (
+        "go from any photo to the keypoints of every face in it, follow faces over a clip, see on which faces the "
+        "network is good",
+        "A group photo: a box and 68 keypoints on each of seven faces",
+    ),
+    "04": (
+        "make sunglasses follow a tilted head, hide faces, count blinks; read negative, neutral or positive by rules "
+        "that say why, and measure how often they are wrong",
+        "Six faces with filters, and below each its keypoints and the emotion that the rules read",
+    ),
+    "05": (
+        "Start, Stop and Record around your webcam, a film or a moving puppet; how a frame travels, what latency is, "
+        "what smoothing costs",
+        "The live demo in JupyterLab: a face with keypoints, frame rate and latency",
+    ),
+    "06": (
+        "a loss that is blind where there is no label, three strategies compared, PyTorch beside Keras, duplicates, "
+        "an answer sheet that is checked",
+        "Twelve gray puppet faces: six with fifteen labelled points, six with four",
+    ),
+    "07": (
+        "eight expressions, valence and arousal from one network: doubtful labels, frozen against fine-tuned, "
+        "calibration, and what it must not be used for",
+        "Eight puppet faces, one for each expression, with its valence and arousal",
+    ),
+    "08": (
+        "take a network to where it is used: export, smaller numbers, many processes, a cluster, and other people's "
+        "models beside ours",
+        "What notebook 08 measures",
+    ),
+}
 AN_EXERCISE = 10  # minutes of a lesson; learners differ
 
 

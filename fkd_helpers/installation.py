@@ -20,7 +20,7 @@ from fkd_helpers.exercises import exercises, progress_file, solved
 PROJECT = "fkd-helpers"
 LEAST_PYTHON = (3, 11)
 INSTALL = "python -m pip install -e '.[all]' in the course's folder"
-FREE_BYTES = 2_000_000_000  # the real set, its cache and a few runs
+FREE_BYTES = 1_000_000_000  # the real set, its cache and a few runs
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
@@ -193,7 +193,7 @@ def folders() -> Iterator[Finding]:
     course = Path(__file__).parents[1]
     free = shutil.disk_usage(course).free
     what = f"{free / 1e9:.0f} GB free on the disk of the course"
-    yield Finding(what) if free > FREE_BYTES else Finding(what, "note", "the real set and its cache want two")
+    yield Finding(what) if free > FREE_BYTES else Finding(what, "note", "the real set, its cache and runs want one")
     cache = user_cache_path("fkd_helpers")
     if writable(cache):
         yield Finding(f"caches go to {cache}")

@@ -24,7 +24,8 @@ Your copy of the course: the notebooks are in `notebooks/`, to be run in order. 
 
 Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"`
 (on Windows `.venv\\Scripts\\python`).
-Exercises check themselves; `fkd.progress()` in any notebook shows how far you are.
+Begin with [what you need](docs/prerequisites.md). Words are explained in the [glossary](docs/glossary.md), and
+[questions](docs/faq.md) have answers. Exercises check themselves; `fkd.progress()` in a notebook shows how far you are.
 """
 
 

@@ -15,6 +15,9 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "fkd_helpers"
 MODULES = sorted(PACKAGE.rglob("*.py"))
 README = (ROOT / "README.md").read_text(encoding="utf-8")
+PAGES = ["README.md", "CONTRIBUTING.md", "data/README.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
+ALL = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
+BINARY = {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package otherwise
 
 # The modules of the design, lowest first: none imports from one after it. Others fit in wherever no circle arises.
@@ -70,13 +73,13 @@ def test_exact_versions_are_given_for_all_that_is_declared():
 
 def test_each_make_target_that_is_named_exists():
     targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {target for target in re.findall(r"(?:^|`)make ([a-z]+)", README, re.M)}
+    named = {target for target in re.findall(r"(?:^|`)make ([a-z]+)", ALL, re.M)}
     named |= set(re.findall(r'@echo "make ([a-z]+)', (ROOT / "Makefile").read_text()))
     assert {"lab", "test", "data"} <= named <= targets
 
 
 def test_each_command_that_is_named_exists():
-    named = {command for command in re.findall(r"-m fkd_helpers ([a-z]+)", README)}
+    named = {command for command in re.findall(r"-m fkd_helpers ([a-z]+)", ALL)}
     assert {"predict", "train", "fetch", "benchmark"} <= named
     for command in sorted(named):
         answer = subprocess.run(
@@ -86,7 +89,7 @@ def test_each_command_that_is_named_exists():
 
 
 def test_each_option_that_is_named_exists():
-    for command, options in re.findall(r"^python -m fkd_helpers ([a-z]+)(.*)", README, re.M):
+    for command, options in re.findall(r"^`?python -m fkd_helpers ([a-z]+)([^`\n]*)", ALL, re.M):
         answer = subprocess.run(
             [sys.executable, "-m", "fkd_helpers", command, "--help"], capture_output=True, text=True, cwd=ROOT
         )
@@ -94,7 +97,7 @@ def test_each_option_that_is_named_exists():
             assert option in answer.stdout, f"{command} {option}"
 
 
-@pytest.mark.parametrize("page", ["README.md", "data/README.md"])
+@pytest.mark.parametrize("page", PAGES)
 def test_links_and_pictures_exist(page):
     text = (ROOT / page).read_text(encoding="utf-8")
     targets = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
@@ -112,7 +115,10 @@ def test_no_path_of_somebodys_machine():
     pattern = re.compile(rb"(?<![\w.:/-])/(?:root|work|home|Users|tmp)/\w")
     for name in filter(None, listed.stdout.split("\0")):
         path = ROOT / name
-        if path.suffix not in {".png", ".jpg", ".gz", ".bin", ".npz", ".onnx", ".safetensors"} and path.exists():
+        if (
+            path.suffix not in {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
+            and path.exists()
+        ):
             assert not (found := pattern.search(path.read_bytes())), f"{name}: {found}"
         if path.suffix == ".onnx":  # an exporter notes where each line of code lay
             assert b'File "/' not in path.read_bytes(), name

@@ -1,10 +1,12 @@
 """Self-checks of the exercises: a function in, a verdict out. A check never raises, so "Run All" goes on.
 
-What is imported here is what a notebook calls; each check notes that its exercise is solved, see `exercises`.
+What is imported here is what a learner calls; each check of a notebook notes that its exercise is solved, see
+`exercises`.
 """
 
 import inspect
 
+from fkd_helpers.checks.capstone import own_filter, own_rule, practice_faces
 from fkd_helpers.checks.notebook_01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
 from fkd_helpers.checks.notebook_02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
 from fkd_helpers.checks.notebook_03 import back_to_frame, crop_square, keep_best, rectangle_sum
