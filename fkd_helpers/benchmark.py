@@ -186,9 +186,11 @@ def _filters(rounds: int) -> list[dict]:
 
 
 def _film(rounds: int) -> list[dict]:
+    labels = {"rules": "emotions", "expressions": "the network's expressions"}
     return [
-        _row("a 640x480 film with keypoints and emotions, headless / one thing after the other, a detection a frame",
-             "frames/s", *film_speed(rounds=max(3, rounds // 3)))
+        _row(f"a 640x480 film with keypoints and {label}, headless / one thing after the other, a detection a frame",
+             "frames/s", *film_speed(rounds=max(3, rounds // 3), emotion=emotion))
+        for emotion, label in labels.items()
     ]  # fmt: skip
 
 

@@ -277,6 +277,7 @@ def test_the_network_is_a_choice_that_says_what_it_is_not(demo):
     demo.start()
     demo.settings.by_name["emotion"].value = "expressions"
     demo.settings.by_name["calm"].value = 0.2
+    assert "eight, by a network" in demo.picture.status
     assert demo.picture.caution == CAUTION and "calm" in shown() and not {"smooth", "hold"} & shown()
     assert {"emotion": "expressions", "calm": 0.2}.items() <= demo.engine.settings.items()
     until(lambda: set(demo.statistics["emotions"]) & set(EXPRESSIONS) - {"neutral"})

@@ -11,7 +11,7 @@ import ipywidgets as widgets
 from fkd_helpers.errors import InputError
 from fkd_helpers.live.controls import SOURCES, Buttons, Settings
 from fkd_helpers.live.engine import LiveEngine
-from fkd_helpers.live.moods import CAUTION
+from fkd_helpers.live.moods import CAUTION, EMOTIONS
 from fkd_helpers.live.picture import Picture
 
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
@@ -71,7 +71,9 @@ class LiveDemo(widgets.VBox):
         )  # fmt: skip
         events = {"frame": self.engine.submit, "stop": self.stop, "trouble": self.stop,
                   "cameras": self.settings.offer_cameras, "hello": self._hello}  # fmt: skip
-        self.picture = Picture(events, mirror=mirror, status="Press Start.", caution=_caution(emotion))
+        self.picture = Picture(
+            events, mirror=mirror, status="Press Start.", caution=CAUTION if emotion == "expressions" else ""
+        )
         acts = {"Start": self.start, "Stop": self.stop, "Record": self.record, "Snapshot": self.snapshot}
         self.buttons = Buttons(acts, self._say)
         super().__init__([self.buttons, self.picture, self.settings])
@@ -163,13 +165,20 @@ class LiveDemo(widgets.VBox):
         elif name in ("source", "camera", "address"):
             if self.engine.running:
                 self.start()
+        elif name == "emotion":
+            self._choose_emotion(value)
         else:
-            try:
-                self.engine.change(**{name: value or None if name == "filter" else value})
-            finally:
-                if name == "emotion":  # one that cannot be had is not shown as chosen
-                    self.settings.by_name[name].value = self.engine.settings[name]
-                    self.picture.caution = _caution(self.engine.settings[name])
+            self.engine.change(**{name: value or None if name == "filter" else value})
+
+    def _choose_emotion(self, emotion):
+        if emotion == "expressions":
+            self._say("Loading the network; it takes a few seconds the first time.")
+        try:
+            self.engine.change(emotion=emotion)
+            self._say(f"Emotion: {EMOTIONS[emotion]}.")
+        finally:  # one that cannot be had is not shown as chosen
+            self.settings.by_name["emotion"].value = self.engine.settings["emotion"]
+            self.picture.caution = CAUTION if self.engine.settings["emotion"] == "expressions" else ""
 
     def _offer_recording(self) -> str:
         """Finish the recording under way, or take the one that ended by itself; offer it and return what to say."""
@@ -210,7 +219,3 @@ class LiveDemo(widgets.VBox):
                     self._say(words)
                     self._show()
             time.sleep(0.5)
-
-
-def _caution(emotion):
-    return CAUTION if emotion == "expressions" else ""
