@@ -89,7 +89,7 @@ class KeypointSet:
             InputError: no such folder in this set.
         """
         folders = np.array([name.rpartition("/")[0] for name in self.names])
-        if not folders.any():
+        if not (folders != "").any():
             raise InputError(f"part {folder!r}: this set has no folders, expected names such as '{folder}/face_1.jpg'")
         if folder not in folders:
             raise unknown("part", folder, set(folders.tolist()))

@@ -64,9 +64,9 @@ def _puppet(address):
 
 def _camera(address):
     place = int(address or 0) if str(address or 0).isdecimal() else str(address)
-    logging = cv2.utils.logging
+    logging = getattr(cv2.utils, "logging", cv2)  # older OpenCV has the two functions at its top
     before = logging.getLogLevel()
-    logging.setLogLevel(logging.LOG_LEVEL_SILENT)  # a camera that is not there would write five lines of warnings
+    logging.setLogLevel(0)  # silent: a camera that is not there would write five lines of warnings
     try:
         capture = cv2.VideoCapture(place)
     finally:
