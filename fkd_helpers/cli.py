@@ -11,6 +11,7 @@ from fkd_helpers.commands import (
     emotions,
     evaluate,
     experiments,
+    export,
     expressions,
     fetch,
     kaggle,
@@ -23,6 +24,7 @@ from fkd_helpers.errors import InputError
 
 COMMANDS = (
     check, predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions, student,
+    export,
 )  # fmt: skip
 RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend

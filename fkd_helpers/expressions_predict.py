@@ -12,7 +12,8 @@ from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_views import SIZE, upright_crop, view
 from fkd_helpers.files import whole_file
 from fkd_helpers.models import to_onnx
-from fkd_helpers.runners import model_path, onnx_session
+from fkd_helpers.quantise import store_half
+from fkd_helpers.runners import exported, model_path
 from fkd_helpers.shapes import EXPRESSIONS
 
 
@@ -37,8 +38,8 @@ class Reading:
 class ExpressionReader:
     """Run an exported expression network on faces whose keypoints are known, on one thread.
 
-    model: the name of one we ship, or a path to .onnx: images (n, 3, 112, 112) in 0..1 -> shares (n, classes), scales
-        (n, 2)
+    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, 112, 112) in 0..1 -> shares (n, classes),
+        scales (n, 2)
 
     Raises:
         InputError: no such model, or a file that is not one of expressions.
@@ -46,18 +47,15 @@ class ExpressionReader:
 
     def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
         path = model_path(model)
-        self.session = onnx_session(path, threads)
-        given = [value.name for value in self.session.get_outputs()]
-        shape = self.session.get_inputs()[0].shape
-        if given != ["shares", "scales"] or len(shape) != 4 or shape[1] != 3:
-            wanted = "expected a model from colour crops (n, 3, size, size) to shares and scales"
-            raise InputError(f"{path}: {wanted}, got {shape} to {', '.join(given)}")
+        self.function, shape, answer = exported(path, threads)
+        if len(shape) != 4 or shape[1] != 3 or len(answer) != 2:
+            wanted = "expected a model from colour crops (n, 3, size, size) to shares (n, classes) and scales (n, 2)"
+            raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")
         self.size = shape[-1] if isinstance(shape[-1], int) else SIZE
 
     def run(self, crops: np.ndarray) -> np.ndarray:
         """Return answers (n, classes + 2) to network inputs (n, size, size, 3) uint8."""
-        images = np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / 255
-        return np.concatenate(self.session.run(None, {self.session.get_inputs()[0].name: images}), 1)
+        return np.concatenate(self.function(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / 255), 1)
 
     def answers(self, crops: np.ndarray) -> np.ndarray:
         """Return answers (n, classes + 2) to stored crops (n, s, s, 3), the mean with the mirrored window's."""
@@ -100,21 +98,9 @@ def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, 
     half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
         in 32
     """
-    from onnx import TensorProto, helper, numpy_helper
-
     path = Path(path)
     written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
-    casts = []
-    for value in written.graph.initializer if half else ():
-        array = numpy_helper.to_array(value)
-        if array.dtype != np.float32 or array.size < 256:
-            continue
-        name = value.name
-        value.CopyFrom(numpy_helper.from_array(array.astype(np.float16), f"{name}_half"))
-        casts.append(helper.make_node("Cast", [f"{name}_half"], [name], to=TensorProto.FLOAT))
-    nodes = [*casts, *written.graph.node]
-    del written.graph.node[:]
-    written.graph.node.extend(nodes)
+    written = store_half(written) if half else written
     with whole_file(path) as partial:
         Path(partial).write_bytes(written.SerializeToString())
     return path

@@ -223,7 +223,8 @@ def train(config: RunConfig, folder: str | Path, *, fast: bool = False, say: Cal
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = learn(config, folder, fast=fast, say=say)
-    save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
+    save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data,
+                 size=config.size, classes=config.classes)  # fmt: skip
     write_metrics(folder, run.history, run=config.name)
     np.savez(folder / "answers.npz", answers=run.answers, names=run.test.names, expression=run.test.expression,
              valence=run.test.valence, arousal=run.test.arousal)  # fmt: skip

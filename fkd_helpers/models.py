@@ -20,6 +20,8 @@ from fkd_helpers.files import whole_file
 from fkd_helpers.networks import CourseCNN, SmallNet, TwoLayers
 from fkd_helpers.pretrained import OnBackbone
 
+OLDEST_OPSET = 18  # torch's exporter writes none below
+
 
 def heatmap_centres(cells: int, size: int = CROP_SIZE) -> torch.Tensor:
     """Return where the cells (g,) of a heatmap lie along one axis, in crop pixels."""
@@ -125,10 +127,12 @@ class WithKeypoints(nn.Module):
 
     def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
         output = self.model(images)
-        keypoints = keypoints_from(output)
         if output.ndim != 4:
-            return keypoints, torch.ones_like(keypoints[..., 0])
-        return keypoints, torch.softmax(output.flatten(2), -1).amax(-1)
+            return output, torch.ones_like(output[..., 0])
+        shares = torch.softmax(output.flatten(2), -1)
+        x = y = heatmap_centres(output.shape[-1]).to(shares)
+        places = torch.cartesian_prod(y, x).flip(-1)  # one product with them is faster than `soft_argmax`, row by row
+        return shares @ places, shares.amax(-1)
 
 
 def save_weights(model: nn.Module, path: str | Path, **facts: str) -> Path:
@@ -171,12 +175,42 @@ def export_onnx(model: nn.Module, path: str | Path, *, size: int = CROP_SIZE) ->
     return path
 
 
-def to_onnx(model: nn.Module, shape: tuple[int, ...], outputs: list[str]):
-    """Return a network as an ONNX program: "images" (n, *shape) -> outputs by name; any n, no trace of this machine."""
+def to_program(model: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
+    """Return a network as a program of `torch.export`: images (n, *shape), any n, no trace of this machine."""
+    images = torch.zeros(2, *shape)
+    program = torch.export.export(model.eval(), (images,), dynamic_shapes=({0: torch.export.Dim("n", min=1)},))
+    for node in program.graph.nodes:
+        node.meta.pop("stack_trace", None)  # where each line of code lay on this machine's disk
+    return program
+
+
+def check_opset(opset: int | None) -> int | None:
+    """Return a version of ONNX's operators that can be written.
+
+    Raises:
+        InputError: it cannot.
+    """
+    import onnx
+
+    newest = onnx.defs.onnx_opset_version()
+    if opset is not None and not OLDEST_OPSET <= opset <= newest:
+        raise InputError(f"opset: expected {OLDEST_OPSET} to {newest}, got {opset}")
+    return opset
+
+
+def to_onnx(model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None):
+    """Return a network as an ONNX program: "images" (n, *shape) -> outputs by name; any n, no trace of this machine.
+
+    opset: the version of ONNX's operators; None takes the exporter's own
+
+    Raises:
+        InputError: an opset that the exporter lacks.
+    """
+    check_opset(opset)
     program = torch.onnx.export(
         model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
         dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True, verbose=False, optimize=True,
-        external_data=False,
+        external_data=False, opset_version=opset,
     ).model_proto  # fmt: skip
     graph = program.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):

@@ -6,6 +6,7 @@
 
 import json
 import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -13,9 +14,11 @@ import numpy as np
 
 from fkd_helpers.boxes import CROP_SIZE
 from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.quantise import INT8, int8_is_exact, original_of
 
 WEIGHTS = Path(__file__).parent / "weights"
-SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}
+SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}  # of the models that ship
+PROGRAM = ".pt2"  # of torch.export
 BATCH = 64  # crops at once; more only costs memory
 
 
@@ -40,10 +43,10 @@ def load_runner(
 ) -> Runner:
     """Return the runner of a model.
 
-    model: the name of a model we ship, a path to .onnx or .safetensors, a torch network, or a function such as a
-        runner's own
+    model: the name of a model we ship, a path to .onnx (of 32, 16 or 8 bits), .pt2 (torch.export) or .safetensors, a
+        torch network, or a function such as a runner's own
     backend: "onnx" or "torch", for a name; a path's suffix decides for a path
-    device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime runs on the CPU
+    device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU
     threads: of ONNX Runtime, for one batch; torch has its own setting for the whole process
     size: side of the crops in pixels; None asks the model
 
@@ -61,8 +64,8 @@ def load_runner(
     if backend not in SUFFIXES:
         raise unknown("backend", backend, SUFFIXES)
     path = model_path(model, SUFFIXES[backend])
-    if path.suffix == ".onnx":
-        return _from_onnx(path, threads, size)
+    if path.suffix in (".onnx", PROGRAM):
+        return _from_exported(path, threads, size)
     return _from_safetensors(path, device, size)
 
 
@@ -73,7 +76,7 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
         InputError: no such file, or an unknown name (the near one is suggested).
     """
     path = Path(model)
-    if path.suffix in SUFFIXES.values():
+    if path.suffix in (*SUFFIXES.values(), PROGRAM):
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
         return path
@@ -81,12 +84,15 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     if str(model) in shipped:
         return shipped[str(model)]
     if path.exists():
-        raise InputError(f"{path}: expected a model file ending in .onnx or .safetensors")
+        raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or {PROGRAM}")
     raise unknown("model", str(model), shipped)
 
 
 def onnx_session(path: str | Path, threads: int = 1):
     """Open an ONNX file with ONNX Runtime on the CPU, quietly, on so many threads.
+
+    Where this processor gets int8 wrong, or the runtime cannot open it, the file with 32 bits that a network of int8
+    was made of is opened in its place, if it lies beside it, and a warning says so.
 
     Raises:
         InputError: a file that is not a whole ONNX model.
@@ -98,36 +104,102 @@ def onnx_session(path: str | Path, threads: int = 1):
     options.inter_op_num_threads = 1
     options.log_severity_level = 3
     try:
-        return onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        original = session.get_modelmeta().custom_metadata_map.get(INT8)
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-        raise InputError(f"{path}: not a whole ONNX model ({_first_line(error)})") from None
+        lacks = f"{path}: not a whole ONNX model ({_first_line(error)})"
+        session, original = None, original_of(path)
+    else:
+        if original is None or int8_is_exact():
+            return session
+        lacks = f"{path}: this processor has no exact int8 instructions (VNNI or the like)"
+    if original and (other := Path(path).with_name(original)).is_file():
+        warnings.warn(f"{lacks}: {original} with 32 bits runs instead", stacklevel=2)
+        return onnx_session(other, threads)
+    if session is None:
+        raise InputError(lacks)
+    warnings.warn(f"{lacks}, and the network with 32 bits is not beside it: its answers are off", stacklevel=2)
+    return session
 
 
-def _from_onnx(path, threads, size):
+def exported(path: str | Path, threads: int = 1) -> tuple[Callable, tuple, tuple]:
+    """Open an .onnx or .pt2 file: return a function from images to a tuple of arrays, and the shapes of both ends.
+
+    The shapes are those of the only input and of the first output; a number that may vary is a word.
+
+    Raises:
+        InputError: a file that is not a whole model, or one of several inputs.
+    """
+    path = Path(path)
+    if path.suffix == PROGRAM:
+        return _program(path)
     session = onnx_session(path, threads)
     taken, given = session.get_inputs(), session.get_outputs()
-    shape, answer = list(taken[0].shape), list(given[0].shape)
-    if len(taken) != 1 or len(shape) != 4 or shape[1] != 1 or len(answer) != 3 or answer[-1] != 2:
-        wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
-        raise InputError(f"{path}: {wanted}, got {shape} to {answer}")
+    if len(taken) != 1:
+        raise InputError(f"{path}: expected a model of one input, got {len(taken)}")
     name = taken[0].name
-    side = shape[-1] if isinstance(shape[-1], int) else CROP_SIZE
-    return Runner(lambda images: tuple(session.run(None, {name: images})), size or side)
+    return lambda images: tuple(session.run(None, {name: images})), tuple(taken[0].shape), tuple(given[0].shape)
 
 
-def _from_safetensors(path, device, size):
+def _program(path):
+    import torch
+
+    try:
+        program = torch.export.load(path)
+        nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
+        (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+    except Exception as error:  # a damaged archive can fail in any of its parts
+        raise InputError(f"{path}: not a whole program of torch.export ({_first_line(error)})") from None
+    shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
+    module = program.module()
+
+    def run(images):
+        with torch.inference_mode():
+            return tuple(value.numpy() for value in module(torch.from_numpy(images)))
+
+    return run, *shapes
+
+
+def _from_exported(path, threads, size):
+    function, shape, answer = exported(path, threads)
+    if len(shape) != 4 or shape[1] != 1 or len(answer) != 3 or answer[-1] != 2:
+        wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
+        raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")
+    return Runner(function, size or (shape[-1] if isinstance(shape[-1], int) else CROP_SIZE))
+
+
+def facts_of(path: str | Path) -> dict[str, str]:
+    """Return what the header of a .safetensors file says: its network, run and data.
+
+    Raises:
+        InputError: a file that is not a whole one.
+    """
     from safetensors import safe_open
-
-    from fkd_helpers import models
 
     try:
         with safe_open(str(path), framework="numpy") as file:
-            facts = file.metadata() or {}
+            return file.metadata() or {}
     except Exception as error:  # safetensors raises its own type, which it does not export for catching
         raise InputError(f"{path}: not a whole safetensors file ({_first_line(error)})") from None
-    kind = facts.get("net", path.stem)
+
+
+def network_of(path: str | Path):
+    """Return the network of keypoints in a .safetensors file, and the side of its crops.
+
+    Raises:
+        InputError: a damaged file, or of a network that is not known.
+    """
+    from fkd_helpers import models
+
+    facts = facts_of(path)
+    kind = facts.get("net", Path(path).stem)
     model = models.build(kind, **json.loads(facts.get("options", "{}")))
-    return _from_module(models.load_weights(model, path), device, size or models.INPUT_SIZES[kind])
+    return models.load_weights(model, path), models.INPUT_SIZES[kind]
+
+
+def _from_safetensors(path, device, size):
+    model, side = network_of(path)
+    return _from_module(model, device, size or side)
 
 
 def _from_module(model, device, size):

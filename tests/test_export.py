@@ -1,0 +1,225 @@
+"""Exports: each file answers as the original, int8 costs next to nothing, and what cannot be is said."""
+
+import json
+
+import numpy as np
+import onnx
+import pytest
+import torch
+
+from fkd_helpers import cli, models, quantise, runners
+from fkd_helpers.data import load
+from fkd_helpers.errors import InputError
+from fkd_helpers.export import FORMATS, compare, export, export_and_compare, table
+from fkd_helpers.export_trials import source_of, trial_for
+from fkd_helpers.expressions_data import load_expressions
+from fkd_helpers.expressions_model import ExpressionNet
+from fkd_helpers.expressions_predict import ExpressionReader, export_expressions
+from fkd_helpers.reading import write_classic
+from fkd_helpers.runners import load_runner
+
+
+@pytest.fixture(scope="module")
+def faces(tmp_path_factory):
+    """A folder of puppets in the classic layout."""
+    folder = tmp_path_factory.mktemp("faces")
+    puppets = load("puppets", n=60)
+    write_classic(puppets, folder, parts=["training"] * 40 + ["test"] * 20)
+    return folder
+
+
+@pytest.fixture(scope="module")
+def made(faces, tmp_path_factory):
+    """The folder with the shipped network in every format, what was printed, and the record."""
+    folder, said = tmp_path_factory.mktemp("export"), []
+    record = export_and_compare("small", folder, data=faces, rounds=1, record=folder, say=said.append)
+    return folder, said, record
+
+
+@pytest.fixture
+def inexact(monkeypatch):
+    """A processor that gets int8 wrong."""
+    monkeypatch.setattr(runners, "int8_is_exact", lambda: False)
+
+
+def test_every_format_answers_as_the_original(made):
+    folder, said, record = made
+    rows = {row["format"]: row for row in record["rows"]}
+    assert list(rows) == ["original", *FORMATS]
+    limits = {"onnx": 0.01, "torch": 0.01, "fp16": 0.05, "int8": 2}  # pixels of a crop of 112, the worst keypoint
+    before = rows["original"]["scores"]["nme"]
+    for name, limit in limits.items():
+        assert rows[name]["difference_max"] < limit, name
+        assert abs(rows[name]["scores"]["nme"] - before) < 0.001, name
+    assert 0 < rows["int8"]["difference_mean"] < 0.25
+    sizes = {name: (folder / row["file"]).stat().st_size for name, row in rows.items() if name != "original"}
+    assert sizes == {name: rows[name]["bytes"] for name in sizes}
+    assert sizes["int8"] < 0.4 * sizes["onnx"] and sizes["fp16"] < 0.55 * sizes["onnx"]
+    assert "small-int8.onnx" in said[0] and "NME changes by" in said[1]
+    assert json.loads((folder / "export-small.json").read_text())["rows"] == record["rows"]
+    assert table(record)["file"].tolist() == ["small.safetensors", *(text.format("small") for text in FORMATS.values())]
+
+
+def test_every_file_runs_as_a_model_with_any_number_of_faces(made):
+    crops = np.random.default_rng(0).random((3, 1, 112, 112), np.float32)
+    wanted = load_runner("small")(crops)
+    for name, text in FORMATS.items():
+        runner = load_runner(made[0] / text.format("small"))
+        assert runner.size == 112
+        keypoints, scores = runner(crops)
+        assert np.abs(scores - wanted[1]).max() < 0.1 and keypoints.shape == (3, 68, 2), name
+        np.testing.assert_allclose(runner(crops[:1])[0], keypoints[:1], atol=1e-3)
+
+
+def test_no_file_tells_where_it_was_made(made):
+    for text in FORMATS.values():
+        assert b'File "/' not in (made[0] / text.format("small")).read_bytes()
+        assert str(made[0]).encode() not in (made[0] / text.format("small")).read_bytes()
+
+
+def test_what_ships_ends_in_one_product_and_says_what_its_weights_say(made):
+    shipped = runners.WEIGHTS / "small.onnx"
+    assert [node.op_type for node in onnx.load(shipped).graph.node].count("MatMul") == 1
+    crops = np.random.default_rng(0).random((2, 1, 112, 112), np.float32)
+    ours, again = (load_runner(path)(crops) for path in (shipped, runners.WEIGHTS / "small.safetensors"))
+    assert np.abs(ours[0] - again[0]).max() < 0.01 and np.abs(ours[1] - again[1]).max() < 1e-4
+
+
+def test_the_ends_of_the_network_keep_32_bits(made):
+    whole, small = (onnx.load(made[0] / name) for name in ("small.onnx", "small-int8.onnx"))
+    kept = {node.op_type for node in whole.graph.node if node.name in quantise.float_nodes(whole)}
+    assert kept == {"Mul", "Sub", "Conv", "Reshape", "Softmax", "MatMul", "ReduceMax"}
+    convolutions = sum(node.op_type == "Conv" for node in whole.graph.node)
+    weights = [v for v in small.graph.initializer if v.data_type == onnx.TensorProto.INT8 and len(v.dims) == 4]
+    assert len(weights) == convolutions - 1
+    scales = {value.name: list(value.dims) for value in small.graph.initializer}
+    of = {node.input[0]: scales[node.input[1]] for node in small.graph.node if node.op_type == "DequantizeLinear"}
+    assert all(of[value.name] == [value.dims[0]] for value in weights), "a scale a channel"
+
+
+def test_storing_halves_and_undoing_it(made):
+    whole, half = (onnx.load(made[0] / name) for name in ("small.onnx", "small-fp16.onnx"))
+    again = quantise.store_whole(half)
+    assert [node.op_type for node in again.graph.node] == [node.op_type for node in whole.graph.node]
+    for one, other in zip(whole.graph.initializer, again.graph.initializer, strict=True):
+        a, b = onnx.numpy_helper.to_array(one), onnx.numpy_helper.to_array(other)
+        assert one.name == other.name and a.dtype == b.dtype
+        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
+
+
+def test_a_processor_without_int8_runs_the_32_bits_beside_it_and_says_so(made, inexact):
+    crops = np.random.default_rng(0).random((1, 1, 112, 112), np.float32)
+    with pytest.warns(UserWarning, match=r"small-int8.onnx: .*no exact int8.*: small.onnx with 32 bits runs instead"):
+        runner = load_runner(made[0] / "small-int8.onnx")
+    assert np.array_equal(runner(crops)[0], load_runner(made[0] / "small.onnx")(crops)[0])
+
+
+def test_without_the_32_bits_beside_it_int8_runs_with_a_warning(made, inexact, tmp_path):
+    alone = tmp_path / "alone.onnx"
+    alone.write_bytes((made[0] / "small-int8.onnx").read_bytes())
+    with pytest.warns(UserWarning, match="is not beside it: its answers are off"):
+        load_runner(alone)
+
+
+def test_an_int8_file_that_the_runtime_cannot_open_is_replaced_too(made, tmp_path):
+    program = onnx.load(made[0] / "small-int8.onnx")
+    program.opset_import[0].version = 99
+    onnx.save(program, tmp_path / "small-int8.onnx")
+    with pytest.raises(InputError, match="not a whole ONNX model"):
+        load_runner(tmp_path / "small-int8.onnx")
+    (tmp_path / "small.onnx").write_bytes((made[0] / "small.onnx").read_bytes())
+    with pytest.warns(UserWarning, match="small.onnx with 32 bits runs instead"):
+        load_runner(tmp_path / "small-int8.onnx")
+
+
+def test_the_product_that_is_tried_tells_an_exact_processor():
+    known = quantise.cpu_instructions()
+    if known is None:
+        pytest.skip("this system does not tell its instructions")
+    if {"avx_vnni", "avx512_vnni", "asimddp"} & set(known):
+        assert quantise.int8_is_exact()
+
+
+@pytest.fixture(scope="module")
+def expression_file(tmp_path_factory):
+    torch.manual_seed(0)
+    return export_expressions(ExpressionNet("encoder").eval(), tmp_path_factory.mktemp("expressions") / "mood.onnx")
+
+
+def test_an_expression_network_is_exported_from_its_onnx_file(expression_file, tmp_path, monkeypatch):
+    source = source_of(expression_file)
+    assert (source.kind, source.shape, source.classes) == ("expressions", (3, 112, 112), 8)
+    monkeypatch.setattr("fkd_helpers.export_trials.load_expressions", lambda _: load_expressions("puppets", n=80))
+    monkeypatch.setattr("fkd_helpers.export_trials.face_crops", lambda part, size: np.stack(
+        [np.random.default_rng(i).integers(0, 256, (144, 144, 3), np.uint8) for i in range(len(part))]))  # fmt: skip
+    trial = trial_for(source)
+    paths = export(expression_file, tmp_path)
+    assert list(paths) == ["onnx", "fp16", "int8"]
+    rows = {row.format: row for row in compare(paths, source, trial, rounds=1)}
+    assert rows["onnx"].difference_max < 1e-4 and rows["fp16"].difference_max < 1e-4
+    assert rows["int8"].difference_max < 0.2
+    assert set(rows["int8"].scores) == {"accuracy", "valence_rmse", "arousal_rmse"}
+    crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
+    np.testing.assert_allclose(
+        ExpressionReader(paths["int8"]).run(crops), ExpressionReader(expression_file).run(crops), atol=0.1
+    )
+    with pytest.raises(InputError, match="needs the weights as"):
+        export(expression_file, tmp_path, formats=["torch"])
+    with pytest.raises(InputError, match="would be written over itself"):
+        export(expression_file, expression_file.parent, formats=["onnx"])
+
+
+def test_an_expression_network_of_a_run_becomes_a_program(tmp_path):
+    torch.manual_seed(0)
+    net = ExpressionNet("encoder", classes=7).eval()
+    weights = models.save_weights(net, tmp_path / "encoder.safetensors", net="encoder", size=96, classes=7)
+    path = export(weights, tmp_path, formats=["torch"])["torch"]
+    reader = ExpressionReader(path)
+    assert reader.size == 96
+    answers = reader.run(np.zeros((3, 96, 96, 3), np.uint8))
+    assert answers.shape == (3, 9) and np.allclose(answers[:, :7].sum(1), 1)
+
+
+@pytest.mark.parametrize(
+    "arguments, words",
+    [
+        (["--formats", "onxx"], "unknown format 'onxx': did you mean 'onnx'"),
+        (["--model", "smal"], "unknown model 'smal': did you mean 'small'"),
+        (["--opset", "99", "--formats", "onnx"], "opset: expected 18 to"),
+        (["--opset", "9", "--model", "expressions", "--formats", "onnx"], "opset: expected 18 to"),
+        (["--method", "guess"], "unknown method 'guess'"),
+        (["--data", "nothing"], "unknown data set 'nothing'"),
+        (["--rounds", "0"], "--rounds: expected at least 1"),
+    ],
+)
+def test_bad_input_is_one_line(arguments, words, tmp_path, capsys, monkeypatch, faces):
+    monkeypatch.chdir(tmp_path)
+    data = [] if "--data" in arguments else ["--data", str(faces)]
+    assert cli.main(["export", *arguments, *data]) == 2
+    error = capsys.readouterr().err
+    assert words in error and error.count("\n") == 1
+    assert not list(tmp_path.rglob("*.onnx"))
+
+
+def test_an_opset_that_the_runtime_lacks_is_said_and_leaves_no_file(made, expression_file, tmp_path, monkeypatch):
+    program = onnx.load(made[0] / "small.onnx")
+    program.opset_import[0].version = 99
+    monkeypatch.setattr("fkd_helpers.export_trials.Source.onnx", lambda *_: program)
+    with pytest.raises(InputError, match="opset 99: the runtime here cannot open it"):
+        export(expression_file, tmp_path, formats=["onnx"])
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_damaged_program_is_said(made, tmp_path):
+    path = tmp_path / "half.pt2"
+    path.write_bytes((made[0] / "small.pt2").read_bytes()[:9999])
+    with pytest.raises(InputError, match=r"half.pt2: not a whole program of torch.export"):
+        load_runner(path)
+    with pytest.raises(InputError, match="expected a network with 32 bits"):
+        source_of(made[0] / "small-int8.onnx")
+
+
+def test_int8_needs_crops_to_calibrate_with(made, tmp_path):
+    program, three = onnx.load(made[0] / "small.onnx"), np.zeros((3, 1, 112, 112), np.float32)
+    with pytest.raises(InputError, match="at least 8 training crops"):
+        quantise.quantise(program, tmp_path / "x.onnx", three)
