@@ -317,7 +317,7 @@ def test_unknown_and_broken_models_are_named(files, tmp_path):
         cut: "not a whole ONNX model",
         half: "not a whole safetensors file",
         tmp_path / "absent.onnx": "no such model file",
-        tmp_path / "notes.txt": "ending in .onnx or .safetensors",
+        tmp_path / "notes.txt": "ending in .onnx, .safetensors or .pt2",
         7: "got int",
     }.items():
         with pytest.raises(InputError, match=message) as error:
