@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bound_numbers
 import numpy as np
+from PIL import Image
 
 from fkd_helpers import records
 from fkd_helpers.ablation import ablation
@@ -231,6 +232,7 @@ LESSONS = {  # notebook -> what you learn there, and what its picture in images/
         "What notebook 08 measures",
     ),
 }
+WIDEST = 240  # pixels, of a picture in that table; none is higher than half of it
 AN_EXERCISE = 10  # minutes of a lesson; learners differ
 
 
@@ -252,12 +254,15 @@ def times(path: Path) -> tuple[int, str]:
 
 def notebooks_table() -> str:
     """Return the notebooks with picture, subject and minutes, as Markdown."""
-    lines = ["| | | minutes |", "|---|---|---|"]
+    lines = ["| it shows | you learn to | minutes |", "|---|---|---|"]
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         title = re.match(r"# ([^:\n]*)", first_cell(path))[1]
         learn, shows = LESSONS[path.name[:2]]
-        picture = f"images/{path.stem}.png"
-        image = f'<img src="{picture}" width="240" alt="{shows}">' if (ROOT / picture).exists() else ""
+        picture, image = Path("images", f"{path.stem}.png"), ""
+        if (ROOT / picture).exists():
+            with Image.open(ROOT / picture) as opened:
+                width = min(WIDEST, WIDEST // 2 * opened.width // opened.height)
+            image = f'<img src="{picture.as_posix()}" width="{width}" alt="{shows}">'
         lines.append(f"| {image} | **[{title}](notebooks/{path.name})**: {learn} | {times(path)[0]} |")
     return "\n".join(lines)
 

@@ -137,7 +137,8 @@ def data_sets() -> Iterator[Finding]:
     try:
         yield Finding(f"the real 68-point set is in {find('ytf')}")
     except InputError:
-        yield Finding("the real 68-point set is not here", "note", "make data fetches it; no lesson needs it")
+        places = " nor ".join(map(str, data_dirs()))
+        yield Finding(f"no real 68-point set in {places}", "note", "make data fetches it; no lesson needs it")
 
 
 def device() -> Iterator[Finding]:
@@ -202,7 +203,7 @@ def folders() -> Iterator[Finding]:
     names = {name for notebook in exercises().values() for name in notebook}
     state = f"exercises: {len(names & solved())} of {len(names)} solved"
     if writable(progress_file().parent):
-        yield Finding(f"{state}; fkd.progress() shows them")
+        yield Finding(f"{state}, noted in {progress_file()}; fkd.progress() shows them")
     else:
         yield Finding(f"{state}; {progress_file().parent} cannot be written", "note", "what you solve is not noted")
 
