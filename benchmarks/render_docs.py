@@ -26,7 +26,7 @@ from fkd_helpers.tables import epochs_to, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
-RENDERED = (ROOT / "README.md", CARD, ROOT / "docs" / "instructors.md")
+RENDERED = (ROOT / "README.md", CARD, ROOT / "docs" / "instructors.md", ROOT / "docs" / "results.md")
 
 
 def percent(value: float) -> str:

@@ -33,6 +33,7 @@ def setup(*, seed: int = 0, dataset: str | None = None) -> None:
         print("the real 68-point set is here: fkd.setup(dataset='ytf') turns to it")
     except InputError:
         print("the real 68-point set is not here (`make data` fetches it); puppets stand in for it")
+    print("fkd.check() says what is installed, fkd.progress() which exercises are solved")
     describe_figures()
 
 

@@ -110,7 +110,8 @@ def test_what_misses_is_named_with_the_next_step(capsys, monkeypatch):
     monkeypatch.setattr(installation, "version", lambda name: "1.0" if name == "numpy" else real(name))
     monkeypatch.setattr(installation, "STEPS", {installation.packages: "", installation.extras: ""})
     good, said = lines(capsys)
-    assert not good and said["FAULT"] == [f"FAULT  numpy 1.0, expected >=1.26 -> {installation.INSTALL}"]
+    (fault,) = said["FAULT"]
+    assert not good and fault.startswith("FAULT  numpy 1.0, expected >=") and fault.endswith(installation.INSTALL)
 
 
 def test_a_step_that_breaks_is_a_fault_and_the_others_go_on(capsys, monkeypatch):

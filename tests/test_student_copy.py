@@ -8,9 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from fkd_helpers import checks, cli, student_copy
+from fkd_helpers import cli, student_copy
 from fkd_helpers.errors import InputError
-from fkd_helpers.exercises import exercises
 
 ROOT = Path(__file__).parents[1]
 
@@ -35,16 +34,9 @@ def test_all_notebooks_are_there_and_none_was_run(copy):
     assert any(cell["outputs"] for _, found in cells(ROOT, "code") for cell in found)
 
 
-def test_the_code_is_that_of_the_course_with_its_stubs(copy):
+def test_the_code_is_that_of_the_course_its_stubs_included(copy):
     for (_, ours), (_, theirs) in zip(cells(ROOT, "code"), cells(copy, "code"), strict=True):
         assert [cell["source"] for cell in ours] == [cell["source"] for cell in theirs]
-    sources = {path.name[:2]: ["".join(cell["source"]) for cell in found] for path, found in cells(copy, "code")}
-    for number, names in exercises().items():
-        for name in names:
-            stub = next(source for source in sources[number] if source.startswith(f"def {name}("))
-            space = {}
-            exec(stub, space)
-            assert repr(getattr(checks, name)(space[name])).endswith("not attempted yet")
 
 
 def test_no_solution_is_in_it(copy):

@@ -14,8 +14,8 @@ import cv2
 import numpy as np
 
 from fkd_helpers import puppets
+from fkd_helpers.installation import BROWSERS
 
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 ARGUMENTS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",
     "--disable-component-update", "--host-resolver-rules=MAP labhost 127.0.0.1",
