@@ -9,10 +9,11 @@ from fkd_helpers.errors import InputError
 
 COURSE = Path(__file__).parents[1]
 TAKEN = (
-    "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs", "pyproject.toml", "environment.yml",
-    "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
+    "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
+    "docs/faq.md", "docs/capstone.md", "docs/results.md", "pyproject.toml", "environment.yml", "constraints.txt",
+    "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
-LEFT = shutil.ignore_patterns("solutions", "instructors.md", "__pycache__", ".ipynb_checkpoints", "_*build*")
+LEFT = shutil.ignore_patterns("solutions", "__pycache__", ".ipynb_checkpoints")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 ELSEWHERE = "your teacher's copy of the course"
 README = """# Facial keypoints, hands on
@@ -48,7 +49,7 @@ def student_copy(folder: str | Path) -> Path:
         elif source.exists():
             shutil.copyfile(source, target)
     (folder / "README.md").write_text(README, encoding="utf-8")
-    for page in [*folder.glob("docs/**/*.md"), *folder.glob("data/*.md")]:
+    for page in [*folder.glob("docs/*.md"), *folder.glob("data/*.md")]:
         page.write_text(with_links_here(page.read_text(encoding="utf-8"), page.parent), encoding="utf-8")
     for path in folder.glob("notebooks/*.ipynb"):
         notebook = stripped(json.loads(path.read_text(encoding="utf-8")), path.parent)
