@@ -15,12 +15,13 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course data lint readme student clean
+.PHONY: help lab test course site data lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
+	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make lint    ruff over package, tests and notebooks"
 	@echo "make readme  render tables, and numbers that are bound to records or printed cells"
@@ -56,6 +57,10 @@ test: $(STAMP)
 
 course: $(STAMP)
 	$(BIN)/python benchmarks/run_course.py
+
+site: $(STAMP)
+	$(BIN)/python -m sphinx -q -j auto -c docs -d build/site-doctrees . build/site
+	@echo "open build/site/index.html"
 
 data: $(STAMP)
 	$(BIN)/python -m fkd_helpers fetch $(FETCH_ARGS)
