@@ -13,10 +13,10 @@ root_doc = "docs/index"
 language = "en"
 extensions = [
     "myst_nb", "sphinx.ext.autodoc", "sphinx.ext.napoleon", "sphinx_copybutton",
-    "course_cards", "docstrings", "mathml", "modules",
+    "course_cards", "docstrings", "mathml", "modules", "repository_links",
 ]  # fmt: skip
 include_patterns = [
-    "docs/**.md", "notebooks/[0-9]*.ipynb", "notebooks/solutions/[0-9]*.ipynb", "data/README.md",
+    "docs/**.md", "notebooks/[0-9]*.ipynb", "notebooks/solutions/[0-9]*.ipynb", "data/README.md", "CONTRIBUTING.md",
     "fkd_helpers/weights/*.md", "fkd_helpers/assets/sprites/*.md",
 ]  # fmt: skip
 exclude_patterns = [".*", "build", "runs", "tests", "benchmarks", "recordings", "data/[!R]*", "**/.*"]

@@ -1,42 +1,37 @@
-"""The cards of the first page: `{cards}` stands for one a notebook, made of what the notebook itself says."""
+"""The cards of the first page: `{cards}` stands for one a notebook, made of the README's table of notebooks."""
 
 import re
 from pathlib import Path
 
-import nbformat
-
-ROOT = Path(__file__).parents[1]
+README = Path(__file__).parents[1] / "README.md"
+ROW = re.compile(
+    r'^\| <img src="(?P<picture>[^"]+)"[^>]*? alt="(?P<alt>[^"]+)"[^>]*> '
+    r"\| \*\*\[(?P<title>[^\]]+)\]\((?P<notebook>[^)]+)\)\*\*: (?P<about>.+?) \| (?P<minutes>\d+) \|$",
+    re.M,
+)
 CARD = """
 :::{{container}} card-link
-[![{alt}](../{picture})](../{notebook})
+![{alt}](../{picture})
 
 **[{title}](../{notebook})**
 
-{about}
+{about}.
 
-*About {minutes} minutes*
+{minutes} minutes
 :::
 """
 
 
-def card(path: Path) -> str:
-    """Return the card of a notebook: picture, title, first paragraph, time."""
-    text = nbformat.read(path, as_version=4).cells[0].source
-    title, about = re.match(r"# (.+?)\n+(.+?)\n\n", text, re.S).groups()
-    minutes = re.search(r"about (\d+) minutes", text)[1]
-    picture = next((ROOT / "images").glob(f"{path.name[:2]}_*.png")).relative_to(ROOT)
-    alt = re.search(rf"!\[([^\]]+)\]\({picture}\)", (ROOT / "README.md").read_text(encoding="utf-8"))
-    about = re.sub(r"\[(.+?)\]\(.+?\)", r"\1", about)
-    alt = alt[1] if alt else title
-    notebook = path.relative_to(ROOT).as_posix()
-    return CARD.format(alt=alt, picture=picture, notebook=notebook, title=title, about=about, minutes=minutes)
+def cards() -> str:
+    """Return a card for each row of the table: picture, title, what it is about, time."""
+    found = (CARD.format(**row.groupdict()) for row in ROW.finditer(README.read_text(encoding="utf-8")))
+    return f"::::{{container}} cards\n{''.join(found)}\n::::"
 
 
 def fill(app, docname, source):
     """Put the cards where the first page asks for them."""
     if docname == "docs/index":
-        cards = "".join(card(path) for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")))
-        source[0] = source[0].replace("{cards}", f"::::{{container}} cards\n{cards}\n::::")
+        source[0] = source[0].replace("{cards}", cards())
 
 
 def setup(app):
