@@ -24,8 +24,9 @@ CARD = """
 
 def cards() -> str:
     """Return a card for each row of the table: picture, title, what it is about, time."""
-    found = (CARD.format(**row.groupdict()) for row in ROW.finditer(README.read_text(encoding="utf-8")))
-    return f"::::{{container}} cards\n{''.join(found)}\n::::"
+    rows = [row.groupdict() for row in ROW.finditer(README.read_text(encoding="utf-8"))]
+    made = (CARD.format(**row | {"about": row["about"][0].upper() + row["about"][1:]}) for row in rows)
+    return f"::::{{container}} cards\n{''.join(made)}\n::::"
 
 
 def fill(app, docname, source):
