@@ -7,6 +7,7 @@ PINNED ?=
 LAB_ARGS ?=
 TEST_ARGS ?=
 FETCH_ARGS ?=
+PEERS_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -15,7 +16,7 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course site data lint readme student clean
+.PHONY: help lab test course site data peers lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
@@ -23,6 +24,7 @@ help:
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
+	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
 	@echo "make lint    ruff over package, tests and notebooks"
 	@echo "make readme  render tables, and numbers that are bound to records or printed cells"
 	@echo "make student a copy for students in build/student: no outputs, no solutions"
@@ -30,7 +32,7 @@ help:
 	@echo ""
 	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
 	@echo "PINNED=1     the exact versions of constraints.txt, when .venv is made"
-	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS= go to the command"
+	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS=, PEERS_ARGS= go to the command"
 
 # The stamp is written last: an install that failed is done again next time.
 $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
@@ -64,6 +66,9 @@ site: $(STAMP)
 
 data: $(STAMP)
 	$(BIN)/python -m fkd_helpers fetch $(FETCH_ARGS)
+
+peers: $(STAMP)
+	$(BIN)/python benchmarks/peers $(PEERS_ARGS)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .

@@ -13,7 +13,7 @@ import bound_numbers
 import numpy as np
 from PIL import Image
 
-from fkd_helpers import records
+from fkd_helpers import peers, records
 from fkd_helpers.ablation import ablation
 from fkd_helpers.benchmark import table as speed_table
 from fkd_helpers.conditions import CONDITIONS
@@ -22,7 +22,7 @@ from fkd_helpers.exercises import exercises
 from fkd_helpers.experiments import recorded
 from fkd_helpers.published import published_grid
 from fkd_helpers.result_plots import breaking_point
-from fkd_helpers.tables import epochs_to, table
+from fkd_helpers.tables import epochs_to, markdown, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
@@ -51,9 +51,27 @@ def official_table() -> str:
             f"| {name} | {bold}{percent(scores['nme'])}{bold} | {scores['mae_224']:.3g} "
             f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |"
         )
-    for row in record("published-ytf-test")["rows"]:
-        lines.append(f"| {row['system']} | {row['nme']} | {row['mae_224']} | {row['pck_0.10']} | {row['auc_0.5']} |")
-    return "\n".join(lines)
+    row = record("published-ytf-test")["rows"][0]
+    lines.append(f"| {row['system']} | {row['nme']} | {row['mae_224']} | {row['pck_0.10']} | {row['auc_0.5']} |")
+    return "\n".join([*lines, *official_peers()])
+
+
+def official_peers() -> list[str]:
+    """Return the rows of the public models in the table of the official test, as Markdown."""
+    found, lines = record("fairness-ytf-test"), []
+    for name in list(found["systems"])[1:]:
+        lost = 1 - found["systems"][name]["as_answered"]["found"] / found["faces"]
+        words = peers.FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
+        for key, title in (("as_answered", words), ("adapted", "the same, adapted")):
+            scores = found["systems"][name][key]
+            lines.append(f"| {title} | {percent(scores['nme'])} | {scores['mae_224']:.3g} "
+                         f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |")  # fmt: skip
+    return lines
+
+
+def peers_tables() -> str:
+    """Return how fast, hungry and large public models are beside ours, as Markdown."""
+    return "\n\n".join(markdown(made(record("benchmark-peers"))) for made in (peers.speed_table, peers.cost_table))
 
 
 def score_table() -> str:
@@ -283,7 +301,9 @@ SECTIONS = {
     "official": official_table, "scores": score_table, "recipe": recipe, "people": people_table, "jaw": jaw_table,
     "ablation": ablation_table, "experiments": experiments_table,
     "conditions": condition_table, "robustness": robustness_table,
-    "speed": lambda: speed_table(record("benchmark-speed")),
+    "speed": lambda: speed_table(record("benchmark-speed")), "peers": peers_tables,
+    "fairness": lambda: markdown(peers.slice_table(record("fairness-ytf-test"))),
+    "worse": lambda: markdown(peers.worse_table(record("fairness-ytf-test"))),
 }  # fmt: skip
 
 

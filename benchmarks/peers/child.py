@@ -1,0 +1,205 @@
+"""One system, asked over pipes: it runs in the environment that its packages need.
+
+    python child.py ours|mediapipe|dlib
+
+A question is a line of JSON, {"task": name, "images": n, "boxes": [...]}, and n images. The answer is two arrays:
+points (n, k, 2), pixels of each image, NaN where no face was found, and seconds (n,). Of several faces the largest is
+meant. {"task": "about"} is answered by JSON.
+"""
+
+import functools
+import importlib.metadata
+import importlib.util
+import io
+import json
+import os
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+
+# Haar with the same search for all, the one of fkd_helpers.detect: step, hits that agree, smallest face
+HAAR = (1.1, 3, 0.05)
+ROOTS = {
+    "ours": ("fkd-helpers",), "mediapipe": ("mediapipe",), "dlib": ("dlib-bin", "numpy", "opencv-contrib-python"),
+}  # fmt: skip
+
+
+def send(stream, array: np.ndarray) -> None:
+    """Write an array to a pipe: its length in bytes on a line, then the array as .npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array, allow_pickle=False)
+    stream.write(b"%d\n" % buffer.tell())
+    stream.write(buffer.getbuffer())
+
+
+def receive(stream) -> np.ndarray:
+    """Read an array that `send` wrote."""
+    return np.load(io.BytesIO(stream.read(int(stream.readline()))), allow_pickle=False)
+
+
+def ours():
+    """Return our ways from a frame to 68 points, and the files beside the packages that they need."""
+    from fkd_helpers import predict, tracking
+
+    predictor = predict.KeypointPredictor()
+    tracker = tracking.Tracker(predictor)
+
+    def largest(faces):
+        return max(faces, key=lambda face: face.box[2] * face.box[3]).keypoints if faces else None
+
+    tasks = {
+        "tracked": lambda frame, _: largest(tracker(frame)),
+        "detect": lambda frame, _: largest(predictor(frame, whole_image="fallback")),
+        "box": lambda frame, box: predictor.keypoints(frame, box[None])[0],
+    }
+    return tasks, [Path(predict.__file__).parent]
+
+
+def mediapipe():
+    """Return FaceMesh's ways from a frame to its 468 points: following a face, or finding it in each frame anew."""
+    from mediapipe.python.solutions.face_mesh import FaceMesh
+
+    def way(**options):
+        mesh = functools.cache(lambda: FaceMesh(**options))  # made when it is first asked
+
+        def look(frame, _):
+            faces = mesh().process(frame).multi_face_landmarks or ()
+            found = [np.array([(point.x, point.y) for point in face.landmark]) for face in faces]
+            if not found:
+                return None
+            largest = max(found, key=lambda points: np.ptp(points, 0).prod())
+            return largest * frame.shape[1::-1] - 0.5  # they are shares of the image, from its edge
+
+        return look
+
+    return {
+        "tracked": way(static_image_mode=False, max_num_faces=1),
+        "static": way(static_image_mode=True, max_num_faces=1),
+        "several": way(static_image_mode=True, max_num_faces=4),
+    }, []
+
+
+def dlib():
+    """Return dlib's ways from a frame to 68 points: after Haar, after its own detector, in a known box."""
+    import cv2
+    from _dlib_pybind11 import get_frontal_face_detector, rectangle, shape_predictor
+
+    # found without importing it: that would need an old setuptools
+    folder = Path(importlib.util.find_spec("face_recognition_models").submodule_search_locations[0])
+    weights = folder / "models" / "shape_predictor_68_face_landmarks.dat"
+    fit, hog = shape_predictor(str(weights)), get_frontal_face_detector()
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
+
+    def points(frame, found):
+        shape = fit(frame, max(found, key=lambda face: face.area()))
+        return np.array([(point.x, point.y) for point in shape.parts()], float)
+
+    def square(box):
+        x, y, w, h = (round(float(value)) for value in box)
+        return rectangle(x, y, x + w - 1, y + h - 1)
+
+    def by_haar(frame, _):
+        step, hits, smallest = HAAR
+        least = max(24, round(smallest * max(frame.shape)))
+        gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
+        found = [square(box) for box in cascade.detectMultiScale(gray, step, hits, minSize=(least, least))]
+        return points(frame, found) if found else None
+
+    def by_hog(larger):
+        return lambda frame, _: points(frame, found) if (found := hog(frame, larger)) else None
+
+    tasks = {
+        "haar": by_haar, "hog": by_hog(0), "hog_enlarged": by_hog(1),
+        "box": lambda frame, box: points(frame, [square(box)]),
+    }  # fmt: skip
+    return tasks, [weights]
+
+
+def about(roots, extra) -> dict:
+    """Return peak memory of this process, size of its packages (those it loaded; all they require), and versions."""
+    needed = required(roots)
+    names = importlib.metadata.packages_distributions()
+    loaded = {normal(name) for top in {module.split(".")[0] for module in sys.modules} for name in names.get(top, ())}
+    beside = sum(file.stat().st_size for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
+    sizes = {name: size(dist) for name, dist in needed.items()}
+    return {
+        "peak_mb": peak_mb(), "loaded_mb": (sum(sizes[name] for name in loaded & needed.keys()) + beside) / 1e6,
+        "installed_mb": (sum(sizes.values()) + beside) / 1e6, "packages": len(needed),
+        "versions": {name: needed[normal(name)].version for name in roots},
+    }  # fmt: skip
+
+
+def normal(name: str) -> str:
+    """Return a package's name as an index writes it."""
+    return name.lower().replace("_", "-").replace(".", "-")
+
+
+def required(roots) -> dict:
+    """Return the installed packages that these need, themselves included."""
+    from packaging.requirements import Requirement
+
+    found, left = {}, [normal(name) for name in roots]
+    while left:
+        name = left.pop()
+        if name in found:
+            continue
+        try:
+            found[name] = importlib.metadata.distribution(name)
+        except importlib.metadata.PackageNotFoundError:
+            continue
+        for line in found[name].requires or ():
+            wanted = Requirement(line)
+            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
+                left.append(normal(wanted.name))
+    return found
+
+
+def size(dist) -> int:
+    """Return the bytes of a package's files."""
+    paths = (Path(file.locate()) for file in dist.files or ())
+    return sum(path.stat().st_size for path in paths if path.is_file())
+
+
+def peak_mb() -> float:
+    """Return the most memory that this process held, in MB."""
+    status = Path("/proc/self/status")
+    if status.exists():  # getrusage would count what the parent held before this process began
+        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
+    import resource
+
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
+
+
+def answer(look, images, boxes) -> tuple[np.ndarray, np.ndarray]:
+    """Return points (n, k, 2) and seconds (n,) of one way on some images."""
+    found, seconds = [], []
+    for image, box in zip(images, boxes, strict=True):
+        started = time.perf_counter()
+        found.append(look(image, box))
+        seconds.append(time.perf_counter() - started)
+    count = next((len(points) for points in found if points is not None), 1)
+    nothing = np.full((count, 2), np.nan)
+    return np.stack([nothing if points is None else points for points in found]), np.array(seconds)
+
+
+def main(name: str) -> None:
+    source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
+    os.dup2(2, 1)  # what a library prints goes where errors go
+    tasks, extra = {"ours": ours, "mediapipe": mediapipe, "dlib": dlib}[name]()
+    for line in source:
+        question = json.loads(line)
+        if question["task"] == "about":
+            sink.write(json.dumps(about(ROOTS[name], extra)).encode() + b"\n")
+        else:
+            images = [receive(source) for _ in range(question["images"])]
+            boxes = question.get("boxes") or [None] * len(images)
+            boxes = [None if box is None else np.array(box) for box in boxes]
+            for array in answer(tasks[question["task"]], images, boxes):
+                send(sink, array)
+        sink.flush()
+
+
+if __name__ == "__main__":
+    main(sys.argv[1])
