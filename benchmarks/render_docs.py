@@ -272,7 +272,7 @@ def times(path: Path) -> tuple[int, str]:
 
 def notebooks_table() -> str:
     """Return the notebooks with picture, subject and minutes, as Markdown."""
-    lines = ["| it shows | you learn to | minutes |", "|---|---|---|"]
+    lines = ["| a glimpse | what you learn | minutes |", "|---|---|---|"]
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
         title = re.match(r"# ([^:\n]*)", first_cell(path))[1]
         learn, shows = LESSONS[path.name[:2]]
