@@ -20,8 +20,8 @@ import skimage.data
 from fkd_helpers import records
 from fkd_helpers.config import load_config
 from fkd_helpers.expressions_data import load_expressions
-from fkd_helpers.expressions_model import ExpressionNet
-from fkd_helpers.expressions_predict import ExpressionReader, export_expressions
+from fkd_helpers.expressions_model import ExpressionNet, export_expressions
+from fkd_helpers.expressions_predict import ExpressionReader
 from fkd_helpers.expressions_report import COLUMNS, PUBLISHED
 from fkd_helpers.expressions_runs import record
 from fkd_helpers.expressions_split import conflicts, contents, split_expressions

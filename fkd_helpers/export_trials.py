@@ -15,8 +15,7 @@ from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_data import load_expressions
 from fkd_helpers.expressions_features import face_crops, key_of
 from fkd_helpers.expressions_metrics import all_scores
-from fkd_helpers.expressions_model import NETS, ExpressionNet
-from fkd_helpers.expressions_predict import WithShares
+from fkd_helpers.expressions_model import NETS, ExpressionNet, WithShares
 from fkd_helpers.expressions_split import split_expressions, without_contempt
 from fkd_helpers.expressions_views import SIZE, as_tensor, view
 from fkd_helpers.labelling import as_labelled

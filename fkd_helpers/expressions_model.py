@@ -4,6 +4,7 @@ Every network answers with (n, classes + 2): the logits of the expressions, then
 """
 
 from collections.abc import Callable
+from pathlib import Path
 
 import torch
 import torchvision
@@ -12,10 +13,13 @@ from torch.nn import functional
 
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.expressions_views import COLOUR_MEAN, COLOUR_SPREAD
-from fkd_helpers.models import load_weights
+from fkd_helpers.files import whole_file
+from fkd_helpers.models import load_weights, to_onnx
 from fkd_helpers.networks import SmallNet
 from fkd_helpers.pretrained import BACKBONES, _load
+from fkd_helpers.quantise import store_half
 from fkd_helpers.runners import model_path
+from fkd_helpers.upright import SIZE
 
 CLASSES = 8
 
@@ -190,3 +194,29 @@ def expression_loss(
 
 
 KINDS_OF_LOSS = ("mse", "ccc", "both")
+
+
+class WithShares(nn.Module):
+    """A network that answers with shares of the expressions that sum to 1, and with valence and arousal."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.model(images)
+        return torch.softmax(output[:, :-2], -1), output[:, -2:]
+
+
+def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, half: bool = True) -> Path:
+    """Write an expression network as ONNX: images (n, 3, size, size) in 0..1 -> shares (n, classes), scales (n, 2).
+
+    half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
+        in 32
+    """
+    path = Path(path)
+    written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
+    written = store_half(written) if half else written
+    with whole_file(path) as partial:
+        Path(partial).write_bytes(written.SerializeToString())
+    return path

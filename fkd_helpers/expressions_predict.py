@@ -5,16 +5,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import torch
-from torch import nn
 
 from fkd_helpers.errors import InputError
-from fkd_helpers.expressions_views import SIZE, upright_crop, view
-from fkd_helpers.files import whole_file
-from fkd_helpers.models import to_onnx
-from fkd_helpers.quantise import store_half
 from fkd_helpers.runners import exported, model_path
 from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.upright import SIZE, upright_crop
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,6 +54,8 @@ class ExpressionReader:
 
     def answers(self, crops: np.ndarray) -> np.ndarray:
         """Return answers (n, classes + 2) to stored crops (n, s, s, 3), the mean with the mirrored window's."""
+        from fkd_helpers.expressions_views import view  # brings torch, which a reader of frames does without
+
         rows = []
         for start in range(0, len(crops), 64):
             seen = view(crops[start : start + 64], "none", size=self.size, rng=np.random.default_rng(0))
@@ -78,29 +75,3 @@ class ExpressionReader:
             return []
         crops = np.stack([upright_crop(frame, points, self.size) for points in keypoints])
         return [Reading(row[:-2], float(row[-2]), float(row[-1])) for row in self.run(crops)]
-
-
-class WithShares(nn.Module):
-    """A network that answers with shares of the expressions that sum to 1, and with valence and arousal."""
-
-    def __init__(self, model: nn.Module):
-        super().__init__()
-        self.model = model
-
-    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        output = self.model(images)
-        return torch.softmax(output[:, :-2], -1), output[:, -2:]
-
-
-def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, half: bool = True) -> Path:
-    """Write an expression network as ONNX: images (n, 3, size, size) in 0..1 -> shares (n, classes), scales (n, 2).
-
-    half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
-        in 32
-    """
-    path = Path(path)
-    written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
-    written = store_half(written) if half else written
-    with whole_file(path) as partial:
-        Path(partial).write_bytes(written.SerializeToString())
-    return path

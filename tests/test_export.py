@@ -13,8 +13,8 @@ from fkd_helpers.errors import InputError
 from fkd_helpers.export import FORMATS, compare, export, export_and_compare, table
 from fkd_helpers.export_trials import source_of, trial_for
 from fkd_helpers.expressions_data import load_expressions
-from fkd_helpers.expressions_model import ExpressionNet
-from fkd_helpers.expressions_predict import ExpressionReader, export_expressions
+from fkd_helpers.expressions_model import ExpressionNet, export_expressions
+from fkd_helpers.expressions_predict import ExpressionReader
 from fkd_helpers.reading import write_classic
 from fkd_helpers.runners import load_runner
 

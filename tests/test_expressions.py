@@ -13,12 +13,20 @@ from fkd_helpers.config import load_config
 from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_data import ExpressionSet, load_expressions
 from fkd_helpers.expressions_features import cached, landmark_features
-from fkd_helpers.expressions_model import ExpressionNet, concordance, expression_loss, freeze
-from fkd_helpers.expressions_predict import ExpressionReader, WithShares, export_expressions
+from fkd_helpers.expressions_model import (
+    ExpressionNet,
+    WithShares,
+    concordance,
+    export_expressions,
+    expression_loss,
+    freeze,
+)
+from fkd_helpers.expressions_predict import ExpressionReader
 from fkd_helpers.expressions_report import compare, worst_rows, write_report
 from fkd_helpers.expressions_runs import FeatureHead, class_weights, learn, targets_of, train
 from fkd_helpers.expressions_split import conflicts, contents, split_expressions, without_contempt
-from fkd_helpers.expressions_views import RECIPES, ExpressionBatches, upright_crop, upright_crops, upright_map, view
+from fkd_helpers.expressions_views import RECIPES, ExpressionBatches, upright_crops, view
+from fkd_helpers.upright import upright_crop, upright_map
 
 
 @pytest.fixture(autouse=True)

@@ -5,8 +5,7 @@ import pytest
 import torch
 
 from fkd_helpers import cli, expressions_features, photos, puppets
-from fkd_helpers.expressions_model import ExpressionNet
-from fkd_helpers.expressions_predict import export_expressions
+from fkd_helpers.expressions_model import ExpressionNet, export_expressions
 
 
 @pytest.fixture(autouse=True)

@@ -166,7 +166,7 @@ def test_the_engine_room_knows_no_notebook():
             assert not own & {"fkd_helpers.plots", "fkd_helpers.cli"}, path.stem
 
 
-@pytest.mark.parametrize("module", ["", ".data", ".metrics", ".boxes", ".photos", ".download"])
+@pytest.mark.parametrize("module", ["", ".data", ".metrics", ".boxes", ".photos", ".download", ".live.moods"])
 def test_no_torch_where_none_is_needed(module):
     code = f"import sys, fkd_helpers{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0

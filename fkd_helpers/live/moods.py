@@ -12,6 +12,7 @@ import numpy as np
 
 from fkd_helpers.emotion import EmotionSmoother, read_emotion
 from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.expressions_predict import ExpressionReader, Reading
 from fkd_helpers.predict import Face
 from fkd_helpers.runners import WEIGHTS
 from fkd_helpers.shapes import EXPRESSIONS
@@ -65,8 +66,8 @@ class ExpressionSmoother:
         self.calm = calm
         self._mean, self._when, self._label, self._lost = None, 0.0, None, None
 
-    def __call__(self, reading, when: float) -> Mood:
-        """Return what is said after a frame of second `when`, given what the network read in it (a `Reading`)."""
+    def __call__(self, reading: Reading, when: float) -> Mood:
+        """Return what is said after a frame of second `when`, given what the network read in it."""
         now = np.array([*reading.shares, reading.valence, reading.arousal], np.float64)
         stays = 0.0 if self._mean is None else np.exp(-max(0.0, when - self._when) / max(self.calm, 1e-9))
         self._mean = now if self._mean is None else stays * self._mean + (1 - stays) * now
@@ -82,16 +83,14 @@ class ExpressionSmoother:
 
 
 @functools.cache
-def expression_reader():
-    """Return the network that ships, loaded once and warm: an `ExpressionReader`.
+def expression_reader() -> ExpressionReader:
+    """Return the network that ships, loaded once and warm.
 
     Raises:
         InputError: its file is missing or damaged.
     """
     if not (WEIGHTS / "expressions.onnx").is_file():
         raise InputError("the expression network (expressions.onnx) is missing in this install: choose emotion 'rules'")
-    from fkd_helpers.expressions_predict import ExpressionReader  # brings torch, which the rules do without
-
     reader = ExpressionReader()
     reader.run(np.zeros((1, reader.size, reader.size, 3), np.uint8))
     return reader

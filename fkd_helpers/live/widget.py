@@ -171,8 +171,6 @@ class LiveDemo(widgets.VBox):
             self.engine.change(**{name: value or None if name == "filter" else value})
 
     def _choose_emotion(self, emotion):
-        if emotion == "expressions":
-            self._say("Loading the network; it takes a few seconds the first time.")
         try:
             self.engine.change(emotion=emotion)
             self._say(f"Emotion: {EMOTIONS[emotion]}.")
