@@ -17,7 +17,8 @@ from torch import nn
 
 from fkd_helpers import records
 from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import unknown
+from fkd_helpers.distributed import in_order, processes, shard, started_as
+from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.expressions_data import ExpressionSet, load_expressions
 from fkd_helpers.expressions_features import INPUTS, face_crops, inputs_named, key_of
 from fkd_helpers.expressions_metrics import all_scores, by_class, confusion
@@ -85,8 +86,9 @@ def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int = SIZE) -> np.
     """Return answers (n, classes + 2): shares of the expressions that sum to 1, valence, arousal.
 
     inputs: stored crops (n, s, s, 3) uint8, of which the plain window and its mirror image are looked at and the
-        mean taken, or features (n, f)
+        mean taken, or features (n, f); processes that train together share the work, so that each must call this
     """
+    inputs = inputs[shard(len(inputs), *processes())]
     rows, device, rng = [], next(model.parameters()).device, np.random.default_rng(0)
     was_training = model.training
     model.eval()
@@ -101,7 +103,7 @@ def answers_of(model: nn.Module, inputs: np.ndarray, *, size: int = SIZE) -> np.
         shares = torch.softmax(answers[..., :-2], -1).mean(0)
         rows.append(torch.cat([shares, answers[..., -2:].mean(0)], -1))
     model.train(was_training)
-    return torch.cat(rows).numpy()
+    return torch.cat(in_order([torch.cat(rows)])).numpy()
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,6 +166,8 @@ def learn(
         TrainingStopped: the loss is not finite any more.
     """
     started = time.perf_counter()
+    if config.loss in ("ccc", "both") and started_as()[1] > 1:
+        raise InputError(f"loss {config.loss!r}: concordance needs the whole batch in one process; 'mse' can be shared")
     faces = load_expressions(config.data) if faces is None else faces
     faces = without_contempt(faces, config.classes)
     inputs = inputs_for(config, faces)
@@ -223,6 +227,8 @@ def train(config: RunConfig, folder: str | Path, *, fast: bool = False, say: Cal
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     run = learn(config, folder, fast=fast, say=say)
+    if processes()[0]:  # one of several that train together writes
+        return run.scores
     save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data,
                  size=config.size, classes=config.classes)  # fmt: skip
     write_metrics(folder, run.history, run=config.name)

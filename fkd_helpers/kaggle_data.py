@@ -16,6 +16,7 @@ import torch
 
 from fkd_helpers import data, image_cache
 from fkd_helpers.data import KeypointSet
+from fkd_helpers.distributed import shard
 from fkd_helpers.errors import InputError
 from fkd_helpers.kaggle_csv import SIDE, Rows, read_rows
 from fkd_helpers.transforms import NONE, Augment, FaceBatches, augment
@@ -196,8 +197,9 @@ class ImageBatches(FaceBatches):
         for i in range(len(self)):
             which = order[i * size : (i + 1) * size]
             images, keypoints = augment(
-                self.crops[which], self.keypoints[which], options=self.options, size=self.size, share=1.0, rng=rng
-            )
+                self.crops[which], self.keypoints[which], options=self.options, size=self.size, share=1.0, rng=rng,
+                own=shard(len(which), *self.shard),
+            )  # fmt: skip
             yield torch.from_numpy(images)[:, None] / 255, torch.from_numpy(keypoints)
 
     def to_images(self, keypoints: np.ndarray) -> np.ndarray:

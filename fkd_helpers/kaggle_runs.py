@@ -11,6 +11,7 @@ from torch import nn
 from fkd_helpers import records
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import KeypointSet
+from fkd_helpers.distributed import in_order, processes, shard
 from fkd_helpers.kaggle_csv import POINTS, SIDE
 from fkd_helpers.kaggle_data import CORNER, ImageBatches, halves, load_15, prepared
 from fkd_helpers.kaggle_scores import scores_15
@@ -32,9 +33,11 @@ def predict_15(
     """Return keypoints (n, 15, 2), pixels as Kaggle counts them, of images (n, 96, 96) uint8.
 
     size: what the network takes (`residual.INPUTS`); mirror: the mean with the answer for the mirrored image
+
+    Processes that train together share the work, so that each of them must call this.
     """
     model.eval()
-    images = torch.from_numpy(np.ascontiguousarray(images))[:, None]
+    images = torch.from_numpy(np.ascontiguousarray(images[shard(len(images), *processes())]))[:, None]
     device = next(model.parameters()).device
 
     def answers(images):
@@ -44,6 +47,7 @@ def predict_15(
             if size != part.shape[-1]:
                 part = nn.functional.interpolate(part, (size, size), mode="bilinear", align_corners=False)
             found.append(keypoints_from(model(part)).float().cpu())
+        found = in_order([torch.cat(found)])  # of all processes that train together
         return (torch.cat(found).numpy() + 0.5) * (images.shape[-1] / size) - 0.5 + CORNER
 
     predicted = answers(images)
@@ -104,6 +108,8 @@ def train_15(
     predicted = predict_15(model, images, size=size)
     scores = scores_15(predicted, held_out)
     mirrored = scores_15(predict_15(model, images, size=size, mirror=True), held_out)
+    if processes()[0]:  # one of several that train together writes
+        return scores
     save_weights(model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, points=len(POINTS))
     write_metrics(folder, history, run=config.name)
     write_history(folder, history)

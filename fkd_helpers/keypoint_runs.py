@@ -13,6 +13,7 @@ from fkd_helpers import records
 from fkd_helpers.checkpoints import CHECKPOINT, history_of
 from fkd_helpers.config import RunConfig
 from fkd_helpers.data import KeypointSet
+from fkd_helpers.distributed import processes
 from fkd_helpers.errors import InputError
 from fkd_helpers.loggers import check_log, logged
 from fkd_helpers.losses import loss_named
@@ -126,7 +127,7 @@ def _learn(config, folder, say, callbacks):
     answers = {key: part.scored(model) for key, part in data.held_out.items()}
     facts = {
         "weights": count_weights(model), "training_faces": data.batches.faces,
-        "data_digest": records.digest(data.training), "watched": data.watched,
+        "data_digest": records.digest(data.training), "watched": data.watched, "processes": processes()[1],
     }  # fmt: skip
     facts |= {"imagenet": model.pretrained} if config.start == IMAGENET else {}
     return Learned(
@@ -182,14 +183,16 @@ def train(
         run = learn(config, folder, say=say, callbacks=[keep, *callbacks])
     except (TrainingStopped, KeyboardInterrupt) as error:
         why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
-        if rows or "failed" in why:
+        if (rows or "failed" in why) and processes()[0] == 0:
             records.write("training", config.name, folder=folder, config=config, history=short(rows), **why)
         raise
+    first = next(iter(run.scores))
+    if processes()[0]:  # one of several that train together writes
+        return run.scores[first]
     save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
     export_onnx(run.model, folder / f"{config.net}.onnx", size=INPUT_SIZES[config.net])
     write_metrics(folder, run.history, run=config.name, watched=run.facts["watched"])
     write_history(folder, run.history)
-    first = next(iter(run.scores))
     predicted = run.predicted[first]
     write_predictions(folder, run.parts[first].names, predicted, labels(predicted) if labels else None)
     best = min(run.history, key=lambda row: row["nme"])["epoch"]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from fkd_helpers.config import RunConfig
+from fkd_helpers.distributed import started_as
 from fkd_helpers.errors import InputError
 
 PROJECT = "facial-keypoints"
@@ -24,7 +25,7 @@ def logged(config: RunConfig, folder: str | Path) -> Iterator[list[Callable[[dic
     Raises:
         InputError: "wandb" without its package.
     """
-    if not config.log:
+    if not config.log or started_as()[0]:  # one of several that train together logs
         yield []
         return
     logger = _wandb(config, folder) if config.log == "wandb" else _csv(folder)

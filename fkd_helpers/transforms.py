@@ -17,6 +17,7 @@ import torch
 
 from fkd_helpers.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.data import KeypointSet
+from fkd_helpers.distributed import shard
 from fkd_helpers.kaggle_csv import POINTS
 from fkd_helpers.photos import to_gray
 from fkd_helpers.shapes import MIRROR
@@ -88,8 +89,11 @@ def augment(
     size: int = CROP_SIZE,
     share: float = WINDOW,
     rng: np.random.Generator,
+    own: slice = slice(None),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Look at base crops (n, s, s) uint8 through random windows, of about `share` of their side.
+
+    own: which of them are looked at; chance deals with all n all the same
 
     Returns:
         images (n, size, size) uint8 and keypoints (n, k, 2) in their pixels; missing points stay NaN
@@ -99,14 +103,15 @@ def augment(
     moved = move(keypoints, maps)
     if flipped.any():
         moved[flipped] = moved[flipped][:, flip_order(keypoints.shape[1])]
-    images = np.empty((n, size, size), np.uint8)
     looks = _looks(n, size, options, rng)
     noise = rng.integers(-128, 128, (2, 4 * size, size), dtype=np.int8).astype(np.int16).sum(0)  # triangular, std 104.5
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    for i in range(n):  # calls this short are slower in several threads
+    chosen = range(n)[own]
+    images = np.empty((len(chosen), size, size), np.uint8)
+    for place, i in enumerate(chosen):  # calls this short are slower in several threads
         image = cv2.warpAffine(crops[i], maps[i], (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        images[i] = _seen(image, {key: value[i] for key, value in looks.items()}, noise)
-    return images, moved
+        images[place] = _seen(image, {key: value[i] for key, value in looks.items()}, noise)
+    return images, moved[own]
 
 
 def window_maps(
@@ -169,7 +174,11 @@ class FaceBatches:
     """Batches of faces for `training.fit`: calling it with an epoch gives that epoch's batches, always the same ones.
 
     A batch is images (n, 1, size, size) float32 in 0..1 and keypoints (n, k, 2) float32 in their pixels.
+
+    shard: rank and number of the processes that share each batch; this one makes its own part of it only
     """
+
+    shard = (0, 1)
 
     def __init__(
         self,
@@ -201,8 +210,9 @@ class FaceBatches:
         for i in range(len(self)):
             chosen = order[i * self.batch_size : (i + 1) * self.batch_size]
             images, keypoints = augment(
-                self.crops[chosen], self.keypoints[chosen], options=self.options, size=self.size, rng=rng
-            )
+                self.crops[chosen], self.keypoints[chosen], options=self.options, size=self.size, rng=rng,
+                own=shard(len(chosen), *self.shard),
+            )  # fmt: skip
             yield torch.from_numpy(images)[:, None] / 255, torch.from_numpy(keypoints)
 
     def to_images(self, keypoints: np.ndarray) -> np.ndarray:

@@ -2,8 +2,12 @@
 
 import argparse
 import dataclasses
+import os
+import sys
+from pathlib import Path
 
 from fkd_helpers.config import RunConfig, as_yaml, load_config
+from fkd_helpers.errors import InputError
 
 
 def add_training_options(parser: argparse.ArgumentParser, *, config: str) -> None:
@@ -11,6 +15,8 @@ def add_training_options(parser: argparse.ArgumentParser, *, config: str) -> Non
     parser.add_argument("--config", default=config, help=f"YAML file, or the name of one of ours ({config})")
     parser.add_argument("--out", metavar="DIR", help="checkpoints, weights and record (default: runs/NAME)")
     parser.add_argument("--print-config", action="store_true", help="print the whole configuration and stop")
+    parser.add_argument("--devices", type=int, default=1, metavar="N", help="processes that train together here (1)")
+    parser.add_argument("--nodes", type=int, default=1, metavar="N", help="machines that train together (1)")
     for field in dataclasses.fields(RunConfig):
         default = f"{field.type.__name__}, {field.default!r} where the config does not say"
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
@@ -28,3 +34,31 @@ def config_of(options: argparse.Namespace) -> RunConfig | None:
         print(as_yaml(config), end="")
         return None
     return config
+
+
+def trained_together(options: argparse.Namespace, folder: Path) -> bool:
+    """Start the processes that the options ask for and wait for them; False in a process that is to train itself.
+
+    Raises:
+        InputError: more processes than there are devices, or one of them was lost.
+    """
+    for key in ("devices", "nodes"):
+        if getattr(options, key) < 1:
+            raise InputError(f"--{key}: expected at least 1, got {getattr(options, key)}")
+    from fkd_helpers import launching
+    from fkd_helpers.checkpoints import history_of
+    from fkd_helpers.distributed import started_as
+
+    launching.follow_launcher()
+    rank, processes, _ = started_as()
+    if rank:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first one speaks for all
+    if processes > 1 or options.devices * options.nodes == 1:
+        return False
+    try:
+        launching.launch(options.arguments, devices=options.devices, nodes=options.nodes)
+    except launching.ProcessLost as error:
+        done = len(history_of(folder))
+        kept = f"the checkpoint of epoch {done} is kept, the same command goes on there" if done else "nothing is kept"
+        raise InputError(f"{error}; {kept}") from None
+    return True

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.commands.configured import add_training_options, config_of
+from fkd_helpers.commands.configured import add_training_options, config_of, trained_together
 from fkd_helpers.errors import InputError
 
 
@@ -52,10 +52,12 @@ def run_train(options) -> int:
     config = config_of(options)
     if config is None:
         return 0
+    folder = Path(options.out or Path("runs") / config.name)
+    if trained_together(options, folder):
+        return 0
     from fkd_helpers.expressions_runs import train
     from fkd_helpers.training import TrainingStopped
 
-    folder = Path(options.out or Path("runs") / config.name)
     try:
         scores = train(config, folder, fast=options.fast, say=partial(print, flush=True))
     except TrainingStopped as error:

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.commands.configured import add_training_options, config_of
+from fkd_helpers.commands.configured import add_training_options, config_of, trained_together
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
@@ -31,6 +31,9 @@ def run_train(options) -> int:
     config = config_of(options)
     if config is None:
         return 0
+    folder = Path(options.out or Path("runs") / config.name)
+    if trained_together(options, folder):
+        return 0
     from fkd_helpers.training import TrainingStopped
 
     if config.net == "keras_cnn":
@@ -38,7 +41,6 @@ def run_train(options) -> int:
     else:
         from fkd_helpers.kaggle_runs import train_15 as train
 
-    folder = Path(options.out or Path("runs") / config.name)
     try:
         scores = train(config, folder, say=partial(print, flush=True))
     except TrainingStopped as error:

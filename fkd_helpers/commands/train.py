@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.commands.configured import add_training_options, config_of
+from fkd_helpers.commands.configured import add_training_options, config_of, trained_together
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
@@ -19,18 +19,22 @@ def run(options) -> int:
     config = config_of(options)
     if config is None:
         return 0
+    folder = Path(options.out or Path("runs") / config.name)
+    if trained_together(options, folder):
+        return 0
+    from fkd_helpers.distributed import started_as
     from fkd_helpers.emotion import emotion_column
     from fkd_helpers.keypoint_runs import train
     from fkd_helpers.training import TrainingStopped
 
-    folder = Path(options.out or Path("runs") / config.name)
     try:
         say = partial(print, flush=True)  # a log file shows it at once
         scores = train(config, folder, say=say, labels=emotion_column)
     except TrainingStopped as error:
         raise InputError(f"{error}; the record is in {folder}") from None
     finally:
-        _draw(folder, config.epochs)
+        if started_as()[0] == 0:
+            _draw(folder, config.epochs)
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
     return 0
 

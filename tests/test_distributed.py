@@ -1,0 +1,173 @@
+"""Two real processes, connected by gloo, train as one would."""
+
+import json
+import os
+import subprocess
+import sys
+import threading
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from fkd_helpers import cli, data, distributed, launching
+from fkd_helpers.checkpoints import history_of
+from fkd_helpers.config import RunConfig
+from fkd_helpers.errors import InputError
+from fkd_helpers.losses import mse
+from fkd_helpers.reading import write_classic
+from fkd_helpers.training import fit, predict_batches
+from fkd_helpers.transforms import Augment, FaceBatches
+
+ROOT = Path(__file__).parents[1]
+CONFIG = RunConfig(epochs=2, batch_size=5, device="cpu", learning_rate=1e-2)
+FACES = 11
+
+
+class Tiny(nn.Module):
+    """Batch normalisation in two places; no bias before it, whose gradient would be float error, made large by Adam."""
+
+    def __init__(self):
+        super().__init__()
+        self.features = nn.Sequential(nn.Conv2d(1, 4, 5, 8, bias=False), nn.BatchNorm2d(4), nn.ReLU(), nn.Flatten())
+        self.head = nn.Sequential(nn.Linear(4 * 14 * 14, 8, bias=False), nn.BatchNorm1d(8), nn.Linear(8, 136))
+
+    def forward(self, images):
+        return self.head(self.features(images)).unflatten(1, (-1, 2)) * 28 + 56
+
+
+def batches():
+    """Two batches of five faces, which no two processes can share evenly; some labels are missing."""
+    made = FaceBatches(data.load("puppets", n=FACES), batch_size=5, options=Augment())
+    made.keypoints[3:6, 10:40] = np.nan
+    return made
+
+
+def trained(folder=None, config=CONFIG):
+    """Train and score; return the model and the history."""
+    torch.set_num_threads(1)
+    torch.manual_seed(0)
+    given = batches()
+
+    def metrics(model):
+        predicted, target = predict_batches(model, given.without_augmentation())
+        return {"faces": len(target), "error": float(np.nanmean(np.abs(predicted - target)))}
+
+    model, history = fit(Tiny(), given, mse, config=config, metrics=metrics, folder=folder)
+    return model, history
+
+
+def weights(model):
+    return torch.cat([value.flatten().float() for value in model.state_dict().values()])
+
+
+def in_two_processes(tmp_path):
+    """Start this file twice, as torchrun would; return what each process wrote, in order of rank."""
+    shared = {
+        "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": launching.LOOPBACK, "OMP_NUM_THREADS": "1",
+        "MASTER_PORT": str(launching._free_port()), "TORCHELASTIC_RUN_ID": "test", "PYTHONPATH": str(ROOT),
+    }  # fmt: skip
+    workers = [
+        subprocess.Popen([sys.executable, __file__, str(tmp_path)],
+                         env=os.environ | shared | {"RANK": rank, "LOCAL_RANK": rank})
+        for rank in "01"
+    ]  # fmt: skip
+    assert [worker.wait(60) for worker in workers] == [0, 0]
+    return [torch.load(tmp_path / f"{rank}.pt") for rank in (0, 1)]
+
+
+def write_results(folder: Path):
+    """Run in each process: train, and tell what came of it."""
+    model, history = trained(folder / "run")
+    rank, count = distributed.processes()
+    shards = [len(images) for images, _ in distributed.Sharded(batches())(0)]
+    few = [len(images) for images, _ in distributed.Sharded(batches().without_augmentation())(0)]
+    torch.save({"weights": weights(model), "history": json.dumps(history), "shards": shards, "few": few,
+                "count": count}, folder / f"{rank}.pt")  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def two(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("two")
+    return folder, in_two_processes(folder)
+
+
+def test_two_processes_learn_what_one_does(two):
+    _, (first, second) = two
+    model, history = trained()
+    theirs = json.loads(first["history"])
+    assert first["count"] == 2 and first["history"] == second["history"]
+    for ours, row in zip(history, theirs, strict=True):
+        assert row["losses"] == pytest.approx(ours["losses"], rel=1e-3)
+        assert row["error"] == pytest.approx(ours["error"], rel=1e-3)
+    assert torch.equal(first["weights"], second["weights"])
+    assert torch.allclose(first["weights"], weights(model), atol=2e-3)
+    assert not torch.equal(first["weights"], weights(Tiny()))
+
+
+def test_every_sample_counts_once_in_shards_of_unequal_size(two):
+    _, (first, second) = two
+    assert first["shards"] == [2, 2] and second["shards"] == [3, 3]  # batches of 5, the incomplete one is left out
+    assert first["few"] == [2, 2, 0] and second["few"] == [3, 3, 1]  # scored: all 11, the last by one process alone
+    assert {row["faces"] for row in json.loads(first["history"])} == {FACES}
+
+
+def test_one_process_goes_on_from_the_checkpoint_of_two(two):
+    folder, (first, _) = two
+    model, history = trained(folder / "run")
+    assert json.dumps(history) == first["history"] and torch.equal(weights(model), first["weights"])
+
+
+def test_a_killed_process_ends_all_and_the_run_goes_on(tmp_path, monkeypatch, capfd):
+    write_classic(data.load("puppets", n=24), tmp_path / "faces", parts=["training", "test"] * 12)
+    started, real = [], subprocess.Popen
+    monkeypatch.setattr(subprocess, "Popen", lambda *a, **k: started.append(real(*a, **k)) or started[-1])
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    monkeypatch.setenv("OMP_NUM_THREADS", "1")
+    command = f"train --data {tmp_path / 'faces'} --extra-data= --start= --labels given --net two_layers --loss mse"
+    command = [*command.split(), "--epochs", "150", "--batch-size", "4", "--device", "cpu", "--out", str(tmp_path)]
+
+    def kill():
+        while not (tmp_path / "last.pt").exists():
+            if started[0].poll() is not None:
+                return
+            threading.Event().wait(0.02)
+        started[1].kill()
+
+    thread = threading.Timer(1, kill)
+    thread.start()
+    assert cli.main([*command, "--devices", "2"]) == 2
+    thread.join()
+    assert all(worker.poll() is not None for worker in started)
+    done, errors = len(history_of(tmp_path)), capfd.readouterr().err
+    assert errors.splitlines() == [
+        f"train: process 2 of 2 was ended by SIGKILL, so the others were ended too; the checkpoint of epoch {done} "
+        "is kept, the same command goes on there"
+    ]
+    assert 1 <= done < 150
+    assert cli.main(command) == 0
+    assert f"epoch {done + 1}/150" in (said := capfd.readouterr().out) and f"epoch {done}/150" not in said
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (["--devices", "0"], "train: --devices: expected at least 1, got 0"),
+        (["--nodes", "2"], "train: nodes: with 2 machines the environment must say NODE_RANK, MASTER_ADDR"),
+    ],
+)
+def test_what_cannot_be_started_is_said(options, message, capsys):
+    assert cli.main(["train", *options]) == 2
+    assert message in capsys.readouterr().err
+
+
+def test_what_a_process_says_of_its_input_is_the_answer(monkeypatch, tmp_path):
+    monkeypatch.setenv("PYTHONPATH", str(ROOT))
+    with pytest.raises(InputError, match=r"^unknown config 'none'"):
+        launching.launch(["train", "--config", "none"], devices=1)
+
+
+if __name__ == "__main__":
+    write_results(Path(sys.argv[1]))
