@@ -25,7 +25,7 @@ from fkd_helpers.expressions_metrics import all_scores, by_class, confusion
 from fkd_helpers.expressions_model import NETS, ExpressionNet, ThreeHeads, expression_loss
 from fkd_helpers.expressions_report import write_report
 from fkd_helpers.expressions_split import split_expressions, without_contempt
-from fkd_helpers.expressions_views import SIZE, ExpressionBatches, as_tensor, view
+from fkd_helpers.expressions_views import SIZE, ExpressionBatches, FeatureBatches, as_tensor, view
 from fkd_helpers.models import count_weights, load_weights, save_weights
 from fkd_helpers.run_files import short, write_metrics
 from fkd_helpers.training import fit
@@ -44,25 +44,6 @@ class FeatureHead(nn.Module):
 
     def forward(self, features: torch.Tensor) -> torch.Tensor:
         return self.heads((features - self.mean) / self.spread)
-
-
-class FeatureBatches:
-    """Batches of features (n, f) and targets for `training.fit`, in another order each epoch."""
-
-    def __init__(self, inputs, targets, *, batch_size: int, seed: int, weights=None, limit: int | None = None):
-        self.inputs, self.targets = (torch.as_tensor(v, dtype=torch.float32) for v in (inputs, targets))
-        self.batch_size, self.seed, self.weights, self.limit = min(batch_size, len(inputs)), seed, weights, limit
-
-    def __len__(self) -> int:
-        whole = len(self.inputs) // self.batch_size
-        return min(whole, self.limit or whole)
-
-    def __call__(self, epoch: int):
-        rng, n = np.random.default_rng([self.seed, epoch]), len(self.inputs)
-        order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
-        for step in range(len(self)):
-            index = torch.from_numpy(order[step * self.batch_size : (step + 1) * self.batch_size])
-            yield self.inputs[index], self.targets[index]
 
 
 def targets_of(faces: ExpressionSet, classes: int = 8) -> np.ndarray:

@@ -128,3 +128,22 @@ class ExpressionBatches:
                 images = share * images + (1 - share) * images[other]
                 targets = share * targets + (1 - share) * targets[other]
             yield images, targets
+
+
+class FeatureBatches:
+    """Batches of features (n, f) and targets for `training.fit`, in another order each epoch."""
+
+    def __init__(self, inputs, targets, *, batch_size: int, seed: int, weights=None, limit: int | None = None):
+        self.inputs, self.targets = (torch.as_tensor(v, dtype=torch.float32) for v in (inputs, targets))
+        self.batch_size, self.seed, self.weights, self.limit = min(batch_size, len(inputs)), seed, weights, limit
+
+    def __len__(self) -> int:
+        whole = len(self.inputs) // self.batch_size
+        return min(whole, self.limit or whole)
+
+    def __call__(self, epoch: int):
+        rng, n = np.random.default_rng([self.seed, epoch]), len(self.inputs)
+        order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
+        for step in range(len(self)):
+            index = torch.from_numpy(order[step * self.batch_size : (step + 1) * self.batch_size])
+            yield self.inputs[index], self.targets[index]
