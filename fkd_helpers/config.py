@@ -5,8 +5,6 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-import yaml
-
 from fkd_helpers.errors import InputError, unknown
 
 CONFIGS = Path(__file__).parent / "configs"
@@ -121,6 +119,8 @@ def load_config(path: str | Path | None = None, **overrides) -> RunConfig:
     Raises:
         InputError: no such file, not YAML, an unknown key, a value of another type or out of range.
     """
+    import yaml
+
     values: dict = {}
     if path is not None:
         file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
@@ -159,4 +159,6 @@ def _checked(values: dict, where: str) -> RunConfig:
 
 def as_yaml(config: RunConfig) -> str:
     """Return a config as the YAML that `load_config` reads."""
+    import yaml
+
     return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)

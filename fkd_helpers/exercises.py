@@ -15,8 +15,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from platformdirs import user_data_path
-
 from fkd_helpers.files import whole_file
 
 if TYPE_CHECKING:
@@ -59,6 +57,8 @@ def noted(check: Callable) -> Callable:
 
 def progress_file() -> Path:
     """Return the file in which solved exercises are noted."""
+    from platformdirs import user_data_path
+
     return user_data_path("fkd_helpers", appauthor=False) / "progress.json"
 
 

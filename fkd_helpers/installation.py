@@ -57,7 +57,7 @@ def _findings(step: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
         yield from step()
     except Exception as error:  # whatever is broken here is what the learner wants to know
         what = f"{step.__name__.replace('_', ' ')}: {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-        yield Finding(what, "FAULT", STEPS[step])
+        yield Finding(what, "FAULT", INSTALL if isinstance(error, ModuleNotFoundError) else STEPS[step])
 
 
 def python() -> Iterator[Finding]:

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 @pytest.fixture
 def notes(tmp_path, monkeypatch):
     """A user's data folder of our own, with notes switched on."""
-    monkeypatch.setattr(exercises, "user_data_path", lambda *_, **__: tmp_path / "data")
+    monkeypatch.setattr("platformdirs.user_data_path", lambda *_, **__: tmp_path / "data")
     monkeypatch.delenv(exercises.SWITCH)
     return tmp_path / "data" / "progress.json"
 
@@ -168,6 +168,17 @@ def test_the_command_ends_with_0_or_1(capsys, monkeypatch):
     monkeypatch.setattr(installation, "LEAST_PYTHON", (99, 0))
     assert cli.main(["check", "--no-camera"]) == 1
     assert "FAULT  Python" in capsys.readouterr().out
+
+
+def test_the_check_speaks_where_almost_nothing_is_installed():
+    code = (
+        "import sys\nfor name in ('numpy', 'cv2', 'torch', 'yaml', 'pandas', 'platformdirs', 'av', 'packaging'):\n"
+        "    sys.modules[name] = None\nfrom fkd_helpers import cli\nsys.exit(cli.main(['check', '--no-camera']))"
+    )
+    answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
+    faults = [line for line in answer.stdout.splitlines() if line.startswith("FAULT")]
+    assert answer.returncode == 1 and not answer.stderr and len(faults) >= 5
+    assert all(line.endswith(installation.INSTALL) for line in faults)
 
 
 def test_the_package_is_still_cheap_to_import():
