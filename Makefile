@@ -16,13 +16,14 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course site data peers lint readme student clean
+.PHONY: help lab test course site web data peers lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
+	@echo "make web     the network in a web page with your webcam, in build/web (npm brings the library)"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
 	@echo "make lint    ruff over package, tests and notebooks"
@@ -63,6 +64,10 @@ course: $(STAMP)
 site: $(STAMP)
 	$(BIN)/python -m sphinx -q -j auto -c docs -d build/site-doctrees . build/site
 	@echo "open build/site/index.html"
+
+# Serve it: python -m http.server -d build/web
+web:
+	$(PYTHON) web/build.py build/web
 
 data: $(STAMP)
 	$(BIN)/python -m fkd_helpers fetch $(FETCH_ARGS)
