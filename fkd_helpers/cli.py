@@ -48,7 +48,8 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = ", the same command goes on" if options.command in RESUMABLE else ""
+        resumable = options.command in RESUMABLE or getattr(options, "parquet", None)
+        goes_on = ", the same command goes on" if resumable else ""
         print(f"{options.command}: interrupted; what was finished is kept{goes_on}", file=sys.stderr)
         return 130
 

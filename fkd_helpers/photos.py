@@ -1,6 +1,10 @@
 """Photos from files to frames and back: a frame is uint8 RGB (h, w, 3)."""
 
 import io
+import os
+import warnings
+from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
 
 import cv2
@@ -10,8 +14,43 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
+SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_PIXELS = 50_000_000
+LISTED = 4096  # entries of a folder that are held and sorted at once
 Image.MAX_IMAGE_PIXELS = None  # our own limit below gives a plain error in the place of Pillow's warning
+
+
+def find_photos(folder: str | Path) -> Iterator[Path]:
+    """Yield the photos in a folder and its subfolders, known by their suffix; at least one.
+
+    They come sorted, as far as LISTED entries of a folder go: no more are held at once, however many there are. Links
+    to folders are not followed; a subfolder that may not be read is left out with a warning.
+
+    Raises:
+        InputError: no such folder, one that cannot be read, or no photo in it.
+    """
+    found = False
+    try:
+        for path in _walk(folder):
+            found = True
+            yield path
+    except OSError as error:
+        raise InputError(f"{folder}: cannot be read ({error.strerror}), expected a folder of photos") from None
+    if not found:
+        raise InputError(f"{folder}: no photo in this folder, expected files ending in {', '.join(SUFFIXES)}")
+
+
+def _walk(folder):
+    with os.scandir(folder) as entries:
+        while listed := sorted(islice(entries, LISTED), key=lambda entry: entry.name):
+            for entry in listed:
+                if entry.is_dir(follow_symlinks=False):
+                    try:
+                        yield from _walk(entry.path)
+                    except OSError as error:
+                        warnings.warn(f"left out: {entry.path}: cannot be read ({error.strerror})", stacklevel=2)
+                elif entry.name.lower().endswith(SUFFIXES):
+                    yield Path(entry.path)
 
 
 def read_photo(source: str | Path | bytes, *, max_pixels: int = MAX_PIXELS) -> np.ndarray:

@@ -13,6 +13,7 @@ from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.runners import load_runner
 
 MIN_SCORE = 0.10  # of our shipped network; `benchmarks/face_scores.py` measures what lies on either side
+WHOLE_IMAGE = ("never", "fallback", "always")
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # whole image: squares of these parts of the longer side, about the centre
 
 
@@ -95,16 +96,19 @@ class KeypointPredictor:
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
         """Return the faces of a frame, the surest first; an empty list where there is none.
 
-        whole_image: "fallback" takes the image itself for a face where the detector sees none, "never" does not
+        whole_image: "never" takes the image itself for a face, "fallback" does where the detectors see none, "always"
+            without asking them: for images that are crops of one face
 
         Raises:
             InputError: an empty frame, one of another shape or type, or a predictor without detectors.
         """
-        if whole_image not in ("never", "fallback"):
-            raise unknown("whole_image", whole_image, ["never", "fallback"])
+        if whole_image not in WHOLE_IMAGE:
+            raise unknown("whole_image", whole_image, WHOLE_IMAGE)
+        gray = as_gray(frame)
+        if whole_image == "always":
+            return self.faces(gray, central_boxes(gray.shape)[:1], min_score=0)
         if not self.detectors:
             raise InputError("this predictor has no detector: give boxes to predictor.keypoints(frame, boxes)")
-        gray = as_gray(frame)
         faces = next((faces for find in self.detectors if (faces := self.faces(gray, find(frame)))), [])
         if not faces and whole_image == "fallback":
             faces = self.faces(gray, central_boxes(gray.shape), looks=self.looks + 1, min_score=0)[:1]

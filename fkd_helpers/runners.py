@@ -27,6 +27,7 @@ class Runner:
 
     def __init__(self, function: Callable, size: int = CROP_SIZE):
         self.function, self.size = function, size
+        self.file: Path | None = None  # what it was read from, if from a file
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         keypoints, scores = [], []
@@ -64,9 +65,10 @@ def load_runner(
     if backend not in SUFFIXES:
         raise unknown("backend", backend, SUFFIXES)
     path = model_path(model, SUFFIXES[backend])
-    if path.suffix in (".onnx", PROGRAM):
-        return _from_exported(path, threads, size)
-    return _from_safetensors(path, device, size)
+    exported = path.suffix in (".onnx", PROGRAM)
+    runner = _from_exported(path, threads, size) if exported else _from_safetensors(path, device, size)
+    runner.file = path
+    return runner
 
 
 def model_path(model: str | Path, suffix: str = ".onnx") -> Path:

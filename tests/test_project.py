@@ -25,13 +25,13 @@ ORDER = """
     errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
     run_files schedules averages checkpoints training rate_finder loggers
     published experiments tables
-    detect predict tracking sprites pose filters emotion_features emotion emotion_table expressions
+    detect predict face_table batch tracking sprites pose filters emotion_features emotion emotion_table expressions
     plots emotion_plots verdicts exercises checks installation benchmark commands cli __main__
 """.split()
 
 
 ENGINE_ROOM = """
-    predict detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
+    predict face_table batch detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
     sprites pose filters emotion_features emotion
     engine sources recorder recordings pipeline moods mailbox meter pacing frames
     schedules averages checkpoints run_data run_files rate_finder loggers

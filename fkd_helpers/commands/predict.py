@@ -7,17 +7,20 @@ from pathlib import Path
 
 from fkd_helpers.errors import InputError
 
-PHOTOS = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
-
 
 def add(commands) -> None:
     """Declare what the subcommand takes."""
     parser = commands.add_parser("predict", help="find the faces and keypoints of photos")
-    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos")
+    parser.add_argument("photos", nargs="+", metavar="PHOTO", help="photos, or folders of photos, with subfolders")
     parser.add_argument("--out", metavar="DIR", help="write the photos with faces drawn on them (default: found)")
     parser.add_argument("--json", action="store_true", help="print boxes, keypoints, emotions as JSON, a line a photo")
     parser.add_argument("--csv", metavar="FILE.csv", help="write a row a face: photo, emotion, score, x0, y0 ...")
-    parser.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
+    resumed = "for one folder of any size: a row a face; many photos at once, the same command goes on if interrupted"
+    parser.add_argument("--parquet", metavar="FILE.parquet", help=resumed)
+    parser.add_argument("--workers", type=int, help="photos that --parquet reads at once (default: the cores)")
+    whole = parser.add_mutually_exclusive_group()
+    whole.add_argument("--whole-image", action="store_true", help="where no face is found, take the image for one")
+    whole.add_argument("--crops", action="store_true", help="each photo is the crop of a face: search for none")
     parser.add_argument("--model", default="small", help="a model we ship, or a path to .onnx or .safetensors")
     parser.add_argument("--backend", default="onnx", help="onnx (default) or torch")
     parser.add_argument("--scale-factor", type=float, default=1.1, help="step between searched face sizes (1.1)")
@@ -33,14 +36,18 @@ def run(options) -> int:
     from fkd_helpers.photo_run import run_photos, to_record, write_faces
     from fkd_helpers.predict import KeypointPredictor
 
+    if options.parquet and (options.out or options.json or options.csv):
+        raise InputError("--parquet: expected without --out, --json and --csv")
     rows = _rows_file(options.csv)
     find = partial(detect_faces, scale_factor=options.scale_factor, min_neighbors=options.min_neighbors,
                    min_face=options.min_face)  # fmt: skip
     predictor = KeypointPredictor(options.model, backend=options.backend, detectors=(find, detect_tilted))
+    whole = "always" if options.crops else "fallback" if options.whole_image else "never"
+    if options.parquet:
+        return _table(options, predictor, whole)
     out = Path(options.out) if options.out else None if options.json or rows else Path("found")
-    whole = "fallback" if options.whole_image else "never"
     made = out is not None and not out.exists()
-    photos, empty = _photos(options.photos)
+    photos, empty = _photos(options.photos, out)
     for complaint in empty:
         print(f"predict: {complaint}", file=sys.stderr)
     failed, written, found = len(empty), 0, []
@@ -80,19 +87,45 @@ def _rows_file(name: str | None) -> Path | None:
     return path
 
 
-def _photos(names: list[str]) -> tuple[list[Path], list[str]]:
-    """Return the photos that are named or lie in a named folder, and a line for each folder without any."""
+def _table(options, predictor, whole) -> int:
+    """Write the Parquet file, with the state of things in one line where there is a terminal."""
+    from tqdm import tqdm
+
+    from fkd_helpers.batch import left_out_path, predict_folder
+
+    if len(options.photos) != 1:
+        raise InputError(f"--parquet: expected one folder, got {len(options.photos)} names")
+    with tqdm(bar_format="{desc}", disable=None) as line:
+
+        def show(done):
+            line.set_description_str(str(done), refresh=False)
+            line.update()
+
+        done = predict_folder(
+            options.photos[0], options.parquet, predictor, whole_image=whole, workers=options.workers, on_progress=show
+        )
+    for part in done.redone:
+        print(f"predict: part {part} of an earlier run was damaged or of other photos: done again", file=sys.stderr)
+    print(done)
+    print(f"rows: {options.parquet}\nphotos without a row: {left_out_path(options.parquet)}")
+    return 0
+
+
+def _photos(names: list[str], out: Path | None) -> tuple[list[Path], list[str]]:
+    """Return the photos that are named or lie in a named folder, and a line for each folder without any.
+
+    out: pictures that an earlier run wrote to this folder are none of the photos of a folder around it
+    """
+    from fkd_helpers.photos import find_photos
+
     photos, empty = [], []
     for path in map(Path, names):
         if not path.is_dir():
             photos.append(path)
             continue
+        own = out.resolve() if out and path.resolve() in out.resolve().parents else None
         try:
-            inside = sorted(file for file in path.iterdir() if file.suffix.lower() in PHOTOS)
-        except OSError as error:
-            empty.append(f"{path}: cannot be read ({error.strerror})")
-            continue
-        photos += inside
-        if not inside:
-            empty.append(f"{path}: no photo in this folder, expected files ending in {', '.join(PHOTOS)}")
+            photos += [photo for photo in find_photos(path) if own is None or own not in photo.resolve().parents]
+        except InputError as error:
+            empty.append(str(error))
     return photos, empty

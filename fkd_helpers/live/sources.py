@@ -13,10 +13,9 @@ import cv2
 import numpy as np
 
 from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.photos import read_photo
+from fkd_helpers.photos import SUFFIXES, read_photo
 from fkd_helpers.puppets import stream
 
-PICTURES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".tif", ".tiff", ".gif")
 MAX_SIDE = 1920  # pixels; longer frames are made this small
 RETRIES = 5  # reads that may fail before a camera counts as unplugged
 
@@ -173,11 +172,11 @@ def _images(address):
     try:
         if not str(address):
             raise InputError("images: expected the path of a folder, got none")
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES)
+        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
     except OSError as error:
         raise InputError(f"{folder}: cannot be read ({error.strerror}), expected a folder of pictures") from None
     if not paths:
-        raise InputError(f"{folder}: no picture in this folder, expected files ending in {', '.join(PICTURES)}")
+        raise InputError(f"{folder}: no picture in this folder, expected files ending in {', '.join(SUFFIXES)}")
     source = Source("images", film=False, ended=f"All {len(paths)} pictures of {folder} were shown.")
     source.frames = _pictures(paths, source)
     return source
