@@ -31,7 +31,8 @@ ORDER = """
 
 
 ENGINE_ROOM = """
-    predict face_table batch detect tracking training models networks pretrained losses transforms keypoint_runs experiments labelling
+    predict detect face_table batch tracking training models networks pretrained losses transforms keypoint_runs
+    experiments labelling
     sprites pose filters emotion_features emotion
     engine sources recorder recordings pipeline moods mailbox meter pacing frames
     schedules averages checkpoints run_data run_files rate_finder loggers
