@@ -218,6 +218,15 @@ def test_a_folder_without_photos(capsys, place):
     refused(capsys, "predict", "empty", "--json", message=r"empty: no photo in this folder, expected .*\.jpg")
 
 
+def test_pictures_of_an_earlier_run_are_none_of_the_photos(capsys, photos, place):
+    folder = place / "mine" / "sub"
+    folder.mkdir(parents=True)
+    (folder / "me.jpg").write_bytes((photos / "hopper.jpg").read_bytes())
+    for _ in range(2):
+        code, out, _ = run(capsys, "predict", "mine", "--out", "mine/found")
+        assert code == 0 and len(out) == 2 and out[0].startswith(f"{Path('mine/sub/me.jpg')}: 1 face")
+
+
 def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos, place):
     (place / "empty").mkdir()
     code, out, err = run(capsys, "predict", "empty", photos, "none.jpg", "--json", "--out", "drawn")

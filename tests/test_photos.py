@@ -5,8 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fkd_helpers import photos
 from fkd_helpers.errors import InputError
-from fkd_helpers.photos import read_photo, to_gray, write_photo
+from fkd_helpers.photos import find_photos, read_photo, to_gray, write_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 GRAY = RGB[..., 0]
@@ -164,3 +165,42 @@ def test_to_gray():
         to_gray(RGB / 255)
     with pytest.raises(InputError, match=r"got \(12, 17, 2\)"):
         to_gray(RGB[..., :2])
+
+
+# a folder of photos
+
+
+@pytest.mark.parametrize("listed", [2, 100])
+def test_the_photos_of_a_folder_and_its_subfolders_are_found(tmp_path, monkeypatch, listed):
+    monkeypatch.setattr(photos, "LISTED", listed)
+    names = ["a.jpg", "b/c.PNG", "b/d/e.tif", "b/f.jpeg", "g.webp"]
+    for name in [*names, "notes.txt", "b/jpg", "b/empty/no.csv"]:
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    (tmp_path / "b" / "round").symlink_to(tmp_path)
+    found = [path.relative_to(tmp_path).as_posix() for path in find_photos(tmp_path)]
+    assert sorted(found) == names
+    assert found == names or listed == 2
+
+
+def test_a_folder_without_photos_is_named(tmp_path):
+    (tmp_path / "notes.txt").touch()
+    with pytest.raises(InputError, match=r"no photo in this folder, expected files ending in \.jpg"):
+        list(find_photos(tmp_path))
+    with pytest.raises(InputError, match=r"notes\.txt: cannot be read"):
+        list(find_photos(tmp_path / "notes.txt"))
+
+
+def test_a_subfolder_that_cannot_be_read_is_left_out_with_a_warning(tmp_path, monkeypatch):
+    (tmp_path / "shut").mkdir()
+    (tmp_path / "a.jpg").touch()
+    scandir = photos.os.scandir
+
+    def refuse(folder):
+        if str(folder).endswith("shut"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(folder))
+        return scandir(folder)
+
+    monkeypatch.setattr(photos.os, "scandir", refuse)
+    with pytest.warns(UserWarning, match=r"left out: .*shut: cannot be read \(Permission denied\)"):
+        assert [path.name for path in find_photos(tmp_path)] == ["a.jpg"]

@@ -259,6 +259,14 @@ def test_gray_and_colour_of_the_same_gray_agree(astronaut, files):
     np.testing.assert_array_equal(wanted, predictor.keypoints(np.dstack([gray] * 3), boxes))
 
 
+def test_a_crop_is_taken_for_a_face_without_a_search(files, astronaut):
+    predictor = KeypointPredictor(files / "tiny.onnx", detectors=[lambda frame: pytest.fail("the crop was searched")])
+    crop = astronaut[70:190, 160:280]
+    (face,) = predictor(crop, whole_image="always")
+    wanted = predictor.keypoints(crop, np.array([[-0.5, -0.5, 120, 120]]), looks=2)
+    np.testing.assert_array_equal(face.keypoints, wanted[0])
+
+
 @pytest.mark.parametrize("shape", [(1, 1), (10, 20000, 3), (3, 2, 4)])
 def test_odd_frames_give_keypoints_where_a_box_is_given(shape, files):
     predictor = KeypointPredictor(files / "tiny.onnx")

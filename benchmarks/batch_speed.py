@@ -1,0 +1,85 @@
+"""Measure batch prediction: photos a second from JPEG files on the disk to a Parquet file; writes `benchmark-batch`.
+
+    python benchmarks/batch_speed.py [--out data/records] [--rounds 5]
+
+Needs no data and less than three minutes on two idle cores. The photos are puppets: face crops of 180 pixels, where the
+whole image is the box, and the same with the detector; each row takes its turn in every round, and medians are told.
+The network's rows are why photos are not gathered into large batches: a face in a batch of 64 is no faster.
+"""
+
+import argparse
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers import records
+from fkd_helpers.batch import predict_folder
+from fkd_helpers.benchmark import measure
+from fkd_helpers.photos import write_photo
+from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.puppets import make_set
+
+SIDE = 180  # pixels
+CROPS, DETECTED = 2000, 200  # photos of a row; every puppet comes up several times
+PUPPETS = 200
+BATCHES = (1, 8, 64)
+
+
+def write_crops(folder: Path) -> None:
+    """Write the photos as JPEG files, into a folder for all and one for those with detection."""
+    images = make_set(PUPPETS, size=SIDE).images
+    for part, count in (("crops", CROPS), ("detected", DETECTED)):
+        (folder / part).mkdir()
+        for i in range(count):
+            write_photo(folder / part / f"{i:05d}.jpg", images[i % PUPPETS])
+
+
+def photos_per_second(folder: Path, workers: int, rounds: int) -> dict:
+    """Return the medians of whole runs by name, from the first file to the finished table."""
+    out = folder / "faces.parquet"
+
+    def run(part, whole_image, threads):
+        out.unlink(missing_ok=True)
+        return predict_folder(folder / part, out, predictor, whole_image=whole_image, workers=threads)
+
+    predictor = KeypointPredictor()
+    rows = {
+        "crops": lambda: run("crops", "always", workers),
+        "crops_one_worker": lambda: run("crops", "always", 1),
+        "detected": lambda: run("detected", "never", workers),
+    }
+    seconds = measure(rows, rounds=rounds, warm=1)
+    return {name: (DETECTED if name == "detected" else CROPS) / value for name, value in seconds.items()}
+
+
+def ms_a_face(rounds: int) -> dict:
+    """Return the network's milliseconds a face on one thread, by the size of its batch."""
+    images = np.random.default_rng(0).random((64, 1, 112, 112), np.float32)
+    run = KeypointPredictor().runner.function
+    seconds = measure(
+        {n: lambda n=n: [run(images[i : i + n]) for i in range(0, 64, n)] for n in BATCHES}, rounds=rounds
+    )
+    return {f"batch_{n}": 1000 * value / 64 for n, value in seconds.items()}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, default=records.RECORDS, help="folder of the record")
+    parser.add_argument("--rounds", type=int, default=5)
+    options = parser.parse_args()
+    workers = os.cpu_count() or 1
+    with tempfile.TemporaryDirectory() as place:
+        write_crops(Path(place))
+        jpeg_kb = np.mean([file.stat().st_size for file in Path(place, "crops").iterdir()]) / 1000
+        speeds = photos_per_second(Path(place), workers, options.rounds)
+    path = records.write(
+        "benchmark", "batch", folder=options.out, photos_per_second=speeds, network_ms_a_face=ms_a_face(options.rounds),
+        workers=workers, rounds=options.rounds, side=SIDE, jpeg_kb=jpeg_kb, photos=CROPS, photos_detected=DETECTED,
+    )  # fmt: skip
+    print(path.read_text(encoding="utf-8"))
+
+
+if __name__ == "__main__":
+    main()
