@@ -17,6 +17,7 @@ from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.keypoint_runs import learn, loss_for
 from fkd_helpers.models import MODELS
 from fkd_helpers.published import published_grid
+from fkd_helpers.ray_grid import run_tasks
 from fkd_helpers.training import TrainingStopped
 
 KIND = "experiment"
@@ -50,6 +51,7 @@ def small_grid(data: str = "puppets", *, seed: int = 0) -> list[RunConfig]:
     ]
 
 
+BACKENDS = ("local", "ray")
 GRIDS = {"published": published_grid, "small": small_grid}
 
 
@@ -58,28 +60,43 @@ def run_grid(
     folder: str | Path = "runs/experiments",
     *,
     max_epochs: int | None = None,
+    backend: str = "local",
+    address: str | None = None,
+    workers: int = 2,
+    cpus: float = 1,
+    gpus: float = 0,
     say: Callable[[str], None] = print,
 ) -> list[dict]:
     """Run what has no record in `folder` yet, write one record a run at once, and return the records of all.
 
     max_epochs: stop each run there; its row says of how many. Run again with more, it goes on where it stopped.
 
-    A run that fails becomes a record with the reason and the others go on; it is tried again the next time.
+    backend: "local" = one run after the other, in this process; "ray" = as tasks, several at a time (extra [scale])
+    address, workers, cpus, gpus: of Ray: the address of a cluster, or how many runs at a time here; what a run needs.
+        On a cluster the checkpoints stay on the machine of a run, unless `folder` is on a disk that all share
+
+    A run that fails becomes a record with the reason and the others go on; it is tried again the next time. With Ray, a
+    run whose worker is lost is started again, three times at most, and goes on from its checkpoint.
 
     Raises:
-        InputError: two runs of one name, an unknown loss or network: before anything is run.
+        InputError: two runs of one name, an unknown loss, network or backend: before anything is run. No package ray,
+            no answer at the address, or no machine that has what a run needs.
     """
     folder, configs = Path(folder), list(configs)
     _check(configs)
+    if backend not in BACKENDS:
+        raise unknown("backend", backend, BACKENDS)
+    if backend == "ray":
+        return _on_ray(configs, folder, max_epochs, say, address=address, workers=workers, cpus=cpus, gpus=gpus)
     spent, found = [], []
     for number, config in enumerate(configs, 1):
-        wanted, config = config.epochs, dataclasses.replace(config, epochs=min(config.epochs, max_epochs or 10**9))
+        wanted, config = config.epochs, _capped(config, max_epochs)
         record = _done(folder, config)
         if record is None:
             left = f", about {sum(spent) / len(spent) * (len(configs) - number + 1) / 60:.0f} min left" if spent else ""
             say(f"run {number} of {len(configs)}, {config.name}: {describe(config)}{left}")
             started = time.perf_counter()
-            record = _run(config, wanted, folder, say)
+            record = _write(config, folder, _run(config, wanted, folder, say))
             spent.append(time.perf_counter() - started)
         found.append(record)
     return found
@@ -131,8 +148,33 @@ def _told(values: dict, *free: str) -> dict:
     }
 
 
-def _run(config: RunConfig, wanted: int, folder: Path, say) -> dict:
-    """Train one run and write its record, of a failure too."""
+def _capped(config: RunConfig, max_epochs: int | None) -> RunConfig:
+    return dataclasses.replace(config, epochs=min(config.epochs, max_epochs or 10**9))
+
+
+def _on_ray(configs: list[RunConfig], folder: Path, max_epochs: int | None, say, **where) -> list[dict]:
+    """Run what has no record as tasks of Ray; this process writes each record once its run has ended."""
+    capped = [_capped(config, max_epochs) for config in configs]
+    found = {config.name: _done(folder, config) for config in capped}
+    left = [i for i, config in enumerate(capped) if found[config.name] is None]
+    tasks = [(capped[i], configs[i].epochs, folder.absolute()) for i in left]
+    # runs that share a checkpoint follow one another
+    shared = dict(names=[capped[i].name for i in left], after=[_recipe(capped[i]) for i in left])
+    started, ended = time.perf_counter(), run_tasks(_run, tasks, **shared, **where) if tasks else ()
+    for number, (place, content) in enumerate(ended, 1):
+        config = tasks[place][0]
+        if isinstance(content, Exception):
+            why = " ".join(str(content).split())[:200]
+            content = {"config": config, "epochs_wanted": tasks[place][1], "failed": f"its workers were lost: {why}"}
+        found[config.name] = _write(config, folder, content)
+        rest = (time.perf_counter() - started) / number * (len(tasks) - number) / 60
+        outcome = f"failed: {content['failed']}" if "failed" in content else describe(config)
+        say(f"{number} of {len(tasks)} done, {config.name}: {outcome}" + f", about {rest:.0f} min left" * (rest > 0))
+    return [found[config.name] for config in capped]
+
+
+def _run(config: RunConfig, wanted: int, folder: Path, say=lambda line: None) -> dict:
+    """Train one run and return what its record says, of a failure too."""
     work = folder / "checkpoints" / _recipe(config)
     content = {"config": config, "epochs_wanted": wanted}
     try:
@@ -141,6 +183,10 @@ def _run(config: RunConfig, wanted: int, folder: Path, say) -> dict:
     except (TrainingStopped, InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
         content["failed"] = str(error)
         say(f"  failed: {error}")
+    return content
+
+
+def _write(config: RunConfig, folder: Path, content: dict) -> dict:
     return records.read(records.write(KIND, config.name, folder=folder, **content))
 
 

@@ -15,6 +15,11 @@ def add(commands) -> None:
     parser.add_argument("--max-epochs", type=int, metavar="N", help="stop each run there; more another time")
     parser.add_argument("--seeds", type=int, default=1, metavar="N", help="run each with this many seeds (1)")
     parser.add_argument("--out", metavar="DIR", help="records, table, checkpoints (default: runs/GRID-DATA)")
+    parser.add_argument("--backend", default="local", help="local (default), or ray: several runs at a time")
+    parser.add_argument("--address", metavar="HOST:PORT", help="of a Ray cluster; without it, one is started here")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="runs at a time on a Ray here (2)")
+    parser.add_argument("--cpus", type=int, default=1, metavar="N", help="that a run needs, on Ray (1)")
+    parser.add_argument("--gpus", type=float, default=0, metavar="N", help="that a run needs, on Ray (0)")
     parser.set_defaults(run=run)
 
 
@@ -24,13 +29,14 @@ def run(options) -> int:
 
     if options.grid not in GRIDS:
         raise unknown("grid", options.grid, GRIDS)
-    for key in ("max_epochs", "seeds"):
+    for key in ("max_epochs", "seeds", "workers", "cpus"):
         if (getattr(options, key) or 1) < 1 or getattr(options, key) == 0:
             raise InputError(f"--{key.replace('_', '-')}: expected at least 1, got {getattr(options, key)}")
     rows = _rows(options.rows, len(GRIDS[options.grid]()))
     configs = [GRIDS[options.grid](options.data, seed=seed)[row] for seed in range(options.seeds) for row in rows]
     folder = Path(options.out or Path("runs") / f"{options.grid}-{Path(options.data).name}")
-    found = run_grid(configs, folder, max_epochs=options.max_epochs)
+    found = run_grid(configs, folder, max_epochs=options.max_epochs, backend=options.backend, address=options.address,
+                     workers=options.workers, cpus=options.cpus, gpus=options.gpus)  # fmt: skip
     text = markdown(table(found))
     with whole_file(folder / "table.md") as partial:
         partial.write_text(text + "\n", encoding="utf-8")
