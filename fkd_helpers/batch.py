@@ -82,14 +82,15 @@ def predict_folder(
         Photos without a row are in the table `left_out_path(out)`: photo, problem ("damaged" or "no face"), reason
     predictor: what finds the faces of a photo; `KeypointPredictor()` if None
     whole_image: "always" where each photo is a face crop; "never" and "fallback" as in `KeypointPredictor`
-    workers: threads, each with a photo of its own; as many as there are cores if None
+    workers: threads, each with a photo of its own; as many as there are cores if None. Photos are not gathered into
+        larger batches: on a processor the network takes no less time for a face (`benchmarks/batch_speed.py`)
     on_progress: called with the summary so far after each photo
 
     The same call goes on where a run was interrupted, and does nothing where one was finished.
 
     Raises:
-        InputError: no such folder, no photo in it, an output that cannot be written, or one that is there already and
-            is damaged or made of something else: it is never overwritten.
+        InputError: no such folder, no photo in it, a predictor without the detector that it needs, an output that cannot
+            be written, or one that is there already and is damaged or made of something else: it is never overwritten.
     """
     folder, out = Path(folder), Path(out)
     workers = (os.cpu_count() or 1) if workers is None else workers
@@ -99,6 +100,8 @@ def predict_folder(
         raise InputError(f"{out}: expected a file ending in .parquet, in a folder that is there")
     face_table.arrow()
     predictor = predictor or KeypointPredictor()
+    # wrong settings are said here once: further on they would look like a fault of every photo
+    predictor(np.zeros((32, 32), np.uint8), whole_image=whole_image)
     parts = _parts(folder, _settings(predictor, whole_image))
     if out.exists():
         return _finished(out, folder, parts)

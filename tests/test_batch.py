@@ -207,6 +207,15 @@ def test_no_more_is_held_as_a_folder_goes_on(tmp_path, images, monkeypatch):
     assert [groups.row_group(i).num_rows for i in range(groups.num_row_groups)] == [16] * 12 + [8]
 
 
+@pytest.mark.parametrize(
+    "whole_image, message", [("alway", "did you mean 'always'"), ("never", "this predictor has no detector")]
+)
+def test_wrong_settings_are_no_fault_of_the_photos(folder, out, predictor, whole_image, message):
+    with pytest.raises(InputError, match=message):
+        predict_folder(folder, out, predictor, whole_image=whole_image)
+    assert [path.name for path in out.parent.iterdir()] == ["photos"]
+
+
 # the command
 
 
