@@ -89,8 +89,8 @@ def predict_folder(
     The same call goes on where a run was interrupted, and does nothing where one was finished.
 
     Raises:
-        InputError: no such folder, no photo in it, a predictor without the detector that it needs, an output that cannot
-            be written, or one that is there already and is damaged or made of something else: it is never overwritten.
+        InputError: no such folder, no photo in it, a predictor without the detector that it needs, an output that
+            cannot be written, or one that is there and is damaged or made of something else: it is never overwritten.
     """
     folder, out = Path(folder), Path(out)
     workers = (os.cpu_count() or 1) if workers is None else workers
