@@ -16,11 +16,12 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test course site web data peers lint readme student clean
+.PHONY: help lab test test-lowest test-latest course site web data peers lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
+	@echo "make test-lowest, make test-latest   the same in build/, with the lowest versions that are declared, or the newest"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
 	@echo "make web     the network in a web page with your webcam, in build/web (npm brings the library)"
@@ -57,6 +58,15 @@ lab: $(STAMP)
 
 test: $(STAMP)
 	$(BIN)/python -m pytest $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
+
+# Values may look otherwise in another version, so cells need only run (nbval lax). uv knows how to choose the lowest.
+test-lowest: RESOLUTION = lowest-direct
+test-latest: RESOLUTION = highest
+test-lowest test-latest: test-%:
+	$(PYTHON) -m venv --clear build/$*
+	build/$*/bin/python -m pip install uv
+	build/$*/bin/uv pip install --python build/$*/bin/python --resolution $(RESOLUTION) -e '.[all,wandb]'
+	PYTHONPATH="$(CURDIR)" build/$*/bin/python -m pytest $(subst --nbval ,--nbval-lax ,$(NBVAL)) tests fkd_helpers notebooks $(TEST_ARGS)
 
 course: $(STAMP)
 	$(BIN)/python benchmarks/run_course.py

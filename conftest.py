@@ -3,6 +3,8 @@
 import os
 import signal
 
+from notebook_times import NotebookTimes
+
 # MPLBACKEND too: a kernel that inherits it draws no figure into the notebook
 for name in ("FKD_DATASET", "FKD_DATA_DIR", "MPLBACKEND"):
     os.environ.pop(name, None)
@@ -18,3 +20,7 @@ def pytest_collection_modifyitems(items):
     for item in items:
         if hasattr(item, "output_timeout"):
             item.output_timeout = MESSAGE_SECONDS
+
+
+def pytest_configure(config):
+    config.pluginmanager.register(NotebookTimes())
