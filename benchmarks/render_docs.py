@@ -11,6 +11,7 @@ from pathlib import Path
 
 import bound_numbers
 import numpy as np
+import package_map
 from PIL import Image
 
 from fkd_helpers import peers, records
@@ -26,7 +27,7 @@ from fkd_helpers.tables import epochs_to, markdown, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
-RENDERED = (ROOT / "README.md", CARD, ROOT / "docs" / "instructors.md", ROOT / "docs" / "results.md")
+RENDERED = (ROOT / "README.md", CARD, *(ROOT / "docs" / f"{name}.md" for name in ("instructors", "results", "map")))
 
 
 def percent(value: float) -> str:
@@ -303,6 +304,7 @@ SECTIONS = {
     "conditions": condition_table, "robustness": robustness_table,
     "speed": lambda: speed_table(record("benchmark-speed")), "peers": peers_tables,
     "fairness": lambda: markdown(peers.slice_table(record("fairness-ytf-test"))),
+    "map": package_map.package_map,
     "worse": lambda: markdown(peers.worse_table(record("fairness-ytf-test"))),
 }  # fmt: skip
 

@@ -1,9 +1,9 @@
-"""Links into the repository that are no pages here: to the page that shows the same, else plain text."""
+"""Links into the repository that are no pages here: to what shows the same (of a module: the reference), else words."""
 
 import posixpath
 from pathlib import Path
 
-from sphinx.addnodes import pending_xref
+from sphinx.addnodes import download_reference, pending_xref
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
@@ -25,6 +25,12 @@ def mend(app, doctree):
             node["reftargetid"] = None
         elif (ROOT / target).is_dir():
             node.replace_self(node.children)
+    for node in list(doctree.findall(download_reference)):
+        module = posixpath.normpath(posixpath.join(posixpath.dirname(node["refdoc"]), node["reftarget"]))
+        if module.startswith("fkd_helpers/") and module.endswith(".py"):
+            name = module.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
+            words = {"refdomain": "py", "reftype": "mod", "reftarget": name, "refexplicit": True}
+            node.replace_self(pending_xref(node.rawsource, *node.children, refdoc=node["refdoc"], **words))
 
 
 def setup(app):
