@@ -38,7 +38,7 @@ def launch(command: Sequence[str], *, devices: int, nodes: int = 1) -> None:
     """
     first = devices * _node(nodes)
     shared = {
-        "MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(_free_port()), "OMP_NUM_THREADS": _threads(devices),
+        "MASTER_ADDR": LOOPBACK, "MASTER_PORT": str(free_port()), "OMP_NUM_THREADS": _threads(devices),
         "TORCHELASTIC_RUN_ID": "fkd", CHILD: "1",
     } | os.environ | {"WORLD_SIZE": str(devices * nodes), "LOCAL_WORLD_SIZE": str(devices)}  # fmt: skip
     with tempfile.TemporaryDirectory() as place, contextlib.ExitStack() as stack:
@@ -118,7 +118,8 @@ def _threads(devices: int) -> str:
     return str(max(1, (os.cpu_count() or 1) // devices))
 
 
-def _free_port() -> int:
+def free_port() -> int:
+    """Return a port of the loopback that nobody listens at."""
     with socket.socket() as taken:
         taken.bind((LOOPBACK, 0))
         return taken.getsockname()[1]

@@ -67,7 +67,7 @@ def in_two_processes(tmp_path):
     """Start this file twice, as torchrun would; return what each process wrote, in order of rank."""
     shared = {
         "WORLD_SIZE": "2", "LOCAL_WORLD_SIZE": "2", "MASTER_ADDR": launching.LOOPBACK, "OMP_NUM_THREADS": "1",
-        "MASTER_PORT": str(launching._free_port()), "TORCHELASTIC_RUN_ID": "test", "PYTHONPATH": str(ROOT),
+        "MASTER_PORT": str(launching.free_port()), "TORCHELASTIC_RUN_ID": "test", "PYTHONPATH": str(ROOT),
     }  # fmt: skip
     workers = [
         subprocess.Popen([sys.executable, __file__, str(tmp_path)],
