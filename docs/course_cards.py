@@ -37,4 +37,5 @@ def fill(app, docname, source):
 
 def setup(app):
     app.connect("source-read", fill)
+    app.connect("env-get-outdated", lambda *_: ["docs/index"])  # the README may have changed
     return {"parallel_read_safe": True}

@@ -7,9 +7,12 @@ from sphinx.addnodes import download_reference, pending_xref
 
 ROOT = Path(__file__).parents[1]
 PAGES = {
-    "README": "docs/index", "notebooks": "docs/notebooks", "notebooks/solutions": "docs/solutions", "docs": "docs/more",
+    "README": "docs/index",
+    "docs": "docs/course/more",
     "fkd_helpers": "docs/reference/index",
-}  # fmt: skip
+    "notebooks": "docs/course/notebooks",
+    "notebooks/solutions": "docs/course/solutions",
+}
 
 
 def mend(app, doctree):

@@ -1,7 +1,9 @@
 """The site as a reader meets it: every page in a browser, light and dark, with no other host in reach."""
 
+import doctest
 import functools
 import http.server
+import importlib.util
 import json
 import re
 import subprocess
@@ -103,6 +105,14 @@ def page(without_camera, address):
     opened.on("response", lambda answer: note(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
     yield opened
     context.close()
+
+
+def test_a_docstring_becomes_a_list():
+    spec = importlib.util.spec_from_file_location("docstrings", ROOT / "docs" / "docstrings.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    assert doctest.testmod(module) == (0, 1)
+    assert module.lines_of(["head_: one *", "", ">>> a * b_"]) == [r"- **head\_**: one \*", "", ">>> a * b_"]
 
 
 def test_every_link_of_the_site_leads_somewhere(site, pages):
