@@ -25,7 +25,7 @@ from fkd_helpers.training import fit
 from fkd_helpers.transforms import FaceBatches
 
 FACES, BATCH, EPOCHS = 384, 128, 4
-WORKERS, TASKS, GRID_EPOCHS = 2, 400, 3
+WORKERS, TASKS, GRID_EPOCHS = 2, 400, 2
 
 
 def scaling(*, rounds: int = 3, folder: Path | None = None) -> dict:
@@ -78,17 +78,20 @@ def ray_grid(*, folder: Path | None = None) -> dict:
     start_seconds: until a Ray that is started here has its first answers, and is ended again
     task_seconds: what a task costs that does nothing, of many
     """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)  # as many as a task of Ray has
     configs = [dataclasses.replace(config, epochs=GRID_EPOCHS) for config in small_grid()]
     with tempfile.TemporaryDirectory() as place:
         run_grid(configs[:1], Path(place) / "warm", say=_silent)  # the data are in the cache then
         local, found = _timed(lambda: run_grid(configs, Path(place) / "local", say=_silent))
         on_ray, _ = _timed(lambda: run_grid(configs, Path(place) / "ray", backend="ray", workers=WORKERS, say=_silent))
+    torch.set_num_threads(threads)
     start, _ = _timed(lambda: _empty_tasks(WORKERS))
     with connected(cpus=WORKERS):
         _empty_tasks(WORKERS)
         many, _ = _timed(lambda: _empty_tasks(TASKS))
     record = {
-        "runs": len(found), "epochs": GRID_EPOCHS, "workers": WORKERS, "threads_local": torch.get_num_threads(),
+        "runs": len(found), "epochs": GRID_EPOCHS, "workers": WORKERS, "threads": 1,
         "local_seconds": local, "ray_seconds": on_ray, "start_seconds": start, "empty_tasks": TASKS,
         "task_seconds": many / TASKS, "ratio": local / on_ray, "ratio_without_start": local / max(on_ray - start, 1e-9),
     }  # fmt: skip
