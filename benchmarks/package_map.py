@@ -26,7 +26,7 @@ GROUPS = {
     "Figures": "plots training_plots live_curve result_plots emotion_plots",
     "Expressions": "upright expressions_*",
     "The live demo": "live live.*",
-    "Speed and other formats": "benchmark export_trials export",
+    "Speed and other formats": "benchmark benchmark_scale export_trials export",
     "Notebooks and exercises": "verdicts exercises checks checks.* session installation student_copy",
     "The command line": "commands commands.* cli __main__",
 }
