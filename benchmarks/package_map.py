@@ -13,8 +13,8 @@ from pathlib import Path
 PACKAGE = Path(__file__).parents[1] / "fkd_helpers"
 GROUPS = {
     "Ground": "errors files records config distributed",
-    "Faces and their labels": "boxes metrics photos image_cache data reading shapes scenery portraits puppets transfer "
-    "download labelling kaggle_csv",
+    "Faces and their labels": "boxes metrics palette photos image_cache data reading shapes scenery portraits puppets "
+    "transfer download labelling kaggle_csv",
     "Networks": "networks pretrained models residual losses quantise runners",
     "Training": "transforms classic averages checkpoints schedules training rate_finder loggers run_files run_data "
     "keypoint_runs launching",

@@ -23,16 +23,11 @@ from fkd_helpers.exercises import exercises
 from fkd_helpers.experiments import recorded
 from fkd_helpers.published import published_grid
 from fkd_helpers.result_plots import breaking_point
-from fkd_helpers.tables import epochs_to, markdown, table
+from fkd_helpers.tables import epochs_to, markdown, percent, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
 RENDERED = (ROOT / "README.md", CARD, *(ROOT / "docs" / f"{name}.md" for name in ("instructors", "results", "map")))
-
-
-def percent(value: float) -> str:
-    """Return a share as per cent with three digits."""
-    return f"{100 * value:.3g}"
 
 
 def record(name: str) -> dict:

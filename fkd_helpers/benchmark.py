@@ -26,6 +26,7 @@ from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.puppets import stream
 from fkd_helpers.reading import write_classic
 from fkd_helpers.sprites import load_sprite, place
+from fkd_helpers.tables import number
 from fkd_helpers.tracking import Tracker
 from fkd_helpers.training import fit
 from fkd_helpers.transforms import Augment, FaceBatches
@@ -209,7 +210,7 @@ def table(record: dict) -> str:
     """Return a benchmark record as a Markdown table."""
     lines = ["| ours / the naive way | unit | ours | naive | times faster |", "|---|---|---|---|---|"]
     for row in record["rows"]:
-        numbers = (f"{row[key]:,.0f}" if row[key] >= 100 else f"{row[key]:.3g}" for key in ("ours", "naive", "ratio"))
+        numbers = (number(row[key]) for key in ("ours", "naive", "ratio"))
         lines.append(f"| {row['what']} | {row['unit']} | {' | '.join(numbers)} |")
     return "\n".join(lines)
 

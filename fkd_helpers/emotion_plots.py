@@ -16,9 +16,9 @@ from fkd_helpers.emotion_features import (
     UPPER_INNER,
     UPPER_OUTER,
 )
-from fkd_helpers.plots import figure
+from fkd_helpers.plots import OKABE_ITO, figure
 
-HUES = {"negative": "#D55E00", "neutral": "#000000", "positive": "#0072B2"}  # Okabe and Ito
+HUES = {"negative": OKABE_ITO["vermilion"], "neutral": OKABE_ITO["black"], "positive": OKABE_ITO["blue"]}
 EYES = range(36, 48)
 # Each feature as the distances, between the middles of two groups of points, that it is made from.
 MEASURED: dict[str, list[tuple[Sequence[int], Sequence[int]]]] = {
@@ -52,8 +52,8 @@ def draw_feature(axes, keypoints: np.ndarray, name: str) -> None:
     for pair in MEASURED[name]:
         middles = np.stack([keypoints[list(group)].mean(0) for group in pair])
         for group in pair:
-            axes.scatter(*keypoints[list(group)].T, s=9, c="#F0E442", linewidths=0, zorder=3)
-        axes.plot(*middles.T, color="#56B4E9", linewidth=2.5)
+            axes.scatter(*keypoints[list(group)].T, s=9, c=OKABE_ITO["yellow"], linewidths=0, zorder=3)
+        axes.plot(*middles.T, color=OKABE_ITO["sky blue"], linewidth=2.5)
 
 
 def feature_sketches(image: np.ndarray, keypoints: np.ndarray, *, columns: int = 6, size: float = 1.7) -> Figure:

@@ -5,11 +5,12 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 from fkd_helpers.expressions_metrics import confusion, scale_scores
-from fkd_helpers.plots import PREDICTED, TARGET, figure
+from fkd_helpers.plots import OKABE_ITO, PREDICTED, TARGET, figure
 from fkd_helpers.shapes import EXPRESSIONS
 
 # Okabe and Ito's colours and one gray, one an expression
-COLOURS = ("#999999", "#E69F00", "#0072B2", "#F0E442", "#56B4E9", "#009E73", "#D55E00", "#CC79A7")
+NAMES = ("orange", "blue", "yellow", "sky blue", "green", "vermilion", "purple")
+HUES = ("#999999", *(OKABE_ITO[name] for name in NAMES))  # of the eight, neutral first
 
 
 def confusion_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
@@ -23,7 +24,7 @@ def confusion_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
     alt = f"Confusion matrix; right: {right}; most often mistaken: {names[row]} called {names[column]}"
     made, axes = figure(size=4.4, alt=f"{alt}, {aside.max():.0f} %")
     ax = axes[0, 0]
-    ax.imshow(rates, cmap="Greens", vmin=0, vmax=100)
+    ax.imshow(rates, cmap="Blues", vmin=0, vmax=100)
     for i, j in np.ndindex(rates.shape):
         ax.text(j, i, f"{rates[i, j]:.0f}", ha="center", va="center", fontsize=8,
                 color="white" if rates[i, j] > 55 else "black")  # fmt: skip
@@ -45,8 +46,8 @@ def curves_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
         false, true, _ = metrics.roc_curve(of_k, shares[:, k])
         precision, recall, _ = metrics.precision_recall_curve(of_k, shares[:, k])
         area, average = metrics.roc_auc_score(of_k, shares[:, k]), metrics.average_precision_score(of_k, shares[:, k])
-        axes[0, 0].plot(false, true, color=COLOURS[k], label=f"{EXPRESSIONS[k]} {area:.2f}")
-        axes[0, 1].plot(recall, precision, color=COLOURS[k], label=f"{EXPRESSIONS[k]} {average:.2f}")
+        axes[0, 0].plot(false, true, color=HUES[k], label=f"{EXPRESSIONS[k]} {area:.2f}")
+        axes[0, 1].plot(recall, precision, color=HUES[k], label=f"{EXPRESSIONS[k]} {average:.2f}")
         words.append(f"{EXPRESSIONS[k]} {area:.2f} and {average:.2f}")
     axes[0, 0].plot([0, 1], [0, 1], ":", color="#BBBBBB")
     axes[0, 0].set(xlabel="false alarms", ylabel="found", title="ROC, area under it")
@@ -73,7 +74,7 @@ def circumplex_figure(answers: np.ndarray, faces) -> Figure:
         ax.axvline(0, color="#DDDDDD", linewidth=1, zorder=0)
         for k in np.unique(faces.expression):
             of_k = faces.expression == k
-            ax.scatter(*points[of_k].T, s=7, c=COLOURS[k], linewidths=0, label=EXPRESSIONS[k])
+            ax.scatter(*points[of_k].T, s=7, c=HUES[k], linewidths=0, label=EXPRESSIONS[k])
         ax.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xlabel="valence", ylabel="arousal", title=title)
     made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside lower center", ncols=4, frameon=False, fontsize=8,
                 markerscale=2)  # fmt: skip

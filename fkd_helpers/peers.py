@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 import pandas as pd
 
 from fkd_helpers.conditions import CONDITIONS
+from fkd_helpers.tables import number, percent
 
 SYSTEMS = {"ours": "ours", "mediapipe": "MediaPipe", "dlib": "dlib"}
 FINDERS = {"ours": "ours", "dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
@@ -22,9 +23,9 @@ def speed_table(record: Mapping) -> pd.DataFrame:
     return pd.DataFrame(
         {
             "640x480 frame, the face is": TASKS[row["task"]], "by": WAYS.get(row["way"], SYSTEMS[row["system"]]),
-            "ms, median": _number(row["ms"]), "ms, mean": _number(row["mean_ms"]),
-            "times ours": _number(row["ms"] / ours[row["task"]]),
-            "found": f"{row['found']} of {record['frames']}", "NME %": _percent(row["nme"]),
+            "ms, median": number(row["ms"]), "ms, mean": number(row["mean_ms"]),
+            "times ours": number(row["ms"] / ours[row["task"]]),
+            "found": f"{row['found']} of {record['frames']}", "NME %": percent(row["nme"]),
         }
         for row in record["rows"]
     )  # fmt: skip
@@ -34,7 +35,7 @@ def cost_table(record: Mapping) -> pd.DataFrame:
     """Return memory and size of each process: the most it held, the packages it loaded, all that are installed."""
     columns = {"peak_mb": "peak memory MB", "loaded_mb": "packages in use MB", "installed_mb": "all it installs MB"}
     return pd.DataFrame(
-        {"process": words} | {column: _number(record["costs"][name][key]) for key, column in columns.items()}
+        {"process": words} | {column: number(record["costs"][name][key]) for key, column in columns.items()}
         for name, words in SYSTEMS.items()
     )
 
@@ -45,9 +46,9 @@ def score_table(record: Mapping) -> pd.DataFrame:
     for name, words in FINDERS.items():
         answered, adapted = (record["systems"][name][key] for key in ("as_answered", "adapted"))
         rows.append({
-            "test set, photo in": words, "no face %": _percent(1 - answered["found"] / record["faces"]),
-            "as answered NME %": _percent(answered["nme"]), "adapted NME % (95 %)": _interval(adapted),
-            "median": _percent(adapted["nme_median"]), "failures %": _percent(adapted["failures"]),
+            "test set, photo in": words, "no face %": percent(1 - answered["found"] / record["faces"]),
+            "as answered NME %": percent(answered["nme"]), "adapted NME % (95 %)": _interval(adapted),
+            "median": percent(adapted["nme_median"]), "failures %": percent(adapted["failures"]),
         })  # fmt: skip
     return pd.DataFrame(rows)
 
@@ -61,7 +62,7 @@ def slice_table(record: Mapping, systems: Sequence[str] = ("ours", "dlib_hog", "
     for name, parts in record["slices"].items():
         for part in parts:
             known = part["from"] is not None
-            reach = f"{_number(part['from'])} to {_number(part['to'])}" if known else "unknown"
+            reach = f"{number(part['from'])} to {number(part['to'])}" if known else "unknown"
             row = {"by": f"{name}, {CONDITIONS[name]}", "from, to": reach, "faces": str(part["faces"])}
             row |= {FINDERS[key]: _interval(part["systems"][key]) for key in systems}
             failures = _slashed(100 * part["systems"][key]["failures"] for key in systems)
@@ -73,7 +74,7 @@ def worse_table(record: Mapping, systems: Sequence[str] = tuple(FINDERS)) -> pd.
     """Return the share of failures % on photos made worse, photo in: strengths and failures in one order."""
     found = record["robustness"]
     rows = [{"change": "none", "strengths": ""} | {
-        FINDERS[key]: _percent(found["unchanged"][key]["failures"]) for key in systems
+        FINDERS[key]: percent(found["unchanged"][key]["failures"]) for key in systems
     }]  # fmt: skip
     for kind, curve in found["curves"].items():
         row = {"change": f"{kind}, {curve['unit']}", "strengths": _slashed(p["strength"] for p in curve["points"])}
@@ -84,20 +85,11 @@ def worse_table(record: Mapping, systems: Sequence[str] = tuple(FINDERS)) -> pd.
 
 
 def _slashed(values) -> str:
-    return " · ".join(_number(value) for value in values)
+    return " · ".join(number(value) for value in values)
 
 
 def _interval(scores) -> str:
     """Return the NME with its interval, a dash where no face was found."""
     if "nme" not in scores:
         return "-"
-    return f"{_percent(scores['nme'])} ({_percent(scores['nme_low'])} to {_percent(scores['nme_high'])})"
-
-
-def _number(value: float) -> str:
-    """Return a number with three digits."""
-    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
-
-
-def _percent(share: float | None) -> str:
-    return "" if share is None else f"{100 * share:.3g}"
+    return f"{percent(scores['nme'])} ({percent(scores['nme_low'])} to {percent(scores['nme_high'])})"

@@ -7,10 +7,7 @@ from matplotlib.figure import Figure
 
 from fkd_helpers.boxes import box_of
 from fkd_helpers.metrics import REGIONS
-
-# Okabe and Ito's colours, told apart by colour-blind readers; the same region has the same colour in every notebook
-COLOURS = {"jaw": "#56B4E9", "brows": "#E69F00", "nose": "#009E73", "eyes": "#F0E442", "mouth": "#CC79A7"}
-TARGET, PREDICTED = "#009E73", "#D55E00"
+from fkd_helpers.palette import COLOURS, OKABE_ITO, PREDICTED, TARGET  # noqa: F401 (notebooks name them by plots)
 
 
 def figure(rows: int = 1, columns: int = 1, *, size: float = 2.2, alt: str) -> tuple[Figure, np.ndarray]:

@@ -10,6 +10,7 @@ import numpy as np
 from fkd_helpers.boxes import box_of, crop, settle, square_of, to_frame
 from fkd_helpers.detect import as_gray, detect_faces, detect_tilted
 from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.palette import BY_KEYPOINT, PREDICTED, rgb
 from fkd_helpers.runners import load_runner
 
 MIN_SCORE = 0.10  # of our shipped network; `benchmarks/face_scores.py` measures what lies on either side
@@ -151,11 +152,13 @@ def draw_faces(frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
         side = float(max(face.box[2:]))
         thick = max(1, round(side / 150))
         corners = np.round([face.box[:2], face.box[:2] + face.box[2:]]).astype(int).tolist()
-        cv2.rectangle(drawn, *corners, (255, 200, 0), thick, cv2.LINE_AA)
+        cv2.rectangle(drawn, *corners, rgb(PREDICTED), thick, cv2.LINE_AA)
         # sixteenths of a pixel, so that dots on a small face sit where the keypoints are
-        for x, y in np.round(face.keypoints * 16).astype(int).tolist():
-            cv2.circle(drawn, (x, y), round(16 * max(1.2, side / 90)), (0, 255, 120), -1, cv2.LINE_AA, shift=4)
+        radius, many = round(16 * max(1.2, side / 90)), len(face.keypoints)
+        colours = BY_KEYPOINT if many == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * many
+        for (x, y), colour in zip(np.round(face.keypoints * 16).astype(int).tolist(), colours, strict=True):
+            cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
         if face.id is not None:
             size = max(0.4, side / 200)
-            cv2.putText(drawn, str(face.id), corners[0], cv2.FONT_HERSHEY_SIMPLEX, size, (255, 200, 0), thick)
+            cv2.putText(drawn, str(face.id), corners[0], cv2.FONT_HERSHEY_SIMPLEX, size, rgb(PREDICTED), thick)
     return drawn

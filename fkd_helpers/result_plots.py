@@ -10,9 +10,9 @@ from matplotlib.ticker import FixedLocator, NullFormatter, PercentFormatter
 from fkd_helpers.conditions import CONDITIONS, FAILED
 from fkd_helpers.errors import InputError
 from fkd_helpers.metrics import REGIONS
-from fkd_helpers.plots import COLOURS, PREDICTED, TARGET, figure
+from fkd_helpers.plots import COLOURS, OKABE_ITO, PREDICTED, TARGET, figure
 
-SETS = (PREDICTED, "#0072B2", "#000000", "#E69F00")  # Okabe and Ito; one colour a record
+SETS = (PREDICTED, *(OKABE_ITO[name] for name in ("blue", "black", "orange")))  # one colour a record
 BOXES = {"scores": ("photo in", "-"), "scores_true_box": ("true box", ":")}
 PARTS = {"seen": "people it saw", "unseen": "people it never saw"}
 

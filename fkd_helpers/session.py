@@ -51,6 +51,8 @@ def describe_figures() -> None:
     import matplotlib as mpl
     from matplotlib.figure import Figure
 
+    from fkd_helpers.palette import OKABE_ITO
+
     mpl.rcParams.update(
         {
             "figure.dpi": 80,
@@ -59,6 +61,8 @@ def describe_figures() -> None:
             "axes.spines.right": False,
             "image.cmap": "gray",
             "axes.titlesize": "medium",
+            "axes.prop_cycle": mpl.cycler(color=OKABE_ITO.values()),
+            "legend.frameon": False,
         }
     )
     try:

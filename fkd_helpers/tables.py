@@ -150,6 +150,24 @@ def epochs_to(record: dict, wanted: float) -> tuple[int, float] | None:
     return None
 
 
+def number(value: float) -> str:
+    """Return a number with three digits, or as many as stand before the point.
+
+    >>> number(0.12345), number(1234.5)
+    ('0.123', '1,234')
+    """
+    return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
+
+
+def percent(share: float | None) -> str:
+    """Return a share as per cent with three digits, nothing for none.
+
+    >>> percent(0.04013)
+    '4.01'
+    """
+    return "" if share is None else f"{100 * share:.3g}"
+
+
 def markdown(frame: pd.DataFrame, *, digits: int = 4) -> str:
     """Return a table as Markdown; numbers with that many digits after the point, nothing for a missing one."""
 

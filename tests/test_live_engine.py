@@ -19,6 +19,7 @@ from fkd_helpers.live.meter import CHANGES, Meter
 from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.picture import to_jpeg
 from fkd_helpers.live.pipeline import Pipeline, overlay
+from fkd_helpers.palette import BY_KEYPOINT
 from fkd_helpers.predict import Face
 from fkd_helpers.puppets import stream
 
@@ -366,7 +367,7 @@ def test_the_overlay_draws_where_the_keypoints_are(puppet):
     face = Face(box_of(known[None])[0], known)
     drawn = overlay(np.zeros_like(frame), [face], [Mood("neutral")])
     colours = drawn[np.round(known[:, 1]).astype(int), np.round(known[:, 0]).astype(int)]
-    assert (np.abs(colours - np.array(pipeline.COLOURS)).max(1) < 60).mean() > 0.8
+    assert (np.abs(colours - np.array(BY_KEYPOINT)).max(1) < 60).mean() > 0.8
     assert overlay(frame, [])[..., 0].sum() == frame[..., 0].sum()
     with pytest.raises(InputError):
         overlay(frame, [face], [Mood("neutral"), Mood("positive")])

@@ -10,6 +10,7 @@ import numpy as np
 from fkd_helpers.errors import InputError, unknown
 from fkd_helpers.filters import filter_named, wear
 from fkd_helpers.live.moods import Mood, Moods
+from fkd_helpers.palette import BY_KEYPOINT
 from fkd_helpers.predict import Face, KeypointPredictor, central_boxes
 from fkd_helpers.tracking import Tracker, detect_fast
 
@@ -22,9 +23,6 @@ DEFAULTS = {
     "emotion": "rules", "smooth": 0.4, "hold": 15, "calm": 0.5,
 }  # fmt: skip
 OF_MOODS = ("emotion", "smooth", "hold", "calm")
-COLOURS = np.repeat(  # by keypoint: jaw, brows, nose, eyes, mouth; the same in `widget.js`
-    [[86, 180, 233], [230, 159, 0], [0, 158, 115], [240, 228, 66], [204, 121, 167]], [17, 10, 9, 12, 20], axis=0
-).tolist()
 
 
 @dataclass(frozen=True, eq=False)
@@ -130,7 +128,8 @@ def overlay(frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | Non
     drawn = np.ascontiguousarray(frame).copy()
     for face, mood in zip(faces, moods or [None] * len(faces), strict=True):
         radius = round(16 * max(1.2, max(face.box[2:]) / 110))
-        colours = COLOURS if len(face.keypoints) == len(COLOURS) else [COLOURS[0]] * len(face.keypoints)
+        many = len(face.keypoints)
+        colours = BY_KEYPOINT if many == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * many
         for (x, y), colour in zip(np.round(face.keypoints * 16).astype(int).tolist(), colours, strict=True):
             cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
         if mood is not None:
