@@ -6,34 +6,31 @@ Features of a frozen backbone do not change, so a learner's head trains on them 
 import hashlib
 import warnings
 from collections.abc import Callable
-from pathlib import Path
 
 import numpy as np
 import torch
-from platformdirs import user_cache_path
 
 from fkd_helpers.emotion_features import features, upright
 from fkd_helpers.errors import unknown
 from fkd_helpers.expressions_data import ExpressionSet
 from fkd_helpers.expressions_model import ExpressionNet
 from fkd_helpers.expressions_views import SIZE, as_tensor, upright_crops, view
-from fkd_helpers.files import whole_file
+from fkd_helpers.files import cache_file, whole_file
 from fkd_helpers.predict import KeypointPredictor
 
 CACHE_VERSION = 1
 
 
-def cached(key: str, make: Callable[[], np.ndarray], *, folder: Path | None = None) -> np.ndarray:
+def cached(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     """Return the array of a key from the user's cache, or make it and keep it there."""
-    digest = hashlib.sha256(f"{CACHE_VERSION} {key}".encode()).hexdigest()[:16]
-    path = Path(folder or user_cache_path("fkd_helpers") / "expressions") / f"{digest}.npy"
+    path = cache_file("expressions", f"{CACHE_VERSION} {key}", ".npy")
     try:
         return np.load(path, allow_pickle=False)
     except (OSError, ValueError, EOFError):  # none yet, or a damaged one
         array = make()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial, partial.open("wb") as stream:
+        with whole_file(path, shared=True) as partial, partial.open("wb") as stream:
             np.save(stream, array)
     except OSError as error:
         warnings.warn(f"no cache in {path.parent} ({error.strerror}): computed again next time", stacklevel=2)

@@ -1,7 +1,6 @@
 """Image files decoded once: later readings map the same pixels into memory from the user's cache folder."""
 
 import contextlib
-import hashlib
 import json
 import math
 import os
@@ -10,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
-from platformdirs import user_cache_path
 from tqdm import tqdm
 
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import cache_file, whole_file
 from fkd_helpers.photos import read_photo
 
 CACHE_VERSION = 1
@@ -26,8 +25,7 @@ def read_images(files: list[Path], problems: list[str], *, progress: bool = Fals
     problems: files that are missing or damaged are appended here; their place in the list is None
     """
     stats = [(str(f), s.st_size, s.st_mtime_ns) if (s := _stat(f)) else (str(f), -1, -1) for f in files]
-    key = hashlib.sha256(json.dumps([CACHE_VERSION, stats]).encode()).hexdigest()[:16]
-    cache = user_cache_path("fkd_helpers") / "images" / f"{key}.pixels"
+    cache = cache_file("images", json.dumps([CACHE_VERSION, stats]), ".pixels")
     index = cache.with_suffix(".json")
     try:
         images = _mapped(cache, index, files)
@@ -67,29 +65,23 @@ def _store(cache: Path, index: Path, images: list[np.ndarray | str]) -> bool:
     if all(isinstance(image, str) for image in images):
         return False
     places, offset = [], 0
-    partial = {path: path.with_name(f"{path.name}.{os.getpid()}.partial") for path in (cache, index)}
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with partial[cache].open("wb") as stream:
-            for image in images:
-                if isinstance(image, str):
-                    places.append(None)
-                    continue
-                places.append([offset, *image.shape])
-                offset += stream.write(image.data)
-        partial[index].write_text(json.dumps({"shapes": places}))
-        for path in (cache, index):
-            partial[path].replace(path)
+        with whole_file(index, shared=True) as shapes, whole_file(cache, shared=True) as pixels:
+            with pixels.open("wb") as stream:
+                for image in images:
+                    if isinstance(image, str):
+                        places.append(None)
+                        continue
+                    places.append([offset, *image.shape])
+                    offset += stream.write(image.data)
+            shapes.write_text(json.dumps({"shapes": places}))
         _make_room(cache)
         return True
     except OSError as error:
         what = f"no cache in {cache.parent} ({error.strerror}): the images stay in memory, decoded again next time"
         warnings.warn(what, stacklevel=5)
         return False
-    finally:
-        for path in partial.values():
-            with contextlib.suppress(OSError):
-                path.unlink(missing_ok=True)
 
 
 def _make_room(newest: Path) -> None:

@@ -16,6 +16,7 @@ from pathlib import Path
 
 from fkd_helpers.errors import InputError
 from fkd_helpers.exercises import exercises, progress_file, solved
+from fkd_helpers.files import cache_folder
 
 PROJECT = "fkd-helpers"
 LEAST_PYTHON = (3, 11)
@@ -189,13 +190,11 @@ def extras() -> Iterator[Finding]:
 
 def folders() -> Iterator[Finding]:
     """Room on the disk, and folders to write to."""
-    from platformdirs import user_cache_path
-
     course = Path(__file__).parents[1]
     free = shutil.disk_usage(course).free
     what = f"{free / 1e9:.0f} GB free on the disk of the course"
     yield Finding(what) if free > FREE_BYTES else Finding(what, "note", "the real set, its cache and runs want one")
-    cache = user_cache_path("fkd_helpers")
+    cache = cache_folder()
     if writable(cache):
         yield Finding(f"caches go to {cache}")
     else:

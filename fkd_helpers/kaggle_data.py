@@ -2,7 +2,6 @@
 
 import contextlib
 import copy
-import hashlib
 import json
 import os
 import warnings
@@ -14,10 +13,11 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fkd_helpers import data, image_cache
+from fkd_helpers import data
 from fkd_helpers.data import KeypointSet
 from fkd_helpers.distributed import shard
 from fkd_helpers.errors import InputError
+from fkd_helpers.files import cache_file, whole_file
 from fkd_helpers.kaggle_csv import SIDE, Rows, read_rows
 from fkd_helpers.transforms import NONE, Augment, FaceBatches, augment
 
@@ -59,9 +59,7 @@ def load_rows(path: str | Path, *, on_error: str = "raise", labelled: bool = Tru
     except OSError:
         return read_rows(path, on_error=on_error, labelled=labelled)
     key = json.dumps([CACHE_VERSION, str(path.resolve()), stat.st_size, stat.st_mtime_ns, labelled])
-    cache = (
-        image_cache.user_cache_path("fkd_helpers") / "kaggle" / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}.npz"
-    )
+    cache = cache_file("kaggle", key, ".npz")
     try:
         with np.load(cache) as held:
             rows = Rows(held["images"], held["keypoints"], held["ids"])
@@ -76,20 +74,15 @@ def load_rows(path: str | Path, *, on_error: str = "raise", labelled: bool = Tru
 
 
 def _store(cache: Path, rows: Rows) -> None:
-    partial = cache.with_name(f"{cache.stem}.{os.getpid()}.partial")
     try:
         cache.parent.mkdir(parents=True, exist_ok=True)
-        with partial.open("wb") as stream:
+        with whole_file(cache, shared=True) as partial, partial.open("wb") as stream:
             np.savez(stream, images=rows.images, keypoints=rows.keypoints, ids=rows.ids)
-        partial.replace(cache)
         held = sorted(cache.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
         for old in held[:-CACHED]:
             old.unlink(missing_ok=True)
     except OSError as error:
         warnings.warn(f"no cache in {cache.parent} ({error.strerror}): the table is read again next time", stacklevel=3)
-    finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
 
 
 def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> KeypointSet:

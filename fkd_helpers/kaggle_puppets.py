@@ -6,9 +6,9 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from fkd_helpers import image_cache, puppets
+from fkd_helpers import puppets
 from fkd_helpers.errors import InputError
-from fkd_helpers.files import whole_file
+from fkd_helpers.files import cache_folder, whole_file
 from fkd_helpers.kaggle_csv import COLUMNS, LOOKUP, POINTS, SIDE
 from fkd_helpers.kaggle_data import CORNER, near_duplicates
 from fkd_helpers.photos import to_gray
@@ -86,7 +86,7 @@ def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int
 
 def puppet_tables() -> Path:
     """Return a folder with the tables of the default puppets, in the user's cache; they are made the first time."""
-    folder = image_cache.user_cache_path("fkd_helpers") / f"kaggle-puppets-{TABLES}"
+    folder = cache_folder() / f"kaggle-puppets-{TABLES}"
     if not (folder / "split.csv").exists():  # the one that is written last
         write_tables(folder)
     return folder

@@ -1,12 +1,11 @@
 """What every test has: a cache folder of its own, never the user's."""
 
+import platformdirs
 import pytest
-
-from fkd_helpers import image_cache
 
 
 @pytest.fixture(autouse=True)
 def cache_folder(tmp_path_factory, monkeypatch):
     folder = tmp_path_factory.mktemp("cache")
-    monkeypatch.setattr(image_cache, "user_cache_path", lambda *_: folder)
+    monkeypatch.setattr(platformdirs, "user_cache_path", lambda *_: folder)
     return folder

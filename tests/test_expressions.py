@@ -8,7 +8,7 @@ import pytest
 import torch
 from PIL import Image
 
-from fkd_helpers import cli, expressions_features, records, shapes
+from fkd_helpers import cli, records, shapes
 from fkd_helpers.config import load_config
 from fkd_helpers.errors import InputError
 from fkd_helpers.expressions_data import ExpressionSet, load_expressions
@@ -27,12 +27,6 @@ from fkd_helpers.expressions_runs import FeatureHead, class_weights, learn, targ
 from fkd_helpers.expressions_split import conflicts, contents, split_expressions, without_contempt
 from fkd_helpers.expressions_views import RECIPES, ExpressionBatches, upright_crops, view
 from fkd_helpers.upright import upright_crop, upright_map
-
-
-@pytest.fixture(autouse=True)
-def expression_cache(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.mktemp("expressions")
-    monkeypatch.setattr(expressions_features, "user_cache_path", lambda *_: folder)
 
 
 @pytest.fixture(scope="module")
@@ -329,16 +323,16 @@ def test_landmark_features_do_not_depend_on_place_size_and_roll():
     assert landmark_features(face).shape == (1, 148)
 
 
-def test_features_are_computed_once(tmp_path):
+def test_features_are_computed_once(cache_folder):
     calls = []
 
     def make():
         calls.append(1)
         return np.arange(3.0)
 
-    assert cached("k", make, folder=tmp_path).tolist() == cached("k", make, folder=tmp_path).tolist() == [0, 1, 2]
-    next(tmp_path.glob("*.npy")).write_bytes(b"damaged")
-    assert cached("k", make, folder=tmp_path).tolist() == [0, 1, 2] and len(calls) == 2
+    assert cached("k", make).tolist() == cached("k", make).tolist() == [0, 1, 2]
+    next(cache_folder.rglob("*.npy")).write_bytes(b"damaged")
+    assert cached("k", make).tolist() == [0, 1, 2] and len(calls) == 2
 
 
 @pytest.fixture(scope="module")

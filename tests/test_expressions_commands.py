@@ -4,14 +4,8 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers import cli, expressions_features, photos, puppets
+from fkd_helpers import cli, photos, puppets
 from fkd_helpers.expressions_model import ExpressionNet, export_expressions
-
-
-@pytest.fixture(autouse=True)
-def expression_cache(tmp_path_factory, monkeypatch):
-    folder = tmp_path_factory.mktemp("expressions")
-    monkeypatch.setattr(expressions_features, "user_cache_path", lambda *_: folder)
 
 
 @pytest.fixture(scope="module")
