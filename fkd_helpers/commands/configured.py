@@ -22,6 +22,19 @@ def add_training_options(parser: argparse.ArgumentParser, *, config: str) -> Non
         parser.add_argument(f"--{field.name.replace('_', '-')}", type=field.type, help=default)
 
 
+def to_train(options: argparse.Namespace) -> tuple[RunConfig, Path] | None:
+    """Return config and folder of the training that the options ask for; None when nothing is left to do here.
+
+    Raises:
+        InputError: as `config_of` and `trained_together`.
+    """
+    config = config_of(options)
+    if config is None:
+        return None
+    folder = Path(options.out or Path("runs") / config.name)
+    return None if trained_together(options, folder) else (config, folder)
+
+
 def config_of(options: argparse.Namespace) -> RunConfig | None:
     """Return the config that the options ask for; None when it was to be printed, and was.
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.commands.configured import add_training_options, config_of, trained_together
+from fkd_helpers.commands.configured import add_training_options, to_train
 from fkd_helpers.errors import InputError
 
 
@@ -49,12 +49,10 @@ def run_check(options) -> int:
 
 
 def run_train(options) -> int:
-    config = config_of(options)
-    if config is None:
+    ready = to_train(options)
+    if ready is None:
         return 0
-    folder = Path(options.out or Path("runs") / config.name)
-    if trained_together(options, folder):
-        return 0
+    config, folder = ready
     from fkd_helpers.expressions_runs import train
     from fkd_helpers.training import TrainingStopped
 

@@ -3,7 +3,7 @@
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.commands.configured import add_training_options, config_of, trained_together
+from fkd_helpers.commands.configured import add_training_options, to_train
 from fkd_helpers.errors import InputError
 from fkd_helpers.files import whole_file
 
@@ -16,12 +16,10 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    config = config_of(options)
-    if config is None:
+    ready = to_train(options)
+    if ready is None:
         return 0
-    folder = Path(options.out or Path("runs") / config.name)
-    if trained_together(options, folder):
-        return 0
+    config, folder = ready
     from fkd_helpers.distributed import started_as
     from fkd_helpers.emotion import emotion_column
     from fkd_helpers.keypoint_runs import train
