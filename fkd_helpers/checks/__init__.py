@@ -21,6 +21,7 @@ from fkd_helpers.checks.notebook_04 import (
 from fkd_helpers.checks.notebook_05 import frames_to_reach, latest_wins, most_fps, picture_age
 from fkd_helpers.checks.notebook_06 import fill_mean, flip_15, leaked, rmse_by_point
 from fkd_helpers.checks.notebook_07 import calibration_error, concordance, kappa, smooth_labels
+from fkd_helpers.checks.notebook_08 import expected_hours, speedup, through_int8, whole_mean
 from fkd_helpers.exercises import noted
 
 for _name, _check in list(globals().items()):
