@@ -3,7 +3,8 @@
 Needs Debian's chromium and an idle machine; takes about a minute and a half:
 
     python benchmarks/live_browser.py [--seconds 20] [--write] [--note "what else ran meanwhile"]
-    python benchmarks/live_browser.py --picture          writes images/05_live_demo.png instead
+    python benchmarks/live_browser.py --picture demo     writes images/05_live_demo.png instead
+    python benchmarks/live_browser.py --picture web      writes images/08_deploy_and_scale.png, the page of `make web`
 
 The notebook is open in JupyterLab, the browser's camera plays a film of a puppet at 30 frames a second, 640x480, and
 the shipped network runs in the kernel; server, kernel and browser share the machine. A round trip is the time from the
@@ -13,9 +14,13 @@ track. --write keeps the record data/records/benchmark-live.json.
 
 import argparse
 import contextlib
+import functools
+import http.server
 import io
+import subprocess
 import sys
 import tempfile
+import threading
 import time
 from pathlib import Path
 
@@ -28,6 +33,7 @@ from fkd_helpers import plots, puppets, records
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from lab_page import Lab, Notebook, enter, find_browser, launch, make_film
 
+ROOT = Path(__file__).parents[1]
 CELL = "from fkd_helpers.live import live_demo\ndemo = live_demo('browser')\ndemo"
 
 
@@ -109,13 +115,40 @@ def quick_film(path: Path) -> None:
 
 
 def picture(path: Path) -> None:
-    """Write how the demo looks while it runs, with 256 colours: a small file."""
+    """Write how the demo looks while it runs."""
     with opened(quick_film, viewport={"width": 1000, "height": 1100}) as notebook:
         notebook.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         notebook.page.wait_for_timeout(30_000)  # the chart of the emotions is full
         notebook.wait_live("live.label === 'positive'")
         notebook.page.wait_for_timeout(700)  # the numbers below follow twice a second
         shot = notebook.shown().screenshot()
+    save(shot, path)
+
+
+def web_picture(path: Path) -> None:
+    """Write how the page of `make web` looks while its network runs."""
+    from playwright.sync_api import sync_playwright
+
+    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
+    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
+        site, film = Path(folder) / "web", Path(folder) / "puppet.mjpeg"
+        subprocess.run([sys.executable, ROOT / "web" / "build.py", site], check=True, stdout=subprocess.DEVNULL)
+        quick_film(film)
+        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=site))
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        browser = launch(driver, find_browser(), film)
+        page = browser.new_context(permissions=["camera"], viewport={"width": 900, "height": 800}).new_page()
+        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
+        page.locator("#start:enabled").click()
+        page.wait_for_timeout(12_000)  # the page's own rules forbid to wait for a value
+        shot = page.screenshot()
+        browser.close()
+        server.shutdown()
+    save(shot, path)
+
+
+def save(shot: bytes, path: Path) -> None:
+    """Write a screenshot with 256 colours: a small file."""
     with Image.open(io.BytesIO(shot)) as drawn:
         drawn = drawn.convert("RGB")
     dots = [level for colour in plots.COLOURS.values() for level in ImageColor.getrgb(colour)]  # they stay bright
@@ -130,10 +163,12 @@ def main():
     parser.add_argument("--seconds", type=float, default=20, help="how long each measurement takes (20)")
     parser.add_argument("--write", action="store_true", help="keep the record")
     parser.add_argument("--note", default="", help="kept in the record, for example what else ran meanwhile")
-    parser.add_argument("--picture", action="store_true", help="draw the README's picture instead")
+    pictures = {"demo": (picture, "05_live_demo.png"), "web": (web_picture, "08_deploy_and_scale.png")}
+    parser.add_argument("--picture", choices=pictures, help="draw a picture of the README instead")
     options = parser.parse_args()
     if options.picture:
-        picture(Path(__file__).parents[1] / "images" / "05_live_demo.png")
+        draw, name = pictures[options.picture]
+        draw(ROOT / "images" / name)
         return
     found = benchmark(options.seconds)
     for row in found["rows"]:
