@@ -241,9 +241,9 @@ LESSONS = {  # notebook -> what you learn there, and what its picture in images/
         "Eight puppet faces, one for each expression, with its valence and arousal",
     ),
     "08": (
-        "take a network to where it is used: export, smaller numbers, many processes, a cluster, and other people's "
-        "models beside ours",
-        "What notebook 08 measures",
+        "take a network to where it is used: one file, eight bits, a web page, many processes, a cluster; see other "
+        "people's models beside ours, and for whom a mean is a lie",
+        "A web page with a camera picture: a puppet with 68 keypoints, buttons Start and Stop",
     ),
 }
 WIDEST = 240  # pixels, of a picture in that table; none is higher than half of it
