@@ -89,7 +89,7 @@ def export(options) -> None:
     known = {field.name for field in dataclasses.fields(load_config())}
     config = load_config(**{key: value for key, value in found["config"].items() if key in known})
     net = load_weights(ExpressionNet(config.net, classes=config.classes), options.runs[0] / f"{config.net}.safetensors")
-    path = export_expressions(net, WEIGHTS / "expressions.onnx")
+    path = export_expressions(net, WEIGHTS / "expressions.onnx", size=config.size)
     size = path.stat().st_size
     records.write(
         "readingspeed", "expressions", folder=options.out, bytes=size, ms_a_face=milliseconds(path), threads=1
