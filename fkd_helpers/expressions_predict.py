@@ -33,7 +33,7 @@ class Reading:
 class ExpressionReader:
     """Run an exported expression network on faces whose keypoints are known, on one thread.
 
-    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, 112, 112) in 0..1 -> shares (n, classes),
+    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares (n, classes),
         scales (n, 2)
 
     Raises:
