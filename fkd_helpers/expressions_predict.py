@@ -33,8 +33,8 @@ class Reading:
 class ExpressionReader:
     """Run an exported expression network on faces whose keypoints are known, on one thread.
 
-    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares (n, classes),
-        scales (n, 2)
+    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares
+        (n, classes), scales (n, 2)
 
     Raises:
         InputError: no such model, or a file that is not one of expressions.
