@@ -10,8 +10,8 @@ from fkd_helpers.errors import InputError
 COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
-    "docs/faq.md", "docs/capstone.md", "docs/results.md", "pyproject.toml", "environment.yml", "constraints.txt",
-    "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
+    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images/08_deploy_and_scale.png", "pyproject.toml",
+    "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
 LEFT = shutil.ignore_patterns("solutions", "__pycache__", ".ipynb_checkpoints")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")

@@ -140,8 +140,12 @@ def test_no_part_of_a_page_comes_from_elsewhere(site, pages):
 def test_a_notebook_is_shown_whole(pages, path):
     """Every picture that is stored is there with its alt text; widgets are notes."""
     notebook = json.loads(path.read_text(encoding="utf-8"))
-    outputs = [output for cell in notebook["cells"] for output in cell.get("outputs", [])]
-    stored = [meta["alt"] for output in outputs for kind, meta in output.get("metadata", {}).items() if "alt" in meta]
+    stored = []
+    for cell in notebook["cells"]:
+        written = "".join(cell["source"]) if cell["cell_type"] == "markdown" else ""
+        stored += re.findall(r"!\[(.+?)\]\(", written)
+        for output in cell.get("outputs", []):
+            stored += [meta["alt"] for meta in output.get("metadata", {}).values() if "alt" in meta]
     shown = pages[path.relative_to(ROOT).with_suffix(".html").as_posix()]
     alts = [alt for source, alt in shown.pictures if "_images" in source]
     assert alts == stored
