@@ -14,13 +14,10 @@ track. --write keeps the record data/records/benchmark-live.json.
 
 import argparse
 import contextlib
-import functools
-import http.server
 import io
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
@@ -31,7 +28,7 @@ from PIL import Image, ImageColor
 from fkd_helpers import plots, puppets, records
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
-from lab_page import Lab, Notebook, enter, find_browser, launch, make_film
+from lab_page import Lab, Notebook, enter, find_browser, launch, make_film, served
 
 ROOT = Path(__file__).parents[1]
 CELL = "from fkd_helpers.live import live_demo\ndemo = live_demo('browser')\ndemo"
@@ -129,21 +126,18 @@ def web_picture(path: Path) -> None:
     """Write how the page of `make web` looks while its network runs."""
     from playwright.sync_api import sync_playwright
 
-    quiet = type("Quiet", (http.server.SimpleHTTPRequestHandler,), {"log_message": lambda *_: None})
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         site, film = Path(folder) / "web", Path(folder) / "puppet.mjpeg"
         subprocess.run([sys.executable, ROOT / "web" / "build.py", site], check=True, stdout=subprocess.DEVNULL)
         quick_film(film)
-        server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(quiet, directory=site))
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        browser = launch(driver, find_browser(), film)
-        page = browser.new_context(permissions=["camera"], viewport={"width": 900, "height": 800}).new_page()
-        page.goto(f"http://127.0.0.1:{server.server_address[1]}/")
-        page.locator("#start:enabled").click()
-        page.wait_for_timeout(12_000)  # the page's own rules forbid to wait for a value
-        shot = page.screenshot()
-        browser.close()
-        server.shutdown()
+        with served(site) as port:
+            browser = launch(driver, find_browser(), film)
+            page = browser.new_context(permissions=["camera"], viewport={"width": 900, "height": 800}).new_page()
+            page.goto(f"http://127.0.0.1:{port}/")
+            page.locator("#start:enabled").click()
+            page.wait_for_timeout(12_000)  # the page's own rules forbid to wait for a value
+            shot = page.screenshot()
+            browser.close()
     save(shot, path)
 
 

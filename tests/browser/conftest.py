@@ -8,6 +8,17 @@ import pytest
 
 from .lab_page import Lab, Notebook, enter, find_browser, launch, make_film
 
+# what stands in the way, and a part of the sentence that says so, in the demo and on the page of `make web` alike
+NO_CAMERA = pytest.mark.parametrize(
+    "host, camera, words",
+    [
+        ("127.0.0.1", True, "does not allow this page to use the camera"),
+        ("labhost", True, "only to pages on https or localhost"),
+        ("127.0.0.1", False, "No camera was found"),
+    ],
+    ids=["denied", "insecure", "no camera"],
+)
+
 
 @pytest.fixture(scope="session")
 def browsers():

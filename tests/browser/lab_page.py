@@ -1,11 +1,15 @@
 """A private JupyterLab, and what a person does in it: open a notebook, run its cells, press the demo's buttons."""
 
+import contextlib
+import functools
+import http.server
 import json
 import os
 import shutil
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -204,6 +208,23 @@ def launch(driver, path, film=None):
     if film is not None:
         arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     return driver.chromium.launch(executable_path=path, headless=True, args=arguments)
+
+
+@contextlib.contextmanager
+def served(folder):
+    """Serve the files of a folder, silently; give the port."""
+
+    class Quiet(http.server.SimpleHTTPRequestHandler):
+        def log_message(self, *_):
+            pass
+
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
+    threading.Thread(target=server.serve_forever, daemon=True).start()
+    try:
+        yield server.server_address[1]
+    finally:
+        server.shutdown()
+        server.server_close()
 
 
 def make_film(path):

@@ -8,12 +8,12 @@ from pathlib import Path
 import av
 import nbformat
 import numpy as np
-import pytest
 
 from fkd_helpers import puppets
 from fkd_helpers.boxes import box_of
 from fkd_helpers.photos import read_photo
 
+from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
 COURSE = Path(__file__).parents[2] / "notebooks" / "05_live_demo.ipynb"
@@ -171,15 +171,7 @@ def test_a_page_that_is_loaded_again_has_its_camera_off_and_can_start_it(opened,
     until_engine_stops(Notebook(page, notebook.name))
 
 
-@pytest.mark.parametrize(
-    "host, camera, words",
-    [
-        ("127.0.0.1", True, "does not allow this page to use the camera"),
-        ("labhost", True, "only to pages on https or localhost"),
-        ("127.0.0.1", False, "No camera was found"),
-    ],
-    ids=["denied", "insecure", "no camera"],
-)
+@NO_CAMERA
 def test_a_camera_that_cannot_be_had_is_one_plain_sentence(opened, lab, request, browsers, host, camera, words):
     if camera:
         context = request.getfixturevalue("with_camera").new_context()

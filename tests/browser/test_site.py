@@ -1,19 +1,18 @@
 """The site as a reader meets it: every page in a browser, light and dark, with no other host in reach."""
 
 import doctest
-import functools
-import http.server
 import importlib.util
 import json
 import re
 import subprocess
 import sys
-import threading
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote, urljoin, urlsplit
 
 import pytest
+
+from .lab_page import served
 
 ROOT = Path(__file__).parents[2]
 COURSE = [*sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")), *sorted((ROOT / "notebooks/solutions").glob("*.ipynb"))]
@@ -56,11 +55,6 @@ class Page(HTMLParser):
             self.parts.append(given.get("src") or given["href"])
 
 
-class Quiet(http.server.SimpleHTTPRequestHandler):
-    def log_message(self, *_):
-        pass
-
-
 @pytest.fixture(scope="session")
 def site(tmp_path_factory):
     """Build the site as `make site` does; any warning is an error. Give its folder."""
@@ -86,10 +80,8 @@ def _own(path):
 @pytest.fixture(scope="session")
 def address(site):
     """Give the address of a plain server of static files."""
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=site))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_port}/"
-    server.shutdown()
+    with served(site) as port:
+        yield f"http://127.0.0.1:{port}/"
 
 
 @pytest.fixture

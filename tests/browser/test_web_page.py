@@ -1,12 +1,9 @@
 """The static page with the network in WebAssembly, in a browser with a puppet before its camera."""
 
 import base64
-import functools
-import http.server
 import os
 import subprocess
 import sys
-import threading
 import time
 from pathlib import Path
 
@@ -20,7 +17,8 @@ from fkd_helpers.boxes import box_of, crop, square_of
 from fkd_helpers.detect import as_gray
 from fkd_helpers.metrics import eye_distance
 
-from .lab_page import BITS, BLOCK, WAIT
+from .conftest import NO_CAMERA
+from .lab_page import BITS, BLOCK, WAIT, served
 
 BUILD = Path(__file__).parents[2] / "web" / "build.py"
 READ = """() => {
@@ -45,15 +43,8 @@ def site(browsers, tmp_path_factory):
             pytest.fail(f"{lacks}, and FKD_REQUIRE_BROWSER=1 asks for the page")
         pytest.skip(lacks)
 
-    class Quiet(http.server.SimpleHTTPRequestHandler):
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), functools.partial(Quiet, directory=folder))
-    threading.Thread(target=server.serve_forever, daemon=True).start()
-    yield server.server_address[1]
-    server.shutdown()
-    server.server_close()
+    with served(folder) as port:
+        yield port
 
 
 @pytest.fixture
@@ -137,15 +128,7 @@ def test_the_page_crops_as_the_package_does(visit, without_camera):
         assert np.abs(np.array(ours) - wanted).mean() < 0.01
 
 
-@pytest.mark.parametrize(
-    "host, camera, words",
-    [
-        ("127.0.0.1", True, "does not allow this page to use the camera"),
-        ("labhost", True, "only to pages on https or localhost"),
-        ("127.0.0.1", False, "No camera was found"),
-    ],
-    ids=["denied", "insecure", "no camera"],
-)
+@NO_CAMERA
 def test_a_camera_that_cannot_be_had_is_one_plain_sentence(visit, request, host, camera, words):
     browser = request.getfixturevalue("with_camera" if camera else "without_camera")
     page = visit(browser, host, permissions=[] if camera else ["camera"])
