@@ -23,6 +23,7 @@ from fkd_helpers.live.pacing import Elapsed
 from fkd_helpers.records import plain
 
 WAITING = 16  # frames that wait for the encoder; when it is behind for longer, the oldest go
+BUFFER = 1 << 22  # bytes: a fragment is written at once, so that a kill seldom tears one
 MILLISECONDS = Fraction(1, 1000)
 CONTAINER = {
     "movflags": "hybrid_fragmented",
@@ -107,7 +108,7 @@ class Recorder:
                     frame = to_even(item[0]) if size is None else fit(item[0], size)
                     if container is None:
                         size = frame.shape[1::-1]
-                        container = av.open(self._file, "w", format="mp4", options=CONTAINER)
+                        container = av.open(self._file, "w", format="mp4", options=CONTAINER, buffer_size=BUFFER)
                         track = _track(container, *size)
                     self._encode(container, track, frame, item[1])
                 if container is not None:

@@ -41,7 +41,7 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.links, self.parts, self.ids, self.pictures = [], [], set(), []
+        self.links, self.parts, self.icons, self.ids, self.pictures = [], [], [], set(), []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
@@ -49,6 +49,8 @@ class Page(HTMLParser):
         self.ids |= {given[key] for key in ("id", "name") if given.get(key)}
         if tag == "img":
             self.pictures.append((given["src"], given.get("alt")))
+        if "icon" in (given.get("rel") or "").split():
+            self.icons.append(given["href"])
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
         elif given.get("src") or given.get("href"):
@@ -91,7 +93,10 @@ def page(without_camera, address):
     opened = context.new_page()
     opened.trouble = []
     note = opened.trouble.append
-    opened.on("console", lambda said: note(said.text) if said.type in ("error", "warning") else None)
+    opened.on(
+        "console",
+        lambda said: note(f"{said.text} {said.location['url']}") if said.type in ("error", "warning") else None,
+    )
     opened.on("pageerror", lambda error: note(str(error)))
     opened.on("request", lambda asked: None if asked.url.startswith((address, "data:")) else note(asked.url))
     opened.on("response", lambda answer: note(f"{answer.status} {answer.url}") if answer.status >= 400 else None)
@@ -119,6 +124,11 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
             if not (site / path).is_file() or (anchor and path in pages and anchor not in pages[path].ids):
                 broken.append(f"{name}: {link}")
     assert not broken, broken
+
+
+def test_every_page_has_an_icon(pages):
+    """Without one a browser asks for /favicon.ico, now and then, and writes an error into its console."""
+    assert not [name for name, page in pages.items() if not page.icons]
 
 
 def test_no_part_of_a_page_comes_from_elsewhere(site, pages):
