@@ -31,42 +31,47 @@ WORKERS, TASKS, GRID_EPOCHS = 2, 400, 2
 def scaling(*, rounds: int = 3, folder: Path | None = None) -> dict:
     """Measure images/s of training the small network in one process and in two, one thread each, in turns.
 
-    Both take the same batches of `BATCH` faces. The first epoch warms up; a round's figure is of the other ones, the
-    record has the medians.
+    All take the same batches of `BATCH` faces: normalised as a whole, for which two processes wait for each other at
+    every layer, and in two parts. The first epoch warms up; a round's figure is of the other ones, the record has the
+    medians and, under `speeds`, all rounds.
     """
-    speeds: dict[int, list[float]] = {1: [], 2: []}
+    speeds: dict[tuple[int, int], list[float]] = {(parts, count): [] for parts in (1, 2) for count in (1, 2)}
     for _ in range(rounds):
-        for count, found in speeds.items():
-            found.append(_speed(count))
-    one, two = (float(np.median(found)) for found in speeds.values())
-    record = {
-        "net": "small", "batch_size": BATCH, "rounds": rounds, "images_per_second": {"one": one, "two": two},
-        "speeds": {"one": speeds[1], "two": speeds[2]}, "ratio": two / one,
-    }  # fmt: skip
-    print(f"training, {one:.0f} images/s in one process, {two:.0f} in two: {two / one:.2f} times as many")
+        for (parts, count), found in speeds.items():
+            found.append(_speed(count, parts))
+    rows = []
+    for parts in (1, 2):
+        one, two = (float(np.median(speeds[parts, count])) for count in (1, 2))
+        rows.append({
+            "norm_parts": parts, "one": one, "two": two, "ratio": two / one,
+            "speeds": {"one": speeds[parts, 1], "two": speeds[parts, 2]},
+        })  # fmt: skip
+        print(f"training, batches normalised in {parts} part{'s' * (parts > 1)}: {one:.0f} images/s in one process, "
+              f"{two:.0f} in two, {two / one:.2f} times as many")  # fmt: skip
+    record = {"net": "small", "batch_size": BATCH, "rounds": rounds, "rows": rows}
     return _kept("scaling", record, folder)
 
 
-def _speed(count: int) -> float:
+def _speed(count: int, parts: int) -> float:
     """Return images/s of this many processes of one thread each."""
     shared = {
         "WORLD_SIZE": str(count), "LOCAL_WORLD_SIZE": str(count), "MASTER_ADDR": LOOPBACK, "OMP_NUM_THREADS": "1",
         "MASTER_PORT": str(free_port()), "TORCHELASTIC_RUN_ID": "fkd",
     }  # fmt: skip
     workers = [
-        subprocess.Popen([sys.executable, "-m", "fkd_helpers.benchmark_scale"], stdout=subprocess.PIPE, text=True,
-                         env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
+        subprocess.Popen([sys.executable, "-m", "fkd_helpers.benchmark_scale", str(parts)], stdout=subprocess.PIPE,
+                         text=True, env=os.environ | shared | {"RANK": str(rank), "LOCAL_RANK": str(rank)})
         for rank in range(count)
     ]  # fmt: skip
     said = [worker.communicate()[0] for worker in workers]
     return json.loads(said[0])
 
 
-def _train() -> None:
+def _train(parts: int) -> None:
     """Train in one of the processes, and print images/s."""
     torch.set_num_threads(1)
     batches = FaceBatches(load("puppets", n=FACES), batch_size=BATCH)
-    config = RunConfig(epochs=EPOCHS, batch_size=BATCH, device="cpu")
+    config = RunConfig(epochs=EPOCHS, batch_size=BATCH, norm_parts=parts, device="cpu")
     _, history = fit(build("small"), batches, heatmap, config=config)
     if processes()[0] == 0:
         print(json.dumps(FACES / np.median([row["seconds"] for row in history[1:]])))
@@ -122,4 +127,4 @@ def _kept(name: str, record: dict, folder: Path | None) -> dict:
 
 
 if __name__ == "__main__":
-    _train()
+    _train(int(sys.argv[1]))

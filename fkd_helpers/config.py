@@ -21,6 +21,8 @@ class RunConfig:
     view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
     unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
     momentum: of sgd only
+    norm_parts: above 1, batch normalisation takes each of so many parts of a batch by itself; where as many processes
+        train together, none of them waits for another at a layer
     augment: how strong the augmentation is, 1 = as tuned, 0 = none
     average: decay per step of the moving average of the weights, 0 = none
     start: a safetensors file of the same network to start from, "imagenet" for a network on a known backbone, "" =
@@ -68,6 +70,7 @@ class RunConfig:
     patience: int = 0
     validation: float = 0.0
     batch_size: int = 64
+    norm_parts: int = 1
     augment: float = 1.0
     average: float = 0.998
     clip: float = 5.0
@@ -85,6 +88,9 @@ class RunConfig:
         for key, (low, high) in RANGES.items():
             if not low <= getattr(self, key) <= high:
                 raise InputError(f"{key}: expected {low:g} to {high:g}, got {getattr(self, key)!r}")
+        if self.norm_parts > 1 and (self.batch_size % self.norm_parts or self.batch_size < 2 * self.norm_parts):
+            wanted = "expected a divisor of the batch size that leaves two faces or more to a part"
+            raise InputError(f"norm_parts: {wanted}, got {self.norm_parts} with a batch size of {self.batch_size}")
         if self.schedule == "plateau" and 0 < self.patience <= PLATEAU_WAIT:
             wanted = f"expected 0, or more than the {PLATEAU_WAIT} epochs that the schedule 'plateau' waits"
             raise InputError(f"patience: {wanted}, got {self.patience}")
@@ -107,8 +113,8 @@ CHOICES = {
 }
 RANGES = {
     "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
-    "batch_size": (1, 100_000), "augment": (0, 3), "unit": (1e-3, 1e4), "average": (0, 0.99999), "clip": (0, 1e6),
-    "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
+    "batch_size": (1, 100_000), "norm_parts": (1, 50_000), "augment": (0, 3), "unit": (1e-3, 1e4),
+    "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
     "size": (64, 512), "freeze": (0, 100), "classes": (7, 8), "share": (0, 1), "smoothing": (0, 0.9),
 }  # fmt: skip
 

@@ -6,11 +6,13 @@ other is here: how much of a batch each has, what normalisation sees, the loss, 
 
 import copy
 import os
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 
 import torch
 import torch.distributed as dist
 from torch import nn
+
+from fkd_helpers.errors import InputError
 
 
 def processes() -> tuple[int, int]:
@@ -91,16 +93,35 @@ def agreed(row: dict) -> dict:
     return rows[0]
 
 
-def share_norms(model: nn.Module) -> None:
+def share_norms(model: nn.Module, parts: int = 1) -> None:
     """Let batch normalisation see the whole batch, not this process's shard of it; nothing with one process.
 
-    Layers and their weights stay the same objects and are what they were when the process is alone again. (PyTorch's
-    own SyncBatchNorm does not run on CPUs.)
+    parts: above 1, each of so many parts of a batch is normalised by itself, whichever process has it. So no process
+        waits for another one, and one alone does the same. (Hoffer et al. 2017, "Train longer, generalize better")
+
+    Layers and their weights stay the same objects. (PyTorch's own SyncBatchNorm does not run on CPUs.)
+
+    Raises:
+        InputError: the parts cannot be dealt out to the processes.
     """
-    if processes()[1] > 1:
-        for layer in model.modules():
-            if type(layer) in SHARED and layer.affine:
-                layer.__class__ = SHARED[type(layer)]
+    count = processes()[1]
+    if parts > 1 and parts % count:
+        raise InputError(f"norm_parts: expected 1 or a multiple of the {count} processes, got {parts}")
+    for layer in model.modules():
+        kind = KINDS.get(type(layer))
+        if kind and layer.affine:
+            layer.__class__, layer.parts = kind, parts // count if parts > 1 else 0
+
+
+def mean_norms(*states: Mapping[str, torch.Tensor]) -> None:
+    """Give every process the mean of what the normalisation layers of all of them saw, in these state dicts."""
+    count = processes()[1]
+    known = [value for state in states for key, value in state.items() if key.endswith(("running_mean", "running_var"))]
+    if count > 1 and known:
+        means = torch.cat(known) / count
+        dist.all_reduce(means)
+        for value, mean in zip(known, means.split([len(value) for value in known]), strict=True):
+            value.copy_(mean)
 
 
 class _WholeNorm(torch.autograd.Function):
@@ -132,14 +153,33 @@ class _WholeNorm(torch.autograd.Function):
 class _Shared:
     def forward(self, x):
         count = processes()[1]
-        if not self.training or count == 1:
+        if not self.training or (count == 1 and not self.parts) or (self.parts == 1 and len(x)):
             return super().forward(x)
+        if self.parts:
+            return self._in_parts(x)
         mean, variance, n = _moments(x.detach(), count)
-        with torch.no_grad():
-            self.num_batches_tracked += 1
-            self.running_mean.lerp_(mean, self.momentum)
-            self.running_var.lerp_(variance * (n / (n - 1)), self.momentum)
+        self._see(mean, variance * (n / (n - 1)))
         return _WholeNorm.apply(x, self.weight, self.bias, mean, variance, n, self.eps)
+
+    def _in_parts(self, x):
+        if not len(x):  # a batch smaller than the number of processes
+            seen = self.running_mean, self.running_var
+            return nn.functional.batch_norm(x, *seen, self.weight, self.bias, eps=self.eps)
+        sizes = [part.stop - part.start for part in (shard(len(x), i, self.parts) for i in range(self.parts))]
+        parts = x.split([size for size in sizes if size])
+        seen = torch.zeros(2, len(parts), x.shape[1], device=x.device)
+        done = [
+            nn.functional.batch_norm(part, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
+            for part, mean, variance in zip(parts, *seen, strict=True)
+        ]
+        self._see(*seen.mean(1))
+        return torch.cat(done)
+
+    @torch.no_grad()
+    def _see(self, mean, variance):
+        self.num_batches_tracked += 1
+        self.running_mean.lerp_(mean, self.momentum)
+        self.running_var.lerp_(variance, self.momentum)
 
 
 def _moments(x, count):
@@ -165,4 +205,4 @@ class _Shared2d(_Shared, nn.BatchNorm2d):
     pass
 
 
-SHARED = {nn.BatchNorm1d: _Shared1d, nn.BatchNorm2d: _Shared2d}
+KINDS = {nn.BatchNorm1d: _Shared1d, nn.BatchNorm2d: _Shared2d, _Shared1d: _Shared1d, _Shared2d: _Shared2d}

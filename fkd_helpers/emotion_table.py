@@ -11,17 +11,18 @@ import pandas as pd
 from fkd_helpers.emotion import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
 from fkd_helpers.emotion_features import FEATURES
 from fkd_helpers.errors import InputError
+from fkd_helpers.face_table import arrow
 from fkd_helpers.files import whole_file
 from fkd_helpers.tables import BARS
 
-JSON = (".json", ".jsonl")
 BINS, REACH = 17, 0.2  # histogram bars, from -20 % to 20 % of the eye distance
 
 
 def read_predictions(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
     """Read a table of predictions: the name, further columns if any, then x0, y0 ... x67, y67 (or 0 ... 135).
 
-    path: a CSV file (of `train`, `predict --csv`, or a classic one), or what `predict --json` printed (.json, .jsonl)
+    path: a CSV file (of `train`, `predict --csv`, or a classic one), what `predict --json` printed (.json, .jsonl), or
+        the file of `predict --parquet` (.parquet)
 
     Returns:
         the whole table, and keypoints (n, 68, 2); what is blank or no number becomes NaN
@@ -30,7 +31,7 @@ def read_predictions(path: str | Path) -> tuple[pd.DataFrame, np.ndarray]:
         InputError: no such file, not a table, no rows, or another number of coordinates than 136.
     """
     try:
-        table = _of_json(path) if Path(path).suffix.lower() in JSON else pd.read_csv(path)
+        table = READERS.get(Path(path).suffix.lower(), pd.read_csv)(path)
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
     except (pd.errors.ParserError, pd.errors.EmptyDataError, UnicodeDecodeError) as error:
@@ -61,14 +62,28 @@ def _of_json(path: str | Path) -> pd.DataFrame:
     return pd.DataFrame(rows, columns=["name", *columns])
 
 
+def _of_parquet(path: str | Path) -> pd.DataFrame:
+    pa = arrow()
+    try:
+        with Path(path).open("rb") as file:
+            return pa.parquet.read_table(file, page_checksum_verification=True).to_pandas()
+    except (pa.ArrowException, OSError) as error:
+        if getattr(error, "errno", None):  # of the file, not of what is in it
+            raise
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from None
+
+
+READERS = {".json": _of_json, ".jsonl": _of_json, ".parquet": _of_parquet}
+
+
 def fill_emotions(path: str | Path) -> list[str]:
     """Write the emotion of each face into a table of predictions, as its column after the name; return them.
 
     Raises:
         InputError: not a CSV file; see also `read_predictions`.
     """
-    if Path(path).suffix.lower() in JSON:
-        raise InputError(f"{path}: expected a CSV file to fill; the JSON of predict has its emotions already")
+    if Path(path).suffix.lower() in READERS:
+        raise InputError(f"{path}: expected a CSV file to fill, got {Path(path).suffix}")
     table, keypoints = read_predictions(path)
     labels = emotion_labels(keypoints)
     table = table.drop(columns=COLUMN, errors="ignore")

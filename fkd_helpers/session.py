@@ -9,7 +9,7 @@ LARGE_PNG = 50_000  # bytes
 
 
 def setup(*, seed: int = 0, dataset: str | None = None) -> None:
-    """Prepare a notebook: seed the global generators, choose the data set, print what is here.
+    """Prepare a notebook: seed the global generators, leave a core free, choose the data set, print what is here.
 
     dataset: what `data.load()` gives from now on ("puppets" where nothing is said; also by $FKD_DATASET)
 
@@ -41,6 +41,10 @@ def _device(seed: int) -> str:
     import torch
 
     torch.manual_seed(seed)
+    if "OMP_NUM_THREADS" not in os.environ:
+        # A thread whose core somebody else has, JupyterLab's page perhaps, holds all the others up at every step: on
+        # two cores, one of them busy, notebook 02 took more than four times as long with two threads as with one.
+        torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) - 1)))
     if torch.cuda.is_available():
         return f"cuda ({torch.cuda.get_device_name()})"
     return "mps" if torch.backends.mps.is_available() else f"cpu ({os.cpu_count()} cores)"

@@ -18,7 +18,7 @@ from torch.nn.parallel import DistributedDataParallel
 from fkd_helpers import checkpoints
 from fkd_helpers.averages import Average
 from fkd_helpers.config import RunConfig
-from fkd_helpers.distributed import Sharded, agreed, in_order, share_norms, started_as, whole_loss
+from fkd_helpers.distributed import Sharded, agreed, in_order, mean_norms, share_norms, started_as, whole_loss
 from fkd_helpers.errors import InputError
 from fkd_helpers.models import keypoints_from, save_weights
 from fkd_helpers.schedules import epochs_since_best, optimiser_for, rate_share
@@ -65,7 +65,7 @@ def fit(
     if not steps:
         raise InputError("batches: expected at least one batch an epoch, got none")
     plain = model
-    share_norms(model)
+    share_norms(model, config.norm_parts)
     shards = Sharded(batches)
     # convolutions on the CPU are fastest with the channels last
     model = model.to(memory_format=torch.channels_last)
@@ -91,6 +91,8 @@ def fit(
                 set_rate(optimiser, config, rate_share(step, steps * config.epochs, config, watched))
                 losses.append(train_step(fabric, model, optimiser, loss, batch, config, epoch))
                 average.update()
+            if config.norm_parts > 1:
+                mean_norms(average.live, average.mean)
             if not average.finite:
                 raise _stopped("a weight became nan or infinite", config, epoch)
             losses = torch.stack(losses)

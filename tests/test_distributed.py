@@ -1,5 +1,6 @@
 """Two real processes, connected by gloo, train as one would."""
 
+import dataclasses
 import json
 import os
 import subprocess
@@ -23,6 +24,7 @@ from fkd_helpers.transforms import Augment, FaceBatches
 
 ROOT = Path(__file__).parents[1]
 CONFIG = RunConfig(epochs=2, batch_size=5, device="cpu", learning_rate=1e-2)
+IN_PARTS = dataclasses.replace(CONFIG, batch_size=4, norm_parts=2)
 FACES = 11
 
 
@@ -38,9 +40,9 @@ class Tiny(nn.Module):
         return self.head(self.features(images)).unflatten(1, (-1, 2)) * 28 + 56
 
 
-def batches():
+def batches(size=5):
     """Two batches of five faces, which no two processes can share evenly; some labels are missing."""
-    made = FaceBatches(data.load("puppets", n=FACES), batch_size=5, options=Augment())
+    made = FaceBatches(data.load("puppets", n=FACES), batch_size=size, options=Augment())
     made.keypoints[3:6, 10:40] = np.nan
     return made
 
@@ -49,7 +51,7 @@ def trained(folder=None, config=CONFIG):
     """Train and score; return the model and the history."""
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    given = batches()
+    given = batches(config.batch_size)
 
     def metrics(model):
         predicted, target = predict_batches(model, given.without_augmentation())
@@ -81,11 +83,13 @@ def in_two_processes(tmp_path):
 def write_results(folder: Path):
     """Run in each process: train, and tell what came of it."""
     model, history = trained(folder / "run")
+    in_parts, its_history = trained(config=IN_PARTS)
     rank, count = distributed.processes()
     shards = [len(images) for images, _ in distributed.Sharded(batches())(0)]
     few = [len(images) for images, _ in distributed.Sharded(batches().without_augmentation())(0)]
     torch.save({"weights": weights(model), "history": json.dumps(history), "shards": shards, "few": few,
-                "count": count}, folder / f"{rank}.pt")  # fmt: skip
+                "count": count, "in_parts": weights(in_parts), "its_history": json.dumps(its_history)},
+               folder / f"{rank}.pt")  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -105,6 +109,35 @@ def test_two_processes_learn_what_one_does(two):
     assert torch.equal(first["weights"], second["weights"])
     assert torch.allclose(first["weights"], weights(model), atol=2e-3)
     assert not torch.equal(first["weights"], weights(Tiny()))
+
+
+def test_normalised_in_parts_two_processes_learn_what_one_does(two):
+    _, (first, second) = two
+    model, history = trained(config=IN_PARTS)
+    theirs = json.loads(first["its_history"])
+    assert first["its_history"] == second["its_history"] and torch.equal(first["in_parts"], second["in_parts"])
+    for ours, row in zip(history, theirs, strict=True):
+        assert row["losses"] == pytest.approx(ours["losses"], rel=1e-3)
+        assert row["error"] == pytest.approx(ours["error"], rel=1e-3)
+    assert torch.allclose(first["in_parts"], weights(model), atol=2e-3)
+    whole, _ = trained(config=dataclasses.replace(IN_PARTS, norm_parts=1))
+    assert not torch.allclose(weights(model), weights(whole), atol=2e-3), "parts are normalised by themselves"
+
+
+def test_each_part_is_normalised_by_itself():
+    layer, x = nn.BatchNorm1d(3), torch.randn(6, 3) + torch.tensor([[0.0]] * 2 + [[5.0]] * 4)
+    distributed.share_norms(layer, 2)
+    assert torch.allclose(layer(x), torch.cat([nn.BatchNorm1d(3)(x[:3]), nn.BatchNorm1d(3)(x[3:])]), atol=1e-6)
+    assert torch.allclose(layer.running_mean, 0.1 * x.mean(0))
+    assert torch.allclose(layer.running_var, 0.9 + 0.1 * (x[:3].var(0) + x[3:].var(0)) / 2)
+    distributed.share_norms(layer)
+    assert torch.allclose(layer(x), nn.BatchNorm1d(3)(x), atol=1e-6)
+
+
+@pytest.mark.parametrize(("parts", "size"), [(3, 64), (32, 32)])
+def test_parts_that_do_not_fit_the_batch_are_refused(parts, size):
+    with pytest.raises(InputError, match=f"norm_parts: .* got {parts} with a batch size of {size}"):
+        RunConfig(batch_size=size, norm_parts=parts)
 
 
 def test_every_sample_counts_once_in_shards_of_unequal_size(two):

@@ -159,12 +159,27 @@ def test_predict_and_emotions_go_together(tmp_path, capsys, monkeypatch):
     (line,) = capsys.readouterr().out.splitlines()
     assert json.loads(line)["faces"][0]["emotion"] == "positive"
     Path("faces.jsonl").write_text(line)
+    Path("photos").mkdir()
+    Path("astronaut.png").rename("photos/astronaut.png")
+    assert main(["predict", "photos", "--parquet", "faces.parquet"]) == 0
+    capsys.readouterr()
     said = []
-    for file in ("faces.csv", "faces.jsonl"):
+    for file in ("faces.csv", "faces.jsonl", "faces.parquet"):
         assert main(["emotions", "--predictions", file]) == 0
         said.append(capsys.readouterr().out.replace(file, "FILE"))
     assert said[0] == said[1] and "FILE: 1 face\n" in said[0]
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["astronaut.png", "faces.csv", "faces.jsonl"]
+    assert said[2].splitlines()[:5] == said[0].splitlines()[:5], "all digits, so that a median may be rounded otherwise"
+    assert main(["emotions", "--predictions", "faces.parquet", "--fill"]) == 2
+    assert "expected a CSV file to fill, got .parquet" in capsys.readouterr().err
+    names = ["faces.csv", "faces.jsonl", "faces.left_out.csv", "faces.parquet", "photos"]
+    assert sorted(path.name for path in tmp_path.iterdir()) == names
+
+
+def test_a_broken_parquet_file_is_named(tmp_path):
+    (tmp_path / "faces.parquet").write_bytes(b"PAR1 and no more")
+    for file, says in {"faces.parquet": "not a whole Parquet file", "none.parquet": "cannot be read"}.items():
+        with pytest.raises(InputError, match=f"{file}: .*{says}"):
+            read_predictions(tmp_path / file)
 
 
 @pytest.mark.parametrize(("file", "says"), [("faces.json", "ends in .csv"), ("nowhere/faces.csv", "no such folder")])

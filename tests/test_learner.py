@@ -184,3 +184,13 @@ def test_the_check_speaks_where_almost_nothing_is_installed():
 def test_the_package_is_still_cheap_to_import():
     code = "import sys, fkd_helpers; sys.exit(any(name in sys.modules for name in ('numpy', 'pandas', 'torch')))"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+@pytest.mark.parametrize("told", [None, "2"])
+def test_a_notebook_leaves_a_core_free_unless_told_otherwise(told):
+    code = "import fkd_helpers, torch; fkd_helpers.setup(); fkd_helpers.setup(); print(torch.get_num_threads())"
+    others = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
+    asked = others | ({"OMP_NUM_THREADS": told} if told else {})
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=asked, capture_output=True, text=True, check=True)
+    threads = int(said.stdout.splitlines()[-1])
+    assert threads == int(told) if told else 1 <= threads <= max(1, os.cpu_count() - 1)

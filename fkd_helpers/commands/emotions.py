@@ -10,8 +10,8 @@ PICTURES = (".png", ".jpg", ".svg", ".pdf")
 def add(commands) -> None:
     """Declare what the subcommand takes."""
     parser = commands.add_parser("emotions", help="emotions of predicted keypoints: class balance, features")
-    parser.add_argument("--predictions", required=True, metavar="FILE.csv", help="name, x0, y0 ... x67, y67")
-    parser.add_argument("--fill", action="store_true", help="write the column 'emotion' into that file")
+    parser.add_argument("--predictions", required=True, metavar="FILE", help="of train or predict: CSV, JSON, Parquet")
+    parser.add_argument("--fill", action="store_true", help="write the column 'emotion' into that CSV file")
     parser.add_argument("--picture", metavar="FILE.png", help="draw the features' histograms")
     parser.set_defaults(run=run)
 
