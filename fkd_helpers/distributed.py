@@ -165,8 +165,7 @@ class _Shared:
         if not len(x):  # a batch smaller than the number of processes
             seen = self.running_mean, self.running_var
             return nn.functional.batch_norm(x, *seen, self.weight, self.bias, eps=self.eps)
-        sizes = [part.stop - part.start for part in (shard(len(x), i, self.parts) for i in range(self.parts))]
-        parts = x.split([size for size in sizes if size])
+        parts = x.chunk(self.parts)
         seen = torch.zeros(2, len(parts), x.shape[1], device=x.device)
         done = [
             nn.functional.batch_norm(part, mean, variance, self.weight, self.bias, True, 1.0, self.eps)
