@@ -94,7 +94,7 @@ def agreed(row: dict) -> dict:
 
 
 def share_norms(model: nn.Module, parts: int = 1) -> None:
-    """Let batch normalisation see the whole batch, not this process's shard of it; nothing with one process.
+    """Let batch normalisation see the whole batch, not this process's shard of it; one that is alone sees it anyway.
 
     parts: above 1, each of so many parts of a batch is normalised by itself, whichever process has it. So no process
         waits for another one, and one alone does the same. (Hoffer et al. 2017, "Train longer, generalize better")
@@ -109,7 +109,8 @@ def share_norms(model: nn.Module, parts: int = 1) -> None:
         raise InputError(f"norm_parts: expected 1 or a multiple of the {count} processes, got {parts}")
     for layer in model.modules():
         kind = KINDS.get(type(layer))
-        if kind and layer.affine:
+        needed = count > 1 or parts > 1 or type(layer) is kind  # else PyTorch's own layer stays
+        if kind and layer.affine and needed:
             layer.__class__, layer.parts = kind, parts // count if parts > 1 else 0
 
 
