@@ -87,6 +87,7 @@ peers: $(STAMP)
 
 lint: $(STAMP)
 	$(BIN)/ruff check .
+	$(BIN)/lint-imports --no-cache
 
 readme: $(STAMP)
 	$(BIN)/python benchmarks/render_docs.py

@@ -14,12 +14,12 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_helpers import records
-from fkd_helpers.batch import predict_folder
-from fkd_helpers.benchmark import measure
-from fkd_helpers.photos import write_photo
-from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.puppets import make_set
+from fkd_helpers.core import records
+from fkd_helpers.core.timing import measure
+from fkd_helpers.data.puppets.puppet import make_set
+from fkd_helpers.faces.images import write_photo
+from fkd_helpers.predict.batch import predict_folder
+from fkd_helpers.predict.predictor import KeypointPredictor
 
 SIDE = 180  # pixels
 CROPS, DETECTED = 2000, 200  # photos of a row; every puppet comes up several times

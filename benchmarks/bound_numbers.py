@@ -16,7 +16,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from fkd_helpers import records
+from fkd_helpers.core import records
 
 ROOT = Path(__file__).parents[1]
 ASSETS = ROOT / "fkd_helpers" / "assets"

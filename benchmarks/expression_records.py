@@ -17,19 +17,19 @@ import numpy as np
 import pandas as pd
 import skimage.data
 
-from fkd_helpers import records
-from fkd_helpers.config import load_config
-from fkd_helpers.expressions_data import load_expressions
-from fkd_helpers.expressions_model import ExpressionNet, export_expressions
-from fkd_helpers.expressions_predict import ExpressionReader
-from fkd_helpers.expressions_report import COLUMNS, PUBLISHED
-from fkd_helpers.expressions_runs import record
-from fkd_helpers.expressions_split import conflicts, contents, split_expressions
-from fkd_helpers.models import load_weights
-from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.runners import WEIGHTS
-from fkd_helpers.shapes import EXPRESSIONS
-from fkd_helpers.tables import markdown
+from fkd_helpers.core import records
+from fkd_helpers.core.config import load_config
+from fkd_helpers.expressions.data import load_expressions
+from fkd_helpers.expressions.model import ExpressionNet, export_expressions
+from fkd_helpers.expressions.reader import ExpressionReader
+from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
+from fkd_helpers.expressions.split import conflicts, contents, split_expressions
+from fkd_helpers.expressions.task import record
+from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.nets.models import load_weights
+from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict.runtime import WEIGHTS
+from fkd_helpers.train.tables import markdown
 
 
 def facts(options) -> None:

@@ -15,10 +15,10 @@ import cv2
 import numpy as np
 import skimage.data
 
-from fkd_helpers.boxes import iou
-from fkd_helpers.data import load
-from fkd_helpers.detect import detect_faces
-from fkd_helpers.predict import MIN_SCORE, KeypointPredictor
+from fkd_helpers.data.faceset import load
+from fkd_helpers.faces.boxes import iou
+from fkd_helpers.predict.haar import detect_faces
+from fkd_helpers.predict.predictor import MIN_SCORE, KeypointPredictor
 
 FACELESS = ("brick", "camera", "cat", "clock", "coffee", "coins", "grass", "gravel", "moon", "page", "rocket", "text")
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)

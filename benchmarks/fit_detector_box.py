@@ -15,9 +15,9 @@ import json
 import cv2
 import numpy as np
 
-from fkd_helpers.boxes import iou
-from fkd_helpers.data import complete_only, load
-from fkd_helpers.detect import ASSET, detect
+from fkd_helpers.data.faceset import complete_only, load
+from fkd_helpers.faces.boxes import iou
+from fkd_helpers.predict.haar import ASSET, detect
 
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 

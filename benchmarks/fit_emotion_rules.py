@@ -29,12 +29,13 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
-from fkd_helpers import emotion, records
-from fkd_helpers.emotion_features import FEATURES, features, learned_inputs, neutral_face, upright
-from fkd_helpers.emotion_table import histograms
-from fkd_helpers.files import whole_file
-from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.core import records
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.emotion import rules as emotion
+from fkd_helpers.emotion.features import FEATURES, features, learned_inputs, neutral_face, upright
+from fkd_helpers.emotion.table import histograms
+from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.predict.predictor import KeypointPredictor
 
 SURPRISE = EXPRESSIONS.index("surprise")
 CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS

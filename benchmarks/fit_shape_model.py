@@ -13,7 +13,8 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_helpers import data, shapes
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.puppets import shapes
 
 MODES = 12
 MAX_YAW = np.radians(25)  # faces turned further show too little of one side to say anything about it
@@ -80,7 +81,7 @@ def main() -> None:
     """Fit and write the model."""
     parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
     parser.add_argument("--data", default="ytf", help="a 68-point data set, its training part is read")
-    parser.add_argument("--out", type=Path, default=shapes.MODEL_FILE)
+    parser.add_argument("--out", type=Path, default=shapes.SHAPE_MODEL)
     args = parser.parse_args()
     keypoints = data.load(args.data).part("training").keypoints.astype(np.float64)
     digest = hashlib.sha256(np.ascontiguousarray(keypoints, np.float32).tobytes()).hexdigest()

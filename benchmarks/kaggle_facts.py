@@ -11,12 +11,14 @@ import numpy as np
 import pandas as pd
 import torch
 
-from fkd_helpers import kaggle_data, records
-from fkd_helpers.kaggle_csv import COLUMNS, POINTS, read_rows
-from fkd_helpers.kaggle_scores import rmse
-from fkd_helpers.losses import mse
-from fkd_helpers.residual import build_15
-from fkd_helpers.run_data import strength
+from fkd_helpers.core import records
+from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.kaggle15 import data as kaggle_data
+from fkd_helpers.kaggle15.scores import rmse
+from fkd_helpers.kaggle15.tables import COLUMNS, read_rows
+from fkd_helpers.nets.losses import mse
+from fkd_helpers.nets.residual import build_15
+from fkd_helpers.train.run_data import strength
 
 path = kaggle_data.table_in("kaggle15", "training")
 started, busy = time.perf_counter(), time.process_time()

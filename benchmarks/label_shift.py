@@ -6,7 +6,7 @@ Needs both sets below FKD_DATA_DIR and a network that learned their labels as gi
     python benchmarks/label_shift.py --model runs/keypoints68_people/small.onnx
 
 Such a network answers with the middle between a label and its mirror image, so what it misses by on training faces is
-the shift. `fkd_helpers.labelling.SHIFTS` holds the result.
+the shift. `fkd_helpers.data.labelling.SHIFTS` holds the result.
 """
 
 import argparse
@@ -14,11 +14,11 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_helpers import records
-from fkd_helpers.data import EXTRA_HELD_OUT, complete_only, load, split
-from fkd_helpers.evaluation import predict_set
-from fkd_helpers.metrics import REGIONS
-from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.core import records
+from fkd_helpers.data.faceset import EXTRA_HELD_OUT, complete_only, load, split
+from fkd_helpers.evaluate.evaluate import predict_set
+from fkd_helpers.faces.landmarks import REGIONS
+from fkd_helpers.predict.predictor import KeypointPredictor
 
 # what that network learned of each set: of wild68 no jaw
 LEARNED = {"ytf": slice(None), "wild68": slice(REGIONS["jaw"].stop, None)}

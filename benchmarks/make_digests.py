@@ -8,7 +8,7 @@ import gzip
 import sys
 from pathlib import Path
 
-from fkd_helpers.download import DIGEST_BYTES, DIGESTS, NAMES
+from fkd_helpers.data.download import DIGEST_BYTES, DIGESTS, NAMES
 
 
 def main(listing: Path) -> None:

@@ -7,9 +7,11 @@ import sys
 
 import numpy as np
 
-from fkd_helpers import data, metrics, records
-from fkd_helpers.boxes import crop, square_of, to_crop
-from fkd_helpers.photos import to_gray
+from fkd_helpers.core import records
+from fkd_helpers.data import faceset as data
+from fkd_helpers.faces import metrics
+from fkd_helpers.faces.boxes import crop, square_of, to_crop
+from fkd_helpers.faces.images import to_gray
 
 SIZE = 24  # pixels
 

@@ -17,25 +17,23 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import (
-    data,
-    emotion,
-    emotion_plots,
-    filters,
-    kaggle_data,
-    kaggle_puppets,
-    photos,
-    plots,
-    puppets,
-    records,
-    scenery,
-    tables,
-)
-from fkd_helpers.ablation import ablation
-from fkd_helpers.expressions_data import load_expressions
+from fkd_helpers.core import records
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data.puppets import scenery
+from fkd_helpers.emotion import rules as emotion
+from fkd_helpers.expressions.data import load_expressions
+from fkd_helpers.faces import images as photos
+from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.filters import filters
+from fkd_helpers.kaggle15 import data as kaggle_data
+from fkd_helpers.kaggle15 import puppets as kaggle_puppets
 from fkd_helpers.live.pipeline import Pipeline, overlay
-from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.plots import emotion as emotion_plots
+from fkd_helpers.plots import figures as plots
+from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.train import tables
+from fkd_helpers.train.ablation import ablation
 
 IMAGES = Path(__file__).parents[1] / "images"
 

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import bound_numbers
 import numpy as np
-import package_map
 from PIL import Image
 
-from fkd_helpers import peers, records
-from fkd_helpers.ablation import ablation
-from fkd_helpers.benchmark import table as speed_table
-from fkd_helpers.conditions import CONDITIONS
-from fkd_helpers.errors import InputError
-from fkd_helpers.exercises import exercises
-from fkd_helpers.experiments import recorded
-from fkd_helpers.published import published_grid
-from fkd_helpers.result_plots import breaking_point
-from fkd_helpers.tables import epochs_to, markdown, percent, table
+from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.course import peers
+from fkd_helpers.course.benchmark import table as speed_table
+from fkd_helpers.course.exercises import exercises
+from fkd_helpers.evaluate.conditions import CONDITIONS
+from fkd_helpers.plots.results import breaking_point
+from fkd_helpers.train.ablation import ablation
+from fkd_helpers.train.grid import recorded
+from fkd_helpers.train.published import published_grid
+from fkd_helpers.train.tables import epochs_to, markdown, percent, table
 
 ROOT = Path(__file__).parents[1]
 CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
@@ -299,7 +299,6 @@ SECTIONS = {
     "conditions": condition_table, "robustness": robustness_table,
     "speed": lambda: speed_table(record("benchmark-speed")), "peers": peers_tables,
     "fairness": lambda: markdown(peers.slice_table(record("fairness-ytf-test"))),
-    "map": package_map.package_map,
     "worse": lambda: markdown(peers.worse_table(record("fairness-ytf-test"))),
 }  # fmt: skip
 

@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from fkd_helpers.shapes import shape_model
+from fkd_helpers.data.puppets.shapes import shape_model
 
 FOLDER = Path(__file__).parents[1] / "fkd_helpers" / "assets" / "sprites"
 LEFT, UPPER, WIDTH, HEIGHT = 0, -150, 800, 950  # the drawings' viewBox

@@ -17,10 +17,10 @@ import threading
 import time
 from pathlib import Path
 
-from fkd_helpers import records
+from fkd_helpers.core import records
+from fkd_helpers.data.puppets.puppet import stream
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.picture import to_jpeg
-from fkd_helpers.puppets import stream
 
 GARBAGE = 500  # every so many frames one is none
 

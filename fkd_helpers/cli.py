@@ -20,7 +20,7 @@ from fkd_helpers.commands import (
     student,
     train,
 )
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 COMMANDS = (
     check, predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions, student,

@@ -3,13 +3,13 @@ import dataclasses
 import numpy as np
 import pytest
 
-from fkd_helpers import records
-from fkd_helpers.ablation import BASE, ablation
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.experiments import recorded
-from fkd_helpers.published import published_grid
-from fkd_helpers.tables import epochs_to, table
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.train.ablation import BASE, ablation
+from fkd_helpers.train.grid import recorded
+from fkd_helpers.train.published import published_grid
+from fkd_helpers.train.tables import epochs_to, table
 
 
 def run(name, unseen, **changes):

@@ -10,12 +10,13 @@ import pandas as pd
 import pytest
 import skimage.data
 
-from fkd_helpers import batch, cli, face_table
-from fkd_helpers.batch import left_out_path, predict_folder
-from fkd_helpers.errors import InputError
-from fkd_helpers.photos import read_photo, write_photo
-from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.puppets import make_set
+from fkd_helpers import cli
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets.puppet import make_set
+from fkd_helpers.faces.images import read_photo, write_photo
+from fkd_helpers.predict import batch, face_table
+from fkd_helpers.predict.batch import left_out_path, predict_folder
+from fkd_helpers.predict.predictor import KeypointPredictor
 
 pyarrow = pytest.importorskip("pyarrow")
 
@@ -182,7 +183,7 @@ def test_no_more_is_held_as_a_folder_goes_on(tmp_path, images, monkeypatch):
     """With short lists and parts: what Python and Arrow hold at the end of the 4th of 13 parts and of the 12th."""
     monkeypatch.setattr(batch, "PART", 16)
     monkeypatch.setattr(face_table, "ROW_GROUP", 16)
-    monkeypatch.setattr("fkd_helpers.photos.LISTED", 16)
+    monkeypatch.setattr("fkd_helpers.faces.images.LISTED", 16)
     (tmp_path / "photos").mkdir()
     write_photo(tmp_path / "face.jpg", images[0])
     for i in range(200):

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fkd_helpers.boxes import box_of, crop, iou, settle, square_of, to_crop, to_frame
+from fkd_helpers.faces.boxes import box_of, crop, iou, settle, square_of, to_crop, to_frame
 
 
 def noise(*shape, seed=0):

@@ -13,12 +13,17 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from fkd_helpers import cli, download, evaluation, keypoint_runs, photo_run, records
-from fkd_helpers.config import RunConfig
-from fkd_helpers.data import load
-from fkd_helpers.errors import InputError
-from fkd_helpers.photos import write_photo
-from fkd_helpers.reading import write_classic
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import download
+from fkd_helpers.data.faceset import load
+from fkd_helpers.data.reading import write_classic
+from fkd_helpers.evaluate import evaluate as evaluation
+from fkd_helpers.faces.images import write_photo
+from fkd_helpers.predict import photo_run
+from fkd_helpers.train import keypoints as keypoint_runs
 
 
 @pytest.fixture(autouse=True)

@@ -9,10 +9,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers import data, image_cache, reading
-from fkd_helpers.data import CLASSIC, KeypointSet, load, split
-from fkd_helpers.errors import InputError
-from fkd_helpers.photos import write_photo
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data import image_cache, reading
+from fkd_helpers.data.faceset import CLASSIC, KeypointSet, load, split
+from fkd_helpers.faces.images import write_photo
 
 TRAINING, TEST = CLASSIC.values()
 

@@ -13,14 +13,16 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import cli, data, distributed, launching
-from fkd_helpers.checkpoints import history_of
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.losses import mse
-from fkd_helpers.reading import write_classic
-from fkd_helpers.training import fit, predict_batches
-from fkd_helpers.transforms import Augment, FaceBatches
+from fkd_helpers import cli
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.reading import write_classic
+from fkd_helpers.nets.losses import mse
+from fkd_helpers.train import distributed, launching
+from fkd_helpers.train.batches import Augment, FaceBatches
+from fkd_helpers.train.checkpoint import history_of
+from fkd_helpers.train.loop import fit, predict_batches
 
 ROOT = Path(__file__).parents[1]
 CONFIG = RunConfig(epochs=2, batch_size=5, device="cpu", learning_rate=1e-2)

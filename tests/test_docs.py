@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_helpers import records
-from fkd_helpers.runners import WEIGHTS
+from fkd_helpers.core import records
+from fkd_helpers.predict.runtime import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 
@@ -67,10 +67,10 @@ def test_the_shipped_files_agree_and_sit_on_both_portraits():
     from matplotlib.cbook import get_sample_data
     from skimage.data import astronaut
 
-    from fkd_helpers import metrics
-    from fkd_helpers.photos import read_photo
-    from fkd_helpers.portraits import portrait
-    from fkd_helpers.predict import KeypointPredictor
+    from fkd_helpers.data.puppets.portraits import portrait
+    from fkd_helpers.faces import metrics
+    from fkd_helpers.faces.images import read_photo
+    from fkd_helpers.predict.predictor import KeypointPredictor
 
     admiral = read_photo(get_sample_data("grace_hopper.jpg", asfileobj=False))
     by_onnx, by_torch = KeypointPredictor(), KeypointPredictor(backend="torch")

@@ -11,10 +11,11 @@ from pathlib import Path
 
 import pytest
 
-from fkd_helpers import data, download
-from fkd_helpers.download import check, fetch
-from fkd_helpers.errors import InputError
-from fkd_helpers.transfer import BLOCK
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import download
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.download import check, fetch
+from fkd_helpers.data.transfer import BLOCK
 
 FILES = {
     "test/Ann_00.jpg": b"test face of Ann" * 4000,

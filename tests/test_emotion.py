@@ -6,11 +6,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_helpers import emotion, puppets, records, shapes
-from fkd_helpers.emotion import LABELS, UNKNOWN, Emotion, EmotionSmoother, learned_scores, read_emotion, rule_scores
-from fkd_helpers.emotion_features import FEATURES, features, neutral_face, upright
-from fkd_helpers.errors import InputError
-from fkd_helpers.portraits import portrait
+from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data.puppets import shapes
+from fkd_helpers.data.puppets.portraits import portrait
+from fkd_helpers.emotion import rules as emotion
+from fkd_helpers.emotion.features import FEATURES, features, neutral_face, upright
+from fkd_helpers.emotion.rules import (
+    LABELS,
+    UNKNOWN,
+    Emotion,
+    EmotionSmoother,
+    learned_scores,
+    read_emotion,
+    rule_scores,
+)
 
 
 def shape(knobs=None, **pose):

@@ -8,17 +8,20 @@ import pandas as pd
 import pytest
 import skimage.data
 
-from fkd_helpers import emotion_plots, records, run_data, shapes
 from fkd_helpers.cli import main
-from fkd_helpers.data import load
-from fkd_helpers.emotion import LABELS, UNKNOWN, changes, emotion_labels
-from fkd_helpers.emotion_features import FEATURES
-from fkd_helpers.emotion_table import balance, fill_emotions, histograms, read_predictions, spread
-from fkd_helpers.errors import InputError
-from fkd_helpers.photo_run import to_record, write_faces
-from fkd_helpers.photos import write_photo
-from fkd_helpers.predict import Face
-from fkd_helpers.run_files import write_predictions
+from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import load
+from fkd_helpers.data.puppets import shapes
+from fkd_helpers.emotion.features import FEATURES
+from fkd_helpers.emotion.rules import LABELS, UNKNOWN, changes, emotion_column, emotion_labels, read_emotion
+from fkd_helpers.emotion.table import balance, fill_emotions, histograms, read_predictions, spread
+from fkd_helpers.faces.images import write_photo
+from fkd_helpers.plots import emotion as emotion_plots
+from fkd_helpers.predict.photo_run import to_record, write_faces
+from fkd_helpers.predict.predictor import Face
+from fkd_helpers.train import run_data
+from fkd_helpers.train.run_files import write_predictions
 
 
 @pytest.fixture(scope="module")
@@ -118,8 +121,8 @@ def rows_of(keypoints):
 
 def test_the_photos_of_predict_are_read_back_from_csv_and_from_json(tmp_path, keypoints):
     smiles = keypoints[:-1]
-    write_faces(tmp_path / "faces.csv", rows_of(smiles))
-    record = to_record(*rows_of(smiles)[0])
+    write_faces(tmp_path / "faces.csv", rows_of(smiles), labels=emotion_column)
+    record = to_record(*rows_of(smiles)[0], read_emotion=read_emotion)
     (tmp_path / "faces.jsonl").write_text(json.dumps(record) + "\n" + json.dumps(record) + "\n")
     table, read = read_predictions(tmp_path / "faces.csv")
     assert table.columns[:4].tolist() == ["name", "emotion", "score", "x0"] and set(table["name"]) == {"a.jpg"}
@@ -133,8 +136,8 @@ def test_the_photos_of_predict_are_read_back_from_csv_and_from_json(tmp_path, ke
 
 def test_a_network_of_other_points_has_no_emotion(tmp_path):
     (photo,) = rows_of(np.zeros((2, 15, 2), np.float32))
-    assert "emotion" not in to_record(*photo)["faces"][0]
-    write_faces(tmp_path / "faces.csv", [photo])
+    assert "emotion" not in to_record(*photo, read_emotion=read_emotion)["faces"][0]
+    write_faces(tmp_path / "faces.csv", [photo], labels=emotion_column)
     assert pd.read_csv(tmp_path / "faces.csv").columns[:4].tolist() == ["name", "score", "x0", "y0"]
 
 
@@ -217,7 +220,7 @@ def test_the_command_refuses_a_picture_that_cannot_be(table, tmp_path, picture, 
 
 
 def test_every_feature_is_drawn_between_points_that_it_depends_on():
-    from fkd_helpers.emotion_features import features
+    from fkd_helpers.emotion.features import features
 
     assert set(emotion_plots.MEASURED) == set(FEATURES)
     face = shapes.face_shape([], {"smirk": 0.4})

@@ -8,18 +8,23 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_helpers import cli, evaluation, records, result_plots, robustness
-from fkd_helpers.boxes import box_of
-from fkd_helpers.conditions import CONDITIONS, binned, by_condition, conditions_of
-from fkd_helpers.data import KeypointSet, load
-from fkd_helpers.errors import InputError
-from fkd_helpers.evaluation import LIMITS, evaluation_of, labelled_faces, predict_set, scored
-from fkd_helpers.labelling import as_labelled, shift_of
-from fkd_helpers.metrics import REGIONS, auc, eye_distance, nme
-from fkd_helpers.predict import Face, KeypointPredictor
-from fkd_helpers.puppets import Puppet, make_face
-from fkd_helpers.reading import write_classic
-from fkd_helpers.robustness import STRENGTHS, changed, changed_set, curves, errors_of, moved
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import KeypointSet, load
+from fkd_helpers.data.labelling import as_labelled, shift_of
+from fkd_helpers.data.puppets.puppet import Puppet, make_face
+from fkd_helpers.data.reading import write_classic
+from fkd_helpers.evaluate import evaluate as evaluation
+from fkd_helpers.evaluate import robustness
+from fkd_helpers.evaluate.conditions import CONDITIONS, binned, by_condition, conditions_of
+from fkd_helpers.evaluate.evaluate import LIMITS, evaluation_of, labelled_faces, predict_set, scored
+from fkd_helpers.evaluate.robustness import STRENGTHS, changed, changed_set, curves, errors_of, moved
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.landmarks import REGIONS
+from fkd_helpers.faces.metrics import auc, eye_distance, nme
+from fkd_helpers.plots import results as result_plots
+from fkd_helpers.predict.predictor import Face, KeypointPredictor
 
 EVALUATIONS = ("evaluation-ytf-test-small", "evaluation-wild68-held-out-small")
 ROBUSTNESS = "robustness-ytf-test-small"

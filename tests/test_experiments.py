@@ -4,15 +4,18 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fkd_helpers import cli, data, experiments, records
-from fkd_helpers.classic import CENTRE, INPUT, UNIT, ClassicBatches
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.experiments import grid, run_grid, small_grid
-from fkd_helpers.keypoint_runs import parts
-from fkd_helpers.models import build, count_weights
-from fkd_helpers.published import PUBLISHED, published_grid
-from fkd_helpers.tables import curve_of, markdown, over_seeds, spark, table
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.nets.models import build, count_weights
+from fkd_helpers.train import grid as experiments
+from fkd_helpers.train.classic import CENTRE, INPUT, UNIT, ClassicBatches
+from fkd_helpers.train.grid import grid, run_grid, small_grid
+from fkd_helpers.train.keypoints import parts
+from fkd_helpers.train.published import PUBLISHED, published_grid
+from fkd_helpers.train.tables import curve_of, markdown, over_seeds, spark, table
 
 BASE = RunConfig(
     split="person", net="two_layers", loss="mse", unit=28, optimiser="adam", learning_rate=1e-3, schedule="constant",
@@ -23,7 +26,7 @@ BASE = RunConfig(
 @pytest.fixture(autouse=True)
 def few_puppets(monkeypatch):
     faces = data.load("puppets", n=40)
-    monkeypatch.setattr("fkd_helpers.run_data.load", lambda name, **_: faces)
+    monkeypatch.setattr("fkd_helpers.train.run_data.load", lambda name, **_: faces)
     return faces
 
 

@@ -7,16 +7,18 @@ import onnx
 import pytest
 import torch
 
-from fkd_helpers import cli, models, quantise, runners
-from fkd_helpers.data import load
-from fkd_helpers.errors import InputError
-from fkd_helpers.export import FORMATS, compare, export, export_and_compare, table
-from fkd_helpers.export_trials import source_of, trial_for
-from fkd_helpers.expressions_data import load_expressions
-from fkd_helpers.expressions_model import ExpressionNet, export_expressions
-from fkd_helpers.expressions_predict import ExpressionReader
-from fkd_helpers.reading import write_classic
-from fkd_helpers.runners import load_runner
+from fkd_helpers import cli
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import load
+from fkd_helpers.data.reading import write_classic
+from fkd_helpers.export.compare import source_of, trial_for
+from fkd_helpers.export.formats import FORMATS, compare, export, export_and_compare, table
+from fkd_helpers.expressions.data import load_expressions
+from fkd_helpers.expressions.model import ExpressionNet, export_expressions
+from fkd_helpers.expressions.reader import ExpressionReader
+from fkd_helpers.nets import models, quantise
+from fkd_helpers.predict import runtime as runners
+from fkd_helpers.predict.runtime import load_runner
 
 
 @pytest.fixture(scope="module")
@@ -149,8 +151,8 @@ def expression_file(tmp_path_factory):
 def test_an_expression_network_is_exported_from_its_onnx_file(expression_file, tmp_path, monkeypatch):
     source = source_of(expression_file)
     assert (source.kind, source.shape, source.classes) == ("expressions", (3, 112, 112), 8)
-    monkeypatch.setattr("fkd_helpers.export_trials.load_expressions", lambda _: load_expressions("puppets", n=80))
-    monkeypatch.setattr("fkd_helpers.export_trials.face_crops", lambda part, size: np.stack(
+    monkeypatch.setattr("fkd_helpers.export.compare.load_expressions", lambda _: load_expressions("puppets", n=80))
+    monkeypatch.setattr("fkd_helpers.export.compare.face_crops", lambda part, size: np.stack(
         [np.random.default_rng(i).integers(0, 256, (144, 144, 3), np.uint8) for i in range(len(part))]))  # fmt: skip
     trial = trial_for(source)
     paths = export(expression_file, tmp_path)
@@ -204,7 +206,7 @@ def test_bad_input_is_one_line(arguments, words, tmp_path, capsys, monkeypatch, 
 def test_an_opset_that_the_runtime_lacks_is_said_and_leaves_no_file(made, expression_file, tmp_path, monkeypatch):
     program = onnx.load(made[0] / "small.onnx")
     program.opset_import[0].version = 99
-    monkeypatch.setattr("fkd_helpers.export_trials.Source.onnx", lambda *_: program)
+    monkeypatch.setattr("fkd_helpers.export.compare.Source.onnx", lambda *_: program)
     with pytest.raises(InputError, match="opset 99: the runtime here cannot open it"):
         export(expression_file, tmp_path, formats=["onnx"])
     assert not list(tmp_path.iterdir())

@@ -8,12 +8,14 @@ import pytest
 import torch
 from PIL import Image
 
-from fkd_helpers import cli, records, shapes
-from fkd_helpers.config import load_config
-from fkd_helpers.errors import InputError
-from fkd_helpers.expressions_data import ExpressionSet, load_expressions
-from fkd_helpers.expressions_features import cached, landmark_features
-from fkd_helpers.expressions_model import (
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import load_config
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets import shapes
+from fkd_helpers.expressions.data import ExpressionSet, load_expressions
+from fkd_helpers.expressions.features import cached, landmark_features
+from fkd_helpers.expressions.model import (
     ExpressionNet,
     WithShares,
     concordance,
@@ -21,12 +23,12 @@ from fkd_helpers.expressions_model import (
     expression_loss,
     freeze,
 )
-from fkd_helpers.expressions_predict import ExpressionReader
-from fkd_helpers.expressions_report import compare, worst_rows, write_report
-from fkd_helpers.expressions_runs import FeatureHead, class_weights, learn, targets_of, train
-from fkd_helpers.expressions_split import conflicts, contents, split_expressions, without_contempt
-from fkd_helpers.expressions_views import RECIPES, ExpressionBatches, upright_crops, view
-from fkd_helpers.upright import upright_crop, upright_map
+from fkd_helpers.expressions.reader import ExpressionReader
+from fkd_helpers.expressions.report import compare, worst_rows, write_report
+from fkd_helpers.expressions.split import conflicts, contents, split_expressions, without_contempt
+from fkd_helpers.expressions.task import FeatureHead, class_weights, learn, targets_of, train
+from fkd_helpers.expressions.upright import upright_crop, upright_map
+from fkd_helpers.expressions.views import RECIPES, ExpressionBatches, upright_crops, view
 
 
 @pytest.fixture(scope="module")
@@ -283,7 +285,7 @@ def test_a_head_learns_puppets_from_landmarks(puppets, tmp_path):
     {"net": "encoder", "recipe": "v2", "balance": "draw", "batch_size": 8},
 ])  # fmt: skip
 def test_a_fast_run_leaves_report_and_record(puppets, tmp_path, monkeypatch, options):
-    from fkd_helpers import expressions_runs
+    from fkd_helpers.expressions import task as expressions_runs
 
     monkeypatch.setattr(expressions_runs, "load_expressions", lambda _: puppets)
     config = load_config("expressions_head", name="quick", **options)
@@ -299,7 +301,7 @@ def test_seeds_become_one_row(tmp_path, puppets):
     answers = np.concatenate([np.full((80, 8), 1 / 8), np.zeros((80, 2))], 1)
     for seed in (0, 1):
         answers[np.arange(80), (puppets.expression + seed * (np.arange(80) % 2)) % 8] += 1
-        from fkd_helpers.expressions_runs import record
+        from fkd_helpers.expressions.task import record
 
         shares = answers[:, :8] / answers[:, :8].sum(1, keepdims=True)
         record(f"net_s{seed}", np.concatenate([shares, answers[:, 8:]], 1), puppets, folder=tmp_path)

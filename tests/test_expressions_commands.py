@@ -4,8 +4,10 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers import cli, photos, puppets
-from fkd_helpers.expressions_model import ExpressionNet, export_expressions
+from fkd_helpers import cli
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.expressions.model import ExpressionNet, export_expressions
+from fkd_helpers.faces import images as photos
 
 
 @pytest.fixture(scope="module")
@@ -41,7 +43,7 @@ def test_a_photo_is_read(tmp_path, model, capsys):
 
 
 def test_evaluation_writes_one_page(tmp_path, model, monkeypatch, capsys):
-    from fkd_helpers import expressions_data
+    from fkd_helpers.expressions import data as expressions_data
 
     whole = expressions_data.load_expressions
     monkeypatch.setattr(expressions_data, "load_expressions", lambda name: whole(name, n=80))
@@ -63,7 +65,7 @@ def test_bad_input_is_said_in_a_line(arguments, words, capsys, tmp_path):
 
 
 def test_readings_are_numbers_of_a_plane(model):
-    from fkd_helpers.expressions_predict import ExpressionReader
+    from fkd_helpers.expressions.reader import ExpressionReader
 
     frame, points, _ = puppets.make_face(5)
     (read,) = ExpressionReader(model)(frame, [points])

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from fkd_helpers.errors import InputError
-from fkd_helpers.expressions_metrics import (
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.expressions.metrics import (
     by_class,
     class_scores,
     confusion,
@@ -12,7 +12,7 @@ from fkd_helpers.expressions_metrics import (
     scale_scores,
     sign_agreement,
 )
-from fkd_helpers.expressions_plots import calibration_figure, circumplex_figure, confusion_figure, curves_figure
+from fkd_helpers.plots.expressions import calibration_figure, circumplex_figure, confusion_figure, curves_figure
 
 NAN = np.nan
 # Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011: its section C

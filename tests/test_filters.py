@@ -10,10 +10,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers import data, filters, pose, puppets, shapes, sprites
-from fkd_helpers.errors import InputError
-from fkd_helpers.filters import FILTERS, FilterWarning, face_filter, filter_named, sprite_filter, wear
-from fkd_helpers.metrics import OUTER_EYES
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data.puppets import shapes
+from fkd_helpers.faces import pose, sprites
+from fkd_helpers.faces.landmarks import OUTER_EYES
+from fkd_helpers.filters import filters
+from fkd_helpers.filters.filters import FILTERS, FilterWarning, face_filter, filter_named, sprite_filter, wear
 
 TILTS = (-45, -20, 0, 20, 45)
 NAMES = list(FILTERS)

@@ -9,14 +9,22 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers import cli, kaggle_data, kaggle_puppets, kaggle_runs, kaggle_tables, records, residual, submission
-from fkd_helpers.config import load_config
-from fkd_helpers.errors import InputError
-from fkd_helpers.kaggle_csv import COLUMNS, POINTS, pixels_of, read_lookup, read_rows
-from fkd_helpers.kaggle_scores import rmse, scores_15
-from fkd_helpers.losses import LOSSES
-from fkd_helpers.models import count_weights, save_weights
-from fkd_helpers.transforms import NONE, Augment, flip_order
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import load_config
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.kaggle15 import data as kaggle_data
+from fkd_helpers.kaggle15 import puppets as kaggle_puppets
+from fkd_helpers.kaggle15 import submission
+from fkd_helpers.kaggle15 import summaries as kaggle_tables
+from fkd_helpers.kaggle15 import task as kaggle_runs
+from fkd_helpers.kaggle15.scores import rmse, scores_15
+from fkd_helpers.kaggle15.tables import COLUMNS, pixels_of, read_lookup, read_rows
+from fkd_helpers.nets import residual
+from fkd_helpers.nets.losses import LOSSES
+from fkd_helpers.nets.models import count_weights, save_weights
+from fkd_helpers.train.batches import NONE, Augment, flip_order
 
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (30, 96, 96), dtype=np.uint8)
@@ -331,7 +339,7 @@ def _stop(row):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """One weights file of each framework, untrained."""
-    from fkd_helpers import kaggle_keras
+    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
 
     folder = tmp_path_factory.mktemp("weights")
     kaggle_keras.keras_cnn().save(folder / "keras_cnn.keras")
@@ -419,7 +427,7 @@ def test_the_checker_says_what_is_wrong(tmp_path, lines, words):
 
 
 def test_the_keras_network_and_its_loss_agree_with_torch():
-    from fkd_helpers import kaggle_keras
+    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
 
     assert kaggle_keras.keras_cnn().count_params() == 6_758_702
     target, predicted = torch.randn(5, 30) * 3, torch.randn(5, 30)
@@ -434,7 +442,7 @@ def test_the_keras_network_and_its_loss_agree_with_torch():
 
 
 def test_a_keras_run_has_two_phases_and_goes_on_where_it_stopped(tmp_path, puppet_folder):
-    from fkd_helpers import kaggle_keras
+    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
 
     faces = kaggle_data.load_15(puppet_folder)
     faces = faces.subset(np.arange(28))

@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 
 import fkd_helpers as fkd
-from fkd_helpers import checks, cli, exercises, installation
-from fkd_helpers.checks import notebook_01
+from fkd_helpers import cli
+from fkd_helpers.course import check as installation
+from fkd_helpers.course import checks, exercises
+from fkd_helpers.course.checks import notebook_01
 
 ROOT = Path(__file__).parents[1]
 
@@ -122,7 +124,7 @@ def test_a_step_that_breaks_is_a_fault_and_the_others_go_on(capsys, monkeypatch)
         yield
 
     monkeypatch.setattr(cv2.data, "haarcascades", "nowhere/")
-    from fkd_helpers import detect
+    from fkd_helpers.predict import haar as detect
 
     monkeypatch.delattr(detect._own, "cascade", raising=False)
     steps = {broken: "apt install libgl1", installation.a_face_is_found: "install OpenCV 4", installation.python: ""}
@@ -138,7 +140,7 @@ def test_a_step_that_breaks_is_a_fault_and_the_others_go_on(capsys, monkeypatch)
 def test_a_data_set_that_is_chosen_and_not_there_is_a_fault(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("FKD_DATASET", "ytf")
     monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr("fkd_helpers.data.data_dirs", lambda: [tmp_path])
+    monkeypatch.setattr("fkd_helpers.data.faceset.data_dirs", lambda: [tmp_path])
     monkeypatch.setattr(installation, "STEPS", {installation.data_sets: "unset FKD_DATASET"})
     assert not lines(capsys)[0]
 

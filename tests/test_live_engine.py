@@ -10,8 +10,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers.boxes import box_of
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.landmarks import BY_KEYPOINT
 from fkd_helpers.live import frames, pipeline, sources
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.mailbox import Mailbox
@@ -19,9 +21,7 @@ from fkd_helpers.live.meter import CHANGES, Meter
 from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.picture import to_jpeg
 from fkd_helpers.live.pipeline import Pipeline, overlay
-from fkd_helpers.palette import BY_KEYPOINT
-from fkd_helpers.predict import Face
-from fkd_helpers.puppets import stream
+from fkd_helpers.predict.predictor import Face
 
 
 @pytest.fixture(scope="module")

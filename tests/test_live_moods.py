@@ -7,17 +7,17 @@ import numpy as np
 import pytest
 
 from fkd_helpers import cli
-from fkd_helpers.emotion import LABELS
-from fkd_helpers.errors import InputError
-from fkd_helpers.expressions_predict import Reading
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.emotion.rules import LABELS
+from fkd_helpers.expressions.reader import Reading
+from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import moods
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import BUDGET, CAUTION, FORGET, ExpressionSmoother, Mood, Moods, expression_reader
 from fkd_helpers.live.pipeline import overlay
 from fkd_helpers.live.sources import open_source
-from fkd_helpers.predict import Face
-from fkd_helpers.puppets import stream
-from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.predict.predictor import Face
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

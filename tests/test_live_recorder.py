@@ -11,7 +11,7 @@ import av
 import numpy as np
 import pytest
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.recorder import Recorder
 
 RNG = np.random.default_rng(0)

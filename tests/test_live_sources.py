@@ -16,13 +16,13 @@ import numpy as np
 import pytest
 
 from fkd_helpers import cli
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.faces.images import write_photo
 from fkd_helpers.live import sources
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.recorder import Recorder
 from fkd_helpers.live.sources import open_source
-from fkd_helpers.photos import write_photo
-from fkd_helpers.puppets import stream
 
 
 @pytest.fixture(scope="session")

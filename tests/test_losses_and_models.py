@@ -3,8 +3,8 @@ import pytest
 import torch
 import torch.nn.functional as F
 
-from fkd_helpers import losses, models
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.nets import losses, models
 
 POINT_LOSSES = ["mse", "l1", "smooth_l1", "wing"]
 

@@ -3,7 +3,8 @@ import warnings
 import numpy as np
 import pytest
 
-from fkd_helpers.metrics import REGIONS, auc, bootstrap, eye_distance, nme, pck, pixel_errors, point_errors, summary
+from fkd_helpers.faces.landmarks import REGIONS
+from fkd_helpers.faces.metrics import auc, bootstrap, eye_distance, nme, pck, pixel_errors, point_errors, summary
 
 SHIFT = np.array([3.0, 4.0])
 

@@ -5,8 +5,9 @@ import torch
 import torchvision
 from torch import nn
 
-from fkd_helpers import losses, models, pretrained
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.nets import backbones as pretrained
+from fkd_helpers.nets import losses, models
 
 HEATMAPS = {"small": 28, "resnet18_heatmap": 28, "resnet34_heatmap": 28}
 HEATMAPS |= {"resnet18_heatmap56": 56, "resnet34_heatmap56": 56}

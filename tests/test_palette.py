@@ -5,8 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from fkd_helpers.metrics import REGIONS
-from fkd_helpers.palette import COLOURS, OKABE_ITO
+from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, REGIONS
 
 ROOT = Path(__file__).parents[1]
 

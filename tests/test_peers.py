@@ -5,11 +5,13 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_helpers import peers, records
-from fkd_helpers.data import load
-from fkd_helpers.evaluation import predict_set
-from fkd_helpers.metrics import REGIONS, nme
-from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.core import records
+from fkd_helpers.course import peers
+from fkd_helpers.data.faceset import load
+from fkd_helpers.evaluate.evaluate import predict_set
+from fkd_helpers.faces.landmarks import REGIONS
+from fkd_helpers.faces.metrics import nme
+from fkd_helpers.predict.predictor import KeypointPredictor
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "peers"
 SPEED, FAIRNESS = (records.read(records.RECORDS / f"{name}.json") for name in ("benchmark-peers", "fairness-ytf-test"))

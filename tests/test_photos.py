@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers import photos
-from fkd_helpers.errors import InputError
-from fkd_helpers.photos import find_photos, read_photo, to_gray, write_photo
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces import images as photos
+from fkd_helpers.faces.images import find_photos, read_photo, to_gray, write_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
 GRAY = RGB[..., 0]

@@ -13,16 +13,16 @@ import skimage.data
 import torch
 from PIL import Image
 
-from fkd_helpers import models
-from fkd_helpers.boxes import box_of, iou
-from fkd_helpers.detect import detect, detect_faces, to_face_box
-from fkd_helpers.errors import InputError
-from fkd_helpers.palette import BY_KEYPOINT
-from fkd_helpers.photo_run import run_photos, to_record
-from fkd_helpers.photos import read_photo, to_gray
-from fkd_helpers.predict import KeypointPredictor, draw_faces
-from fkd_helpers.runners import load_runner
-from fkd_helpers.tracking import Tracker, detect_fast
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.boxes import box_of, iou
+from fkd_helpers.faces.images import read_photo, to_gray
+from fkd_helpers.faces.landmarks import BY_KEYPOINT
+from fkd_helpers.nets import models
+from fkd_helpers.predict.haar import detect, detect_faces, to_face_box
+from fkd_helpers.predict.photo_run import run_photos, to_record
+from fkd_helpers.predict.predictor import KeypointPredictor, draw_faces
+from fkd_helpers.predict.runtime import load_runner
+from fkd_helpers.predict.tracker import Tracker, detect_fast
 
 LATTICE = np.stack(np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 4)), -1).reshape(68, 2)
 
@@ -552,6 +552,6 @@ def test_drawing_marks_the_keypoints_and_leaves_the_frame_alone():
 
 
 def test_prediction_by_onnx_needs_no_torch():
-    code = "import sys, fkd_helpers.tracking, fkd_helpers.photo_run; print('torch' in sys.modules)"
+    code = "import sys, fkd_helpers.predict.tracker, fkd_helpers.predict.photo_run; print('torch' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "False"

@@ -1,11 +1,9 @@
 """The parts of the project agree: environment and package, README and commands, modules and their order."""
 
-import ast
 import re
 import subprocess
 import sys
 import tomllib
-from graphlib import TopologicalSorter
 from pathlib import Path
 
 import pytest
@@ -19,25 +17,6 @@ PAGES = ["README.md", "CONTRIBUTING.md", "data/README.md", *sorted(f"docs/{p.nam
 ALL = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
 BINARY = {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package otherwise
-
-# The modules of the design, lowest first: none imports from one after it. Others fit in wherever no circle arises.
-ORDER = """
-    errors files records boxes photos data reading puppets download transforms metrics networks pretrained models losses
-    run_files schedules averages checkpoints training rate_finder loggers
-    published experiments tables
-    detect predict face_table batch tracking sprites pose filters emotion_features emotion emotion_table expressions
-    plots emotion_plots verdicts exercises checks installation benchmark commands cli __main__
-""".split()
-
-
-ENGINE_ROOM = """
-    predict detect face_table batch tracking training models networks pretrained losses transforms keypoint_runs
-    experiments labelling
-    sprites pose filters emotion_features emotion
-    engine sources recorder recordings pipeline moods mailbox meter pacing frames
-    schedules averages checkpoints run_data run_files rate_finder loggers
-""".split()
-
 
 def requirements(entries) -> dict[str, str]:
     """Return the version part of each requirement by its name."""
@@ -130,44 +109,16 @@ def test_a_module_is_short(path):
     assert len(path.read_text(encoding="utf-8").splitlines()) < 250
 
 
-def imports(path: Path, *, inside_functions: bool) -> set[str]:
-    """Return what a module imports, as dotted names; `if TYPE_CHECKING` counts as inside."""
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    nodes = ast.walk(tree) if inside_functions else tree.body
-    found = set()
-    for node in nodes:
-        if isinstance(node, ast.Import):
-            found |= {alias.name for alias in node.names}
-        elif isinstance(node, ast.ImportFrom):
-            found |= {f"{node.module}.{alias.name}" for alias in node.names} | {node.module}
-    return found
-
-
-def test_imports_point_one_way():
-    """At its top a module imports only what is before it; a late import inside a function may point elsewhere."""
-    graph = {}
-    for path in MODULES:
-        module = path.relative_to(PACKAGE).parts[0].removesuffix(".py")
-        own = {name.split(".")[1] for name in imports(path, inside_functions=False) if name.startswith("fkd_helpers.")}
-        graph.setdefault(module, set()).update(own - {module})
-    assert "data" in graph["reading"]
-    tuple(TopologicalSorter(graph).static_order())  # a circle raises CycleError and names it
-    for module in graph.keys() & set(ORDER):
-        for other in graph[module] & set(ORDER):
-            assert ORDER.index(other) < ORDER.index(module), f"{module} imports {other}, which comes after it"
-
-
-def test_the_engine_room_knows_no_notebook():
-    """Predictor, trainer and live engine take callbacks: they import no Jupyter, no plots, no command line."""
-    for path in MODULES:
-        if path.stem in ENGINE_ROOM:
-            names = {name.split(".")[0] for name in imports(path, inside_functions=True)}
-            assert not names & {"IPython", "ipywidgets", "matplotlib", "anywidget"}, path.stem
-            own = imports(path, inside_functions=True)
-            assert not own & {"fkd_helpers.plots", "fkd_helpers.cli"}, path.stem
-
-
-@pytest.mark.parametrize("module", ["", ".data", ".metrics", ".boxes", ".photos", ".download", ".live.moods"])
+@pytest.mark.parametrize(
+    "module", ["", ".data", ".faces.metrics", ".faces.boxes", ".faces.images", ".data.download", ".live.moods"]
+)
 def test_no_torch_where_none_is_needed(module):
     code = f"import sys, fkd_helpers{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_a_room_imports_only_from_rooms_below_it():
+    """The contract of pyproject.toml, proved by import-linter."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    answer = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout

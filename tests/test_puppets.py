@@ -10,10 +10,11 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_helpers import portraits, puppets, scenery, shapes
-from fkd_helpers.data import split
-from fkd_helpers.errors import InputError
-from fkd_helpers.puppets import Puppet, make_face, make_puppet, make_set, stream
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import split
+from fkd_helpers.data.puppets import portraits, scenery, shapes
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data.puppets.puppet import Puppet, make_face, make_puppet, make_set, stream
 
 PLAIN = {"pose": (0.0, 0.0, 0.0), "side": 100.0, "centre": (80.0, 80.0), "plain": True}
 
@@ -216,7 +217,7 @@ def test_pose_turns_the_face():
 
 def test_the_shape_model_is_small_and_says_where_it_comes_from():
     model = shapes.shape_model()
-    assert shapes.MODEL_FILE.stat().st_size < 200_000
+    assert shapes.SHAPE_MODEL.stat().st_size < 200_000
     assert model.mean.shape == (68, 3) and model.modes.shape == (12, 68, 2) and (np.diff(model.spreads) <= 0).all()
     assert np.allclose(np.linalg.norm(model.modes.reshape(12, -1), axis=1), 1, atol=1e-5)
     assert "sha256" in model.source
@@ -312,6 +313,7 @@ def test_a_puppet_keeps_its_looks_over_its_frames():
 
 
 def test_importing_puppets_leaves_the_heavy_packages_alone():
-    code = "import sys, fkd_helpers.puppets; print([m for m in ('torch', 'skimage', 'matplotlib') if m in sys.modules])"
+    heavy = ("torch", "skimage", "matplotlib")
+    code = f"import sys, fkd_helpers.data.puppets.puppet; print([m for m in {heavy} if m in sys.modules])"
     printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert printed.strip() == "[]"

@@ -10,11 +10,14 @@ import warnings
 
 import pytest
 
-from fkd_helpers import cli, data, ray_grid, records
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.experiments import run_grid
-from fkd_helpers.reading import write_classic
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.data.reading import write_classic
+from fkd_helpers.train import ray_grid
+from fkd_helpers.train.grid import run_grid
 
 BASE = RunConfig(
     labels="given", net="two_layers", loss="mse", unit=28, optimiser="adam", learning_rate=1e-3, schedule="constant",

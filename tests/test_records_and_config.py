@@ -6,10 +6,11 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from fkd_helpers import records, verdicts
-from fkd_helpers.config import CHOICES, CONFIGS, RANGES, RunConfig, as_yaml, load_config
-from fkd_helpers.data import load
-from fkd_helpers.errors import InputError
+from fkd_helpers.core import records
+from fkd_helpers.core.config import CHOICES, CONFIGS, RANGES, RunConfig, as_yaml, load_config
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.course import verdicts
+from fkd_helpers.data.faceset import load
 
 # Records
 

@@ -9,15 +9,20 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers import cli, data, keypoint_runs, pretrained, records, run_data
-from fkd_helpers.checkpoints import BEST, history_of
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.keypoint_runs import learn, network_for, train
-from fkd_helpers.models import build, load_weights
-from fkd_helpers.run_data import MixedBatches, data_for
-from fkd_helpers.run_files import read_metrics, write_metrics, write_predictions
-from fkd_helpers.training import TrainingStopped
+from fkd_helpers import cli
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.nets import backbones as pretrained
+from fkd_helpers.nets.models import build, load_weights
+from fkd_helpers.train import keypoints as keypoint_runs
+from fkd_helpers.train import run_data
+from fkd_helpers.train.checkpoint import BEST, history_of
+from fkd_helpers.train.keypoints import learn, network_for, train
+from fkd_helpers.train.loop import TrainingStopped
+from fkd_helpers.train.run_data import MixedBatches, data_for
+from fkd_helpers.train.run_files import read_metrics, write_metrics, write_predictions
 
 CONFIG = RunConfig(
     name="tiny", net="two_layers", loss="smooth_l1", epochs=3, batch_size=16, device="cpu", split="person"
@@ -52,7 +57,7 @@ def trained(faces, tmp_path_factory):
 
 
 def test_a_run_leaves_weights_curves_and_a_record(trained):
-    from fkd_helpers.predict import KeypointPredictor
+    from fkd_helpers.predict.predictor import KeypointPredictor
 
     folder, scores, config = trained
     record = records.read(folder / "training-tiny.json")

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from fkd_helpers import cli, student_copy
-from fkd_helpers.errors import InputError
+from fkd_helpers import cli
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.course import student_copy
 
 ROOT = Path(__file__).parents[1]
 

@@ -6,16 +6,16 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import data
-from fkd_helpers.checkpoints import BEST, CHECKPOINT
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.losses import heatmap, mse
-from fkd_helpers.metrics import nme
-from fkd_helpers.models import build, load_weights
-from fkd_helpers.schedules import rate_share
-from fkd_helpers.training import TrainingStopped, fit, predict_batches
-from fkd_helpers.transforms import NONE, FaceBatches
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import faceset as data
+from fkd_helpers.faces.metrics import nme
+from fkd_helpers.nets.losses import heatmap, mse
+from fkd_helpers.nets.models import build, load_weights
+from fkd_helpers.train.batches import NONE, FaceBatches
+from fkd_helpers.train.checkpoint import BEST, CHECKPOINT
+from fkd_helpers.train.loop import TrainingStopped, fit, predict_batches
+from fkd_helpers.train.schedules import rate_share
 
 CONFIG = RunConfig(epochs=4, batch_size=8, device="cpu", learning_rate=1e-2)
 

@@ -9,14 +9,16 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import cli, live_curve, loggers
-from fkd_helpers.config import RunConfig
-from fkd_helpers.errors import InputError
-from fkd_helpers.live_curve import LiveCurve
-from fkd_helpers.losses import mse
-from fkd_helpers.rate_finder import find_rate
-from fkd_helpers.training import fit
-from fkd_helpers.training_plots import training_curves
+from fkd_helpers import cli
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.nets.losses import mse
+from fkd_helpers.plots import live_curve
+from fkd_helpers.plots.live_curve import LiveCurve
+from fkd_helpers.plots.training import training_curves
+from fkd_helpers.train import loggers
+from fkd_helpers.train.loop import fit
+from fkd_helpers.train.rate_finder import find_rate
 
 CONFIG = RunConfig(name="line", optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=0.0, epochs=3, device="cpu")
 ROW = {"rate": 0.1, "seconds": 1.0, "losses": [3.0, 1.0]}

@@ -2,8 +2,9 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers import boxes, data
-from fkd_helpers.transforms import NONE, Augment, FaceBatches, augment, base_crops, flip_order, window_maps
+from fkd_helpers.data import faceset as data
+from fkd_helpers.faces import boxes
+from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment, base_crops, flip_order, window_maps
 
 GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
 

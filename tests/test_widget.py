@@ -10,13 +10,13 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.images import write_photo
+from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import live_demo
 from fkd_helpers.live.moods import CAUTION, Mood, expression_reader
 from fkd_helpers.live.picture import CHUNK, LARGEST, WINDOW, Picture, to_jpeg
-from fkd_helpers.photos import write_photo
-from fkd_helpers.predict import Face
-from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.predict.predictor import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
 KEYPOINTS = np.arange(136, dtype=np.float32).reshape(68, 2)

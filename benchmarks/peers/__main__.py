@@ -16,9 +16,9 @@ from processes import PACKAGES, started
 from scores import SET, fairness, forget
 from speed import compare
 
-from fkd_helpers import records
-from fkd_helpers.data import find
-from fkd_helpers.errors import InputError
+from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import find
 
 
 def main(options) -> None:

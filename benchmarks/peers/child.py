@@ -19,7 +19,7 @@ from pathlib import Path
 
 import numpy as np
 
-# Haar with the same search for all, the one of fkd_helpers.detect: step, hits that agree, smallest face
+# Haar with the same search for all, the one of fkd_helpers.predict.haar: step, hits that agree, smallest face
 HAAR = (1.1, 3, 0.05)
 ROOTS = {
     "ours": ("fkd-helpers",), "mediapipe": ("mediapipe",), "dlib": ("dlib-bin", "numpy", "opencv-contrib-python"),
@@ -41,7 +41,8 @@ def receive(stream) -> np.ndarray:
 
 def ours():
     """Return our ways from a frame to 68 points, and the files beside the packages that they need."""
-    from fkd_helpers import predict, tracking
+    from fkd_helpers.predict import predictor as predict
+    from fkd_helpers.predict import tracker as tracking
 
     predictor = predict.KeypointPredictor()
     tracker = tracking.Tracker(predictor)

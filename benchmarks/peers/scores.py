@@ -8,15 +8,15 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_helpers import records
-from fkd_helpers.conditions import FAILED, conditions_of
-from fkd_helpers.data import KeypointSet
-from fkd_helpers.evaluation import labelled_faces
-from fkd_helpers.files import whole_file
-from fkd_helpers.labelling import as_labelled
-from fkd_helpers.metrics import auc, bootstrap, nme, pck, pixel_errors, point_errors
-from fkd_helpers.robustness import STRENGTHS, changed_set, moved
-from fkd_helpers.runners import WEIGHTS
+from fkd_helpers.core import records
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data.labelling import as_labelled
+from fkd_helpers.evaluate.conditions import FAILED, conditions_of
+from fkd_helpers.evaluate.evaluate import labelled_faces
+from fkd_helpers.evaluate.robustness import STRENGTHS, changed_set, moved
+from fkd_helpers.faces.metrics import auc, bootstrap, nme, pck, pixel_errors, point_errors
+from fkd_helpers.predict.runtime import WEIGHTS
 
 SET = "ytf"
 SYSTEMS = {  # by name: whom to ask, and by which way of child.py
@@ -146,7 +146,7 @@ def whole(points: np.ndarray, faces: KeypointSet) -> dict:
 
 
 def worse(ask: Answers, faces: KeypointSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
-    """Return the scores on some faces, changed ever more (see fkd_helpers.robustness)."""
+    """Return the scores on some faces, changed ever more (see fkd_helpers.evaluate.robustness)."""
     few = np.sort(np.random.default_rng(1).permutation(len(faces))[:WORSE])
     fewer = faces.subset(few)
     unchanged = {name: score(found[few], fewer.people) for name, found in errors.items()}

@@ -2,9 +2,9 @@
 
 import numpy as np
 
-from fkd_helpers.boxes import box_of
-from fkd_helpers.metrics import nme
-from fkd_helpers.puppets import stream
+from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.metrics import nme
 
 FRAMES, BURST, WARM = 120, 8, 3  # frames in the film and in a turn; turns that do not count
 # what is asked, of whom, by which way of child.py

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 
 def add(commands) -> None:
@@ -20,14 +20,14 @@ def run(options) -> int:
         raise InputError(f"--rounds: expected at least 1, got {options.rounds}")
     folder = Path(options.out) if options.out else None
     if options.scaling or options.ray:
-        from fkd_helpers import benchmark_scale
+        from fkd_helpers.course import benchmark_scale
 
         if options.scaling:
             benchmark_scale.scaling(rounds=min(options.rounds, 3), folder=folder)
         if options.ray:
             benchmark_scale.ray_grid(folder=folder)
         return 0
-    from fkd_helpers.benchmark import run as measure
+    from fkd_helpers.course.benchmark import run as measure
 
     measure(rounds=options.rounds, folder=folder)
     return 0

@@ -9,6 +9,6 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.installation import check
+    from fkd_helpers.course.check import check
 
     return 0 if check(camera=not options.no_camera) else 1

@@ -6,8 +6,8 @@ import os
 import sys
 from pathlib import Path
 
-from fkd_helpers.config import RunConfig, as_yaml, load_config
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.config import RunConfig, as_yaml, load_config
+from fkd_helpers.core.errors import InputError
 
 
 def add_training_options(parser: argparse.ArgumentParser, *, config: str) -> None:
@@ -58,9 +58,9 @@ def trained_together(options: argparse.Namespace, folder: Path) -> bool:
     for key in ("devices", "nodes"):
         if getattr(options, key) < 1:
             raise InputError(f"--{key}: expected at least 1, got {getattr(options, key)}")
-    from fkd_helpers import launching
-    from fkd_helpers.checkpoints import history_of
-    from fkd_helpers.distributed import started_as
+    from fkd_helpers.train import launching
+    from fkd_helpers.train.checkpoint import history_of
+    from fkd_helpers.train.distributed import started_as
 
     launching.follow_launcher()
     rank, processes, _ = started_as()

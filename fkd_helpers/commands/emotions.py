@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fkd_helpers.errors import InputError, unknown
+from fkd_helpers.core.errors import InputError, unknown
 
 PICTURES = (".png", ".jpg", ".svg", ".pdf")
 
@@ -17,8 +17,8 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.emotion import changes, emotion_labels
-    from fkd_helpers.emotion_table import balance, fill_emotions, histograms, read_predictions, spread
+    from fkd_helpers.emotion.rules import changes, emotion_labels
+    from fkd_helpers.emotion.table import balance, fill_emotions, histograms, read_predictions, spread
 
     picture = Path(options.picture) if options.picture else None
     if picture and picture.suffix.lower() not in PICTURES:
@@ -32,7 +32,7 @@ def run(options) -> int:
     print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")
     print(spread(keypoints, labels).to_string(float_format="{:.1f}".format))
     if picture:
-        from fkd_helpers.emotion_plots import feature_histograms
+        from fkd_helpers.plots.emotion import feature_histograms
 
         feature_histograms(histograms(changes(keypoints), labels)).savefig(picture, dpi=100)
         print(f"picture: {picture}")

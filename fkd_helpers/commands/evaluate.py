@@ -2,13 +2,13 @@
 
 from pathlib import Path
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 WORDS = """\
 The record holds the scores from photo to keypoints and with the true box given, each with the answers moved to where
-the labels of the set lie (see fkd_helpers/labelling.py) and as given ("raw"); 95 % intervals by drawing people; the
-error by head turn, tilt, sharpness, light and size; the cumulative error curve; the worst faces by their place in the
-part. --robustness writes a second record: the error as the photos are turned, shrunk, blurred and so on.
+the labels of the set lie (see fkd_helpers/data/labelling.py) and as given ("raw"); 95 % intervals by drawing people;
+the error by head turn, tilt, sharpness, light and size; the cumulative error curve; the worst faces by their place in
+the part. --robustness writes a second record: the error as the photos are turned, shrunk, blurred and so on.
 """
 
 
@@ -27,8 +27,8 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.evaluation import evaluate
-    from fkd_helpers.robustness import measure
+    from fkd_helpers.evaluate.evaluate import evaluate
+    from fkd_helpers.evaluate.robustness import measure
 
     if options.seed < 0:
         raise InputError(f"--seed: expected 0 or more, got {options.seed}")

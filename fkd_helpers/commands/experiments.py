@@ -2,8 +2,8 @@
 
 from pathlib import Path
 
-from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.files import whole_file
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.files import whole_file
 
 
 def add(commands) -> None:
@@ -24,8 +24,8 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.experiments import GRIDS, run_grid
-    from fkd_helpers.tables import markdown, table
+    from fkd_helpers.train.grid import GRIDS, run_grid
+    from fkd_helpers.train.tables import markdown, table
 
     if options.grid not in GRIDS:
         raise unknown("grid", options.grid, GRIDS)

@@ -1,6 +1,6 @@
 """`export`: a network in other formats, each tried against the original."""
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 
 def add(commands) -> None:
@@ -18,7 +18,7 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.export import export_and_compare
+    from fkd_helpers.export.formats import export_and_compare
 
     if options.rounds < 1:
         raise InputError(f"--rounds: expected at least 1, got {options.rounds}")

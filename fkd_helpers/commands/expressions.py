@@ -4,7 +4,7 @@ from functools import partial
 from pathlib import Path
 
 from fkd_helpers.commands.configured import add_training_options, to_train
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 
 def add(commands) -> None:
@@ -34,8 +34,8 @@ def add(commands) -> None:
 
 
 def run_check(options) -> int:
-    from fkd_helpers.expressions_data import load_expressions
-    from fkd_helpers.expressions_split import conflicts, contents
+    from fkd_helpers.expressions.data import load_expressions
+    from fkd_helpers.expressions.split import conflicts, contents
 
     faces = load_expressions(options.data)
     print(contents(faces).to_string(index=False, float_format="{:.2f}".format))
@@ -53,8 +53,8 @@ def run_train(options) -> int:
     if ready is None:
         return 0
     config, folder = ready
-    from fkd_helpers.expressions_runs import train
-    from fkd_helpers.training import TrainingStopped
+    from fkd_helpers.expressions.task import train
+    from fkd_helpers.train.loop import TrainingStopped
 
     try:
         scores = train(config, folder, fast=options.fast, say=partial(print, flush=True))
@@ -66,11 +66,11 @@ def run_train(options) -> int:
 
 
 def run_evaluate(options) -> int:
-    from fkd_helpers.expressions_data import load_expressions
-    from fkd_helpers.expressions_metrics import all_scores
-    from fkd_helpers.expressions_predict import ExpressionReader
-    from fkd_helpers.expressions_report import write_report
-    from fkd_helpers.expressions_runs import held_out_answers
+    from fkd_helpers.expressions.data import load_expressions
+    from fkd_helpers.expressions.metrics import all_scores
+    from fkd_helpers.expressions.reader import ExpressionReader
+    from fkd_helpers.expressions.report import write_report
+    from fkd_helpers.expressions.task import held_out_answers
 
     reader = ExpressionReader(options.model)
     answers, test = held_out_answers(reader, load_expressions(options.data))
@@ -90,8 +90,8 @@ def _say(scores) -> None:
 def run_compare(options) -> int:
     import pandas as pd
 
-    from fkd_helpers.expressions_report import compare, published_row
-    from fkd_helpers.tables import markdown
+    from fkd_helpers.expressions.report import compare, published_row
+    from fkd_helpers.train.tables import markdown
 
     table = compare(Path(options.records) if options.records else None, seeds=options.seeds)
     if not len(table):
@@ -101,9 +101,9 @@ def run_compare(options) -> int:
 
 
 def run_predict(options) -> int:
-    from fkd_helpers.expressions_predict import ExpressionReader
-    from fkd_helpers.photos import read_photo
-    from fkd_helpers.predict import KeypointPredictor
+    from fkd_helpers.expressions.reader import ExpressionReader
+    from fkd_helpers.faces.images import read_photo
+    from fkd_helpers.predict.predictor import KeypointPredictor
 
     frame = read_photo(options.photo)
     faces = KeypointPredictor()(frame, whole_image="fallback")

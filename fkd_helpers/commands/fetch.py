@@ -9,7 +9,7 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.download import fetch
+    from fkd_helpers.data.download import fetch
 
     fetch(options.out)
     return 0

@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from fkd_helpers.commands.configured import add_training_options, to_train
-from fkd_helpers.errors import InputError
-from fkd_helpers.files import whole_file
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
 
 SHOWN = 24  # faces in the picture of predictions
 
@@ -32,12 +32,12 @@ def run_train(options) -> int:
     if ready is None:
         return 0
     config, folder = ready
-    from fkd_helpers.training import TrainingStopped
+    from fkd_helpers.train.loop import TrainingStopped
 
     if config.net == "keras_cnn":
-        from fkd_helpers.kaggle_keras import train_keras as train
+        from fkd_helpers.kaggle15.keras_net import train_keras as train
     else:
-        from fkd_helpers.kaggle_runs import train_15 as train
+        from fkd_helpers.kaggle15.task import train_15 as train
 
     try:
         scores = train(config, folder, say=partial(print, flush=True))
@@ -49,10 +49,10 @@ def run_train(options) -> int:
 
 
 def run_predict(options) -> int:
-    from fkd_helpers import submission
-    from fkd_helpers.kaggle_csv import read_lookup
-    from fkd_helpers.kaggle_data import CORNER, load_rows, table_in
-    from fkd_helpers.plots import faces
+    from fkd_helpers.kaggle15 import submission
+    from fkd_helpers.kaggle15.data import CORNER, load_rows, table_in
+    from fkd_helpers.kaggle15.tables import read_lookup
+    from fkd_helpers.plots.figures import faces
 
     predictor = submission.load_predictor(options.weights, framework=options.framework, mirror=options.mirror)
     sheet = table_in(options.data, "IdLookupTable")

@@ -6,7 +6,7 @@ import sys
 from collections import deque
 from pathlib import Path
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 WINDOW = "facial keypoints (q ends)"
 
@@ -124,9 +124,9 @@ def _report(statistics, saved, ended, caution) -> None:
 
 
 def _log(path, kind, statistics, settings) -> None:
-    from fkd_helpers.files import whole_file
+    from fkd_helpers.core.files import whole_file
+    from fkd_helpers.core.records import plain
     from fkd_helpers.live.recordings import facts
-    from fkd_helpers.records import plain
 
     run = {"source": kind, "seconds": statistics["seconds"], "frames": statistics["frames"]}
     try:

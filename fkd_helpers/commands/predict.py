@@ -5,7 +5,7 @@ import json
 import sys
 from pathlib import Path
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 
 
 def add(commands) -> None:
@@ -32,9 +32,10 @@ def add(commands) -> None:
 def run(options) -> int:
     from functools import partial
 
-    from fkd_helpers.detect import detect_faces, detect_tilted
-    from fkd_helpers.photo_run import run_photos, to_record, write_faces
-    from fkd_helpers.predict import KeypointPredictor
+    from fkd_helpers.emotion.rules import emotion_column, read_emotion
+    from fkd_helpers.predict.haar import detect_faces, detect_tilted
+    from fkd_helpers.predict.photo_run import run_photos, to_record, write_faces
+    from fkd_helpers.predict.predictor import KeypointPredictor
 
     if options.parquet and (options.out or options.json or options.csv):
         raise InputError("--parquet: expected without --out, --json and --csv")
@@ -60,7 +61,7 @@ def run(options) -> int:
             continue
         if rows:
             found.append((path, faces))
-        record = to_record(path, faces)
+        record = to_record(path, faces, read_emotion=read_emotion)
         if options.json:
             print(json.dumps(record))
         else:
@@ -72,7 +73,7 @@ def run(options) -> int:
     elif out is not None:
         print(f"pictures: {out}", file=sys.stderr if options.json else sys.stdout)
     if rows and found:
-        write_faces(rows, found)
+        write_faces(rows, found, labels=emotion_column)
         print(f"rows: {rows}", file=sys.stderr if options.json else sys.stdout)
     return 2 if failed else 0
 
@@ -91,7 +92,7 @@ def _table(options, predictor, whole) -> int:
     """Write the Parquet file, with the state of things in one line where there is a terminal."""
     from tqdm import tqdm
 
-    from fkd_helpers.batch import left_out_path, predict_folder
+    from fkd_helpers.predict.batch import left_out_path, predict_folder
 
     if len(options.photos) != 1:
         raise InputError(f"--parquet: expected one folder, got {len(options.photos)} names")
@@ -116,7 +117,7 @@ def _photos(names: list[str], out: Path | None) -> tuple[list[Path], list[str]]:
 
     out: pictures that an earlier run wrote to this folder are none of the photos of a folder around it
     """
-    from fkd_helpers.photos import find_photos
+    from fkd_helpers.faces.images import find_photos
 
     photos, empty = [], []
     for path in map(Path, names):

@@ -9,7 +9,7 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.student_copy import student_copy
+    from fkd_helpers.course.student_copy import student_copy
 
     folder = student_copy(options.folder)
     print(f"{len(list(folder.glob('notebooks/*.ipynb')))} notebooks for students in {folder}")

@@ -4,8 +4,8 @@ from functools import partial
 from pathlib import Path
 
 from fkd_helpers.commands.configured import add_training_options, to_train
-from fkd_helpers.errors import InputError
-from fkd_helpers.files import whole_file
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
 
 
 def add(commands) -> None:
@@ -20,10 +20,10 @@ def run(options) -> int:
     if ready is None:
         return 0
     config, folder = ready
-    from fkd_helpers.distributed import started_as
-    from fkd_helpers.emotion import emotion_column
-    from fkd_helpers.keypoint_runs import train
-    from fkd_helpers.training import TrainingStopped
+    from fkd_helpers.emotion.rules import emotion_column
+    from fkd_helpers.train.distributed import started_as
+    from fkd_helpers.train.keypoints import train
+    from fkd_helpers.train.loop import TrainingStopped
 
     try:
         say = partial(print, flush=True)  # a log file shows it at once
@@ -39,11 +39,11 @@ def run(options) -> int:
 
 def _draw(folder: Path, epochs: int) -> None:
     """Draw the curves of the epochs that a run has behind it, where there are any."""
-    from fkd_helpers.run_files import METRICS, read_metrics
+    from fkd_helpers.train.run_files import METRICS, read_metrics
 
     if not (folder / METRICS).exists():
         return
-    from fkd_helpers.training_plots import training_curves
+    from fkd_helpers.plots.training import training_curves
 
     made = training_curves(read_metrics(folder)["epochs"], epochs=epochs, size=3.6)
     with whole_file(folder / "training_curves.png") as partial:

@@ -4,10 +4,10 @@ from collections.abc import Callable
 
 import ipywidgets as widgets
 
-from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.filters import FILTERS
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.filters.filters import FILTERS
 from fkd_helpers.live.moods import EMOTIONS
-from fkd_helpers.runners import WEIGHTS
+from fkd_helpers.predict.runtime import WEIGHTS
 
 SOURCES = {  # what it is, and what its address means
     "browser": ("this page's camera", ""),

@@ -10,8 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from fkd_helpers.errors import InputError
-from fkd_helpers.files import free_path
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import free_path
+from fkd_helpers.faces.images import write_photo
 from fkd_helpers.live.frames import read_jpeg, small_enough
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.meter import Meter
@@ -20,7 +21,6 @@ from fkd_helpers.live.pipeline import Pipeline, Result, drawn
 from fkd_helpers.live.recorder import Saved
 from fkd_helpers.live.recordings import Recordings
 from fkd_helpers.live.sources import Source, open_source
-from fkd_helpers.photos import write_photo
 
 AHEAD = 4  # frames that are read ahead where each one counts
 

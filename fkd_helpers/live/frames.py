@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 from PIL import Image, UnidentifiedImageError
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.sources import fitting
 
 LARGEST = 20 * 2**20  # bytes of a submitted frame

@@ -6,7 +6,7 @@ from collections.abc import Callable, Sequence
 
 import numpy as np
 
-from fkd_helpers.predict import Face
+from fkd_helpers.predict.predictor import Face
 
 RECENT = 3.0  # seconds that "fps" looks back
 LATENCIES = 3000  # frames that p50 and p95 look back

@@ -10,12 +10,12 @@ from time import perf_counter
 
 import numpy as np
 
-from fkd_helpers.emotion import EmotionSmoother, read_emotion
-from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.expressions_predict import ExpressionReader, Reading
-from fkd_helpers.predict import Face
-from fkd_helpers.runners import WEIGHTS
-from fkd_helpers.shapes import EXPRESSIONS
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.emotion.rules import EmotionSmoother, read_emotion
+from fkd_helpers.expressions.reader import ExpressionReader, Reading
+from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict.runtime import WEIGHTS
 
 EMOTIONS = {  # who reads them, and what
     "rules": "negative, neutral, positive",

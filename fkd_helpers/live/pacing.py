@@ -6,7 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.sources import Source
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import traitlets
 
 from fkd_helpers.live.moods import Mood
-from fkd_helpers.predict import Face
+from fkd_helpers.predict.predictor import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
 LOST = 5.0  # seconds after which one without an answer no longer counts

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.filters import filter_named, wear
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.faces.landmarks import BY_KEYPOINT
+from fkd_helpers.filters.filters import filter_named, wear
 from fkd_helpers.live.moods import Mood, Moods
-from fkd_helpers.palette import BY_KEYPOINT
-from fkd_helpers.predict import Face, KeypointPredictor, central_boxes
-from fkd_helpers.tracking import Tracker, detect_fast
+from fkd_helpers.predict.predictor import Face, KeypointPredictor, central_boxes
+from fkd_helpers.predict.tracker import Tracker, detect_fast
 
 DETECTORS = {  # None: the picture itself is taken for a face
     "haar": detect_fast,

@@ -16,11 +16,11 @@ import av
 import cv2
 import numpy as np
 
-from fkd_helpers.errors import InputError
-from fkd_helpers.files import whole_file
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.core.records import plain
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.pacing import Elapsed
-from fkd_helpers.records import plain
 
 WAITING = 16  # frames that wait for the encoder; when it is behind for longer, the oldest go
 BUFFER = 1 << 22  # bytes: a fragment is written at once, so that a kill seldom tears one

@@ -7,12 +7,12 @@ from pathlib import Path
 
 import av
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.records import versions
 from fkd_helpers.live.meter import Meter
 from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.pipeline import Result, drawn
 from fkd_helpers.live.recorder import Recorder, Saved
-from fkd_helpers.records import versions
 
 
 class Recordings:

@@ -12,9 +12,9 @@ import av
 import cv2
 import numpy as np
 
-from fkd_helpers.errors import InputError, unknown
-from fkd_helpers.photos import SUFFIXES, read_photo
-from fkd_helpers.puppets import stream
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.faces.images import SUFFIXES, read_photo
 
 MAX_SIDE = 1920  # pixels; longer frames are made this small
 RETRIES = 5  # reads that may fail before a camera counts as unplugged

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from fkd_helpers.errors import InputError
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.controls import SOURCES, Buttons, Settings
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION, EMOTIONS

@@ -17,8 +17,8 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from fkd_helpers import puppets
-from fkd_helpers.installation import BROWSERS
+from fkd_helpers.course.check import BROWSERS
+from fkd_helpers.data.puppets import puppet as puppets
 
 ARGUMENTS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",

@@ -9,9 +9,9 @@ import av
 import nbformat
 import numpy as np
 
-from fkd_helpers import puppets
-from fkd_helpers.boxes import box_of
-from fkd_helpers.photos import read_photo
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.images import read_photo
 
 from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, Notebook, enter

@@ -157,7 +157,7 @@ def test_every_module_is_in_the_reference_once(pages):
     modules = [".".join(path.parts).removesuffix(".__init__") for path in MODULES if path.name != "__main__"]
     found = [name for page in pages.values() for name in page.ids if name.startswith("module-fkd_helpers")]
     assert sorted(found) == sorted(f"module-{name}" for name in modules if name != "fkd_helpers")
-    assert "fkd_helpers.boxes.square_of" in pages["docs/reference/crops.html"].ids
+    assert "fkd_helpers.faces.boxes.square_of" in pages["docs/reference/crops.html"].ids
 
 
 def test_every_page_in_a_browser(page, pages, address):

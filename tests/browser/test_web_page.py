@@ -12,10 +12,10 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from fkd_helpers import puppets
-from fkd_helpers.boxes import box_of, crop, square_of
-from fkd_helpers.detect import as_gray
-from fkd_helpers.metrics import eye_distance
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.faces.boxes import box_of, crop, square_of
+from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.predict.haar import as_gray
 
 from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, served

@@ -1,0 +1,1 @@
+"""Errors, files, records and configs: what every other room uses."""

@@ -1,0 +1,120 @@
+"""Run records: one JSON a run or benchmark, from which tables and the README are rendered."""
+
+import dataclasses
+import hashlib
+import json
+import os
+import platform
+import sys
+import time
+import warnings
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
+
+RECORDS = Path(__file__).parents[2] / "data" / "records"
+VERSION = 1
+PACKAGES = ("numpy", "opencv-python", "torch", "onnxruntime", "lightning")
+
+
+def versions() -> dict[str, str]:
+    """Return the versions of Python and of the packages that results depend on."""
+    found = {"python": platform.python_version()}
+    for package in PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def machine() -> dict[str, str | int]:
+    """Return what kind of machine this is: system, processor family, cores. No name, no address."""
+    return {"system": sys.platform, "processor": platform.machine(), "cores": os.cpu_count() or 1}
+
+
+def digest(faces) -> str:
+    """Return a short digest of a KeypointSet: its names and keypoints."""
+    text = hashlib.sha256("\n".join(faces.names).encode())
+    text.update(np.ascontiguousarray(faces.keypoints).tobytes())
+    return text.hexdigest()[:16]
+
+
+def digest_of(value) -> str:
+    """Return a short digest of plain values, the same on every machine.
+
+    >>> digest_of({"a": 1.0, "b": 2}) == digest_of({"b": 2, "a": 1.0})
+    True
+    """
+    return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:12]
+
+
+def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
+    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one.
+
+    Raises:
+        InputError: the disk does not allow it.
+    """
+    folder = Path(folder or RECORDS)
+    head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
+    record = {**head, "versions": versions(), "machine": machine(), **content}
+    path = folder / f"{kind}-{name}.json"
+    text = json.dumps(plain(record), indent=1) + "\n"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            partial.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def plain(value):
+    """Return JSON's own types: numbers with five significant digits, lists for arrays."""
+    if dataclasses.is_dataclass(value):
+        value = dataclasses.asdict(value)
+    if isinstance(value, np.ndarray | np.generic):
+        value = value.tolist()
+    if isinstance(value, dict):
+        return {str(key): plain(item) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [plain(item) for item in value]
+    if isinstance(value, int | str) or value is None:
+        return value
+    number = float(value)
+    return float(f"{number:.5g}") if np.isfinite(number) else str(number)
+
+
+def read(path: str | Path) -> dict:
+    """Read one record.
+
+    Raises:
+        InputError: no such file, not JSON, or a record of another version.
+    """
+    try:
+        record = json.loads(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such record") from None
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: not a record ({error})") from None
+    came = record.get("record", "none") if isinstance(record, dict) else type(record).__name__
+    if came != VERSION:
+        raise InputError(f"{path}: expected a record of version {VERSION}, got {came}")
+    return record
+
+
+def find(kind: str, *, folder: Path | None = None) -> list[dict]:
+    """Return all records of a kind, by name; one that cannot be read is left out, with a warning that names it."""
+    found = []
+    for path in sorted(Path(folder or RECORDS).glob(f"{kind}-*.json")):
+        try:
+            found.append(read(path))
+        except InputError as error:
+            warnings.warn(f"left out: {error}", stacklevel=2)
+    return found

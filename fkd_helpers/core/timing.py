@@ -1,0 +1,25 @@
+"""Time functions beside each other, in turns."""
+
+import time
+from collections.abc import Callable
+
+import numpy as np
+
+
+def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2, burst: int = 1) -> dict[str, float]:
+    """Return the median seconds of a call of each function; they take turns of `burst` calls.
+
+    A network that is asked once and then pushed out of the processor's cache by a large one is not what a camera sees.
+    """
+    times: dict[str, list[float]] = {name: [] for name in rows}
+    for turn in range(warm + rounds):
+        for name, function in rows.items():
+            spent = [timed(function) for _ in range(burst)]
+            times[name] += spent if turn >= warm else []
+    return {name: float(np.median(values)) for name, values in times.items()}
+
+
+def timed(function, *arguments) -> float:
+    started = time.perf_counter()
+    function(*arguments)
+    return time.perf_counter() - started

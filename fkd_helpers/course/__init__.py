@@ -1,0 +1,1 @@
+"""What only notebooks need: set-up, checks, exercises."""

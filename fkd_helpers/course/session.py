@@ -1,0 +1,100 @@
+"""The first line of every notebook: versions, device, data set, and figures that carry their alt text."""
+
+import os
+import random
+
+from fkd_helpers.core.errors import InputError
+
+LARGE_PNG = 50_000  # bytes
+
+
+def setup(*, seed: int = 0, dataset: str | None = None) -> None:
+    """Prepare a notebook: seed the global generators, leave a core free, choose the data set, print what is here.
+
+    dataset: what `data.load()` gives from now on ("puppets" where nothing is said; also by $FKD_DATASET)
+
+    Raises:
+        InputError: the data set is not there.
+    """
+    import numpy as np
+
+    from fkd_helpers.core import records
+    from fkd_helpers.data import faceset as data
+
+    random.seed(seed)
+    np.random.seed(seed)  # noqa: NPY002 (for a learner's own cells; the package is handed its generators)
+    if dataset is not None:
+        if dataset != "puppets":
+            data.find(dataset)
+        os.environ["FKD_DATASET"] = dataset
+    print(", ".join(f"{name} {number}" for name, number in records.versions().items()))
+    print(f"device: {_device(seed)}; data set: {os.environ.get('FKD_DATASET') or 'puppets'}; seed: {seed}")
+    try:
+        data.find("ytf")
+        print("the real 68-point set is here: fkd.setup(dataset='ytf') turns to it")
+    except InputError:
+        print("the real 68-point set is not here (`make data` fetches it); puppets stand in for it")
+    print("fkd.check() says what is installed, fkd.progress() which exercises are solved")
+    describe_figures()
+
+
+def _device(seed: int) -> str:
+    import torch
+
+    torch.manual_seed(seed)
+    if "OMP_NUM_THREADS" not in os.environ:
+        # A thread whose core somebody else has, JupyterLab's page perhaps, holds all the others up at every step: on
+        # two cores, one of them busy, notebook 02 took more than four times as long with two threads as with one.
+        torch.set_num_threads(min(torch.get_num_threads(), max(1, (os.cpu_count() or 1) - 1)))
+    if torch.cuda.is_available():
+        return f"cuda ({torch.cuda.get_device_name()})"
+    return "mps" if torch.backends.mps.is_available() else f"cpu ({os.cpu_count()} cores)"
+
+
+def describe_figures() -> None:
+    """Set the course's figure style, and let Jupyter store a figure's label as the picture's alt text."""
+    import matplotlib as mpl
+    from matplotlib.figure import Figure
+
+    from fkd_helpers.faces.landmarks import OKABE_ITO
+
+    mpl.rcParams.update(
+        {
+            "figure.dpi": 80,
+            "savefig.dpi": 80,
+            "axes.spines.top": False,
+            "axes.spines.right": False,
+            "image.cmap": "gray",
+            "axes.titlesize": "medium",
+            "axes.prop_cycle": mpl.cycler(color=OKABE_ITO.values()),
+            "legend.frameon": False,
+        }
+    )
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return
+    shell = get_ipython()
+    if shell is None:
+        return
+    shell.run_line_magic("matplotlib", "inline")
+
+    def picture(figure):
+        import base64
+        from io import BytesIO
+
+        from IPython.core.pylabtools import print_figure
+        from PIL import Image
+
+        kind, content = "image/png", print_figure(figure, "png")
+        if len(content) > LARGE_PNG:  # photos: a JPEG is a quarter of it, so a notebook of pictures stays small
+            kind, small = "image/jpeg", BytesIO()
+            with Image.open(BytesIO(content)) as drawn:
+                drawn.convert("RGB").save(small, "JPEG", quality=85, subsampling=0, optimize=True)
+            content = small.getvalue()
+        words = figure.get_label() or "a figure without description"
+        return {kind: base64.b64encode(content).decode()}, {kind: {"alt": words}}
+
+    formatter = shell.display_formatter
+    formatter.formatters["image/png"].pop(Figure, None)
+    formatter.mimebundle_formatter.for_type(Figure, picture)

@@ -1,0 +1,1 @@
+"""Labelled faces: sets, tables and folders, downloads, the embedded puppets."""

@@ -1,0 +1,218 @@
+"""The two public-domain portraits, and the warp that moves one onto any face shape. Built in notebook 01.
+
+The warp is a radial-basis map from the picture back to the portrait. Its control points are the 68 keypoints and two
+fixed rings, one around the head and one far out, so that hair and shoulders follow the head as a whole. It is evaluated
+on a coarse grid and enlarged, which makes a face cheap.
+"""
+
+import functools
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_helpers.core.errors import unknown
+from fkd_helpers.data.puppets.shapes import lid_gaps
+from fkd_helpers.faces.boxes import similarity
+from fkd_helpers.faces.landmarks import MIRROR
+
+FILE = Path(__file__).parents[2] / "assets" / "portraits.json"
+SOFTNESS = 0.03  # face sides: how round the basis is at a control point; 0 would leave a kink there
+
+
+@dataclass(frozen=True)
+class Portrait:
+    """A portrait cut out of its background.
+
+    levels: RGBA pictures (h, w, 4) uint8 to sample from, each half the size of the one before
+    keypoints: (68, 2) pixels of the portrait
+    controls: (m, 2) keypoints and rings
+    side: longer side of the box of the keypoints, pixels
+    zoom: pixels of the first level per pixel of the portrait: a small portrait is enlarged once, with care
+    opening, gap: how far its lids and its inner lips stand apart, face sides
+    """
+
+    name: str
+    levels: tuple[np.ndarray, ...]
+    keypoints: np.ndarray
+    controls: np.ndarray
+    side: float
+    zoom: float
+    opening: float
+    gap: float
+
+
+def _astronaut() -> np.ndarray:
+    from skimage.data import astronaut
+
+    return astronaut()
+
+
+def _admiral() -> np.ndarray:
+    from matplotlib.cbook import get_sample_data
+
+    from fkd_helpers.faces.images import read_photo
+
+    with get_sample_data("grace_hopper.jpg") as file:
+        return read_photo(file.read())
+
+
+_PICTURES: dict[str, Callable[[], np.ndarray]] = {"astronaut": _astronaut, "admiral": _admiral}
+PORTRAITS = tuple(_PICTURES)
+
+
+@functools.cache
+def portrait(name: str, mirrored: bool = False) -> Portrait:
+    """Return a portrait by name (one of PORTRAITS), or its mirror image with left and right keypoints swapped.
+
+    Raises:
+        InputError: no such portrait.
+    """
+    if name not in PORTRAITS:
+        raise unknown("portrait", name, PORTRAITS)
+    entry = json.loads(FILE.read_text(encoding="utf-8"))["portraits"][name]
+    picture = _PICTURES[name]()
+    keypoints = np.array(entry["keypoints"], np.float64)
+    outline = np.zeros(picture.shape[:2], np.uint8)
+    cv2.fillPoly(outline, [np.array(entry["outline"], np.int32)], 255)
+    if mirrored:
+        picture, outline = (np.ascontiguousarray(image[:, ::-1]) for image in (picture, outline))
+        keypoints = keypoints[MIRROR] * [-1, 1] + [picture.shape[1] - 1, 0]
+    return prepare(name, picture, outline, keypoints)
+
+
+def prepare(name: str, picture: np.ndarray, outline: np.ndarray, keypoints: np.ndarray) -> Portrait:
+    """Build a Portrait of an RGB picture (h, w, 3), an outline mask (h, w) uint8 and keypoints (68, 2)."""
+    side = float(np.ptp(keypoints, axis=0).max())
+    cut, zoom = _cut_out(picture, outline, side), 1.0
+    if side < 150:
+        cut, zoom = cv2.resize(cut, None, fx=2, fy=2, interpolation=cv2.INTER_LANCZOS4), 2.0
+    levels = [cut]
+    while min(levels[-1].shape[:2]) >= 128:
+        levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
+    centre = (keypoints.min(0) + keypoints.max(0)) / 2
+    rings = [centre + side * radius * _circle(count) for radius, count in ((1.05, 16), (2.2, 8))]
+    opening, gap = float(lid_gaps(keypoints).mean()) / side, float(np.linalg.norm(keypoints[66] - keypoints[62])) / side
+    return Portrait(name, tuple(levels), keypoints, np.concatenate([keypoints, *rings]), side, zoom, opening, gap)
+
+
+def _circle(count: int) -> np.ndarray:
+    angle = np.arange(count) * 2 * np.pi / count
+    return np.column_stack([np.cos(angle), np.sin(angle)])
+
+
+def _cut_out(picture, outline, side):
+    """Return RGBA; colours near the outline come from well inside it, so that no old background shines through."""
+    soft = max(side / 160, 0.8)
+    inner = cv2.erode(outline, np.ones((3, 3), np.uint8), iterations=max(round(side / 70), 1))
+    colours = picture.astype(np.float32) * (inner > 0)[..., None]
+    weight = (inner > 0).astype(np.float32)
+    spread = [cv2.GaussianBlur(image, (0, 0), side / 40) for image in (colours, weight)]
+    outside = spread[0] / np.maximum(spread[1], 1e-4)[..., None]
+    filled = np.where((inner > 0)[..., None], picture, np.clip(outside, 0, 255)).astype(np.uint8)
+    alpha = cv2.GaussianBlur(cv2.erode(outline, np.ones((3, 3), np.uint8)), (0, 0), soft)
+    return np.dstack([filled, alpha])
+
+
+@dataclass(frozen=True)
+class Warp:
+    """A map from frame pixels back to portrait pixels.
+
+    grid: (rows, columns, 2), the portrait pixel for each frame pixel (column, row) * step
+    scale: frame pixels per portrait pixel
+    """
+
+    grid: np.ndarray
+    step: int
+    scale: float
+
+    def stretch(self, keypoints: np.ndarray) -> float:
+        """Return the least stretch of the map inside the face of frame keypoints (68, 2); at or below 0 it folds.
+
+        1 is the stretch of the face as a whole. The inside of the mouth is left out: there lips meet that are one in
+        the portrait.
+        """
+        right, down = (np.gradient(self.grid, self.step, axis=axis) for axis in (1, 0))
+        stretch = (right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]) * self.scale**2
+        mask = np.zeros(stretch.shape, np.uint8)
+        cv2.fillConvexPoly(mask, cv2.convexHull((keypoints / self.step).round().astype(np.int32)), 1)
+        cv2.fillPoly(mask, [(keypoints[48:60] / self.step).round().astype(np.int32)], 0)
+        return float(stretch[mask > 0].min()) if mask.any() else 1.0
+
+
+def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, step: int = 3) -> Warp:
+    """Fit the warp that shows a portrait with its keypoints at given ones (68, 2), pixels of a frame.
+
+    size: (width, height) of the frame; step: pixels between grid points
+    """
+    # solved in units of the portrait's face side, after the similarity: what is left to bend is small
+    there = similarity(face.keypoints, keypoints)
+    scale = float(np.hypot(there[0, 0], there[1, 0]))
+    back = cv2.invertAffineTransform(there)
+    centre = face.keypoints.mean(0)
+    source = (face.controls - centre) / face.side
+    target = source.copy()
+    target[:68] = (keypoints @ back[:, :2].T + back[:, 2] - centre) / face.side
+    count = len(target)
+    system = np.zeros((count + 3, count + 3))
+    system[:count] = _design(target, target)
+    system[count:, :count] = system[:count, count:].T
+    inverse = np.linalg.inv(system)[:, :count] * face.side
+    columns, rows = (np.arange(0, length - 1 + step, step, dtype=np.float32) for length in size)
+    pixels = np.stack(np.meshgrid(columns, rows), -1).reshape(-1, 2)
+    straight = pixels @ back[:, :2].T.astype(np.float32) + back[:, 2].astype(np.float32)
+    design = _design((straight - centre.astype(np.float32)) / np.float32(face.side), target.astype(np.float32))
+    shape = (len(rows), len(columns), 2)
+    places = keypoints / step
+    seen = ((places >= 0) & (places <= [shape[1] - 1, shape[0] - 1])).all(1)
+    wanted = source - target
+    for _ in range(3):
+        grid = (straight + design @ (inverse @ wanted).astype(np.float32)).reshape(shape)
+        # between its points the grid cuts corners: ask for as much more as a keypoint missed
+        wanted[:68][seen] += (face.keypoints[seen] - between(grid, places[seen])) / face.side
+    return Warp(grid, step, scale)
+
+
+def between(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
+    """Return a grid's (rows, columns, 2) values at places (k, 2) = (column, row) within it, bilinear.
+
+    `cv2.remap` would round the places to 1/32.
+    """
+    corner = np.minimum(places.astype(int), np.array(grid.shape[1::-1]) - 2)
+    right, down = (places - corner).T[..., None]
+    column, row = corner.T
+    above = grid[row, column] * (1 - right) + grid[row, column + 1] * right
+    below = grid[row + 1, column] * (1 - right) + grid[row + 1, column + 1] * right
+    return above * (1 - down) + below * down
+
+
+def _design(points, centres):
+    """Return (n, m + 3): multiquadrics sqrt(r^2 + softness^2) of points (n, 2) and centres (m, 2), 1, x and y.
+
+    As smooth as a thin plate, but with less overshoot where lids or lips come close together.
+    """
+    design = np.empty((len(points), len(centres) + 3), points.dtype)
+    # r^2 + softness^2 as one product: fewer passes over the largest array here
+    ones = np.ones((len(points), 1), points.dtype)
+    left = np.concatenate([points, (points**2).sum(1, keepdims=True) + points.dtype.type(SOFTNESS**2), ones], 1)
+    right = np.stack([*(-2 * centres.T), np.ones(len(centres), points.dtype), (centres**2).sum(1)])
+    basis = design[:, :len(centres)]
+    np.sqrt(np.matmul(left, right, out=basis), out=basis)
+    design[:, len(centres)] = 1
+    design[:, len(centres) + 1:] = points
+    return design
+
+
+def sample(face: Portrait, warp: Warp, size: tuple[int, int]) -> np.ndarray:
+    """Return the warped portrait as RGBA (h, w, 4) uint8, transparent outside head and shoulders."""
+    level = int(np.clip(np.floor(np.log2(face.zoom / warp.scale) + 0.3), 0, len(face.levels) - 1))
+    shrink = 2.0**level / face.zoom
+    grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5)
+    enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])  # a grid point is the centre of a pixel
+    full = cv2.warpAffine(grid, enlarge, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
+                          borderMode=cv2.BORDER_REPLICATE)
+    # the outline touches the portrait's lower edge: shoulders go on beyond it
+    return cv2.remap(face.levels[level], full, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -1,0 +1,249 @@
+"""The embedded default: faces warped from two public-domain portraits, with exact labels. Built in notebook 01.
+
+A puppet is a stand-in for a person: one portrait, mirrored or not, one set of shape coefficients. Its frames differ in
+knobs, pose, place, light and background. Everything follows from a seed.
+"""
+
+import itertools
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+import numpy as np
+
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data.puppets import scenery, shapes
+from fkd_helpers.data.puppets.portraits import PORTRAITS, portrait, sample, warp_onto
+
+FACE_SIDE = (0.40, 0.66)  # of the frame's shorter side: 64-106 px of 160
+FRAMES = 5  # a puppet's frames in a set; one of them in test/
+LEAST_STRETCH = 0.05  # below this the warp is damped: at 0 it folds
+LEAST_OPENING = 0.55  # of the portrait's own eyes: the warp closes them no further
+Seed = int | np.random.Generator
+
+
+@dataclass(frozen=True)
+class Puppet:
+    """A puppet person: portrait name, mirrored or not, shape coefficients (12,) in standard deviations."""
+
+    portrait: str
+    mirrored: bool
+    coefficients: np.ndarray
+
+
+@dataclass(frozen=True)
+class Info:
+    """What a frame was made from, and the labels that follow.
+
+    expression: 0..7, see `shapes.EXPRESSIONS`; valence, arousal: -1..1
+    pose: roll, yaw, pitch in degrees
+    stretch: the least stretch of the warp inside the face, 1 = as the whole; damped: how often the shape was damped
+    """
+
+    puppet: Puppet
+    knobs: dict[str, float]
+    pose: tuple[float, float, float]
+    expression: int
+    valence: float
+    arousal: float
+    stretch: float
+    damped: int
+
+
+def make_puppet(seed: Seed, *, name: str | None = None) -> Puppet:
+    """Draw a puppet person; `name` (one of `portraits.PORTRAITS`) fixes its portrait.
+
+    Raises:
+        InputError: no such portrait.
+    """
+    rng = np.random.default_rng(seed)
+    if name is not None and name not in PORTRAITS:
+        raise unknown("portrait", name, PORTRAITS)
+    drawn = PORTRAITS[rng.integers(len(PORTRAITS))]
+    mirrored = bool(rng.integers(2))
+    count = len(shapes.shape_model().spreads)
+    return Puppet(name or drawn, mirrored, np.clip(rng.normal(0, 0.7, count), -1.4, 1.4))
+
+
+def make_face(
+    seed: Seed,
+    *,
+    size: int | tuple[int, int] = 160,
+    person: Puppet | int | None = None,
+    knobs: Mapping[str, float] | None = None,
+    pose: tuple[float, float, float] | None = None,
+    side: float | None = None,
+    centre: tuple[float, float] | None = None,
+    background: np.ndarray | None = None,
+    plain: bool = False,
+) -> tuple[np.ndarray, np.ndarray, Info]:
+    """Make one face; whatever is not given is drawn from the seed.
+
+    size: pixels, of a square or (width, height)
+    person: a Puppet, or the seed of one
+    knobs: see `shapes.KNOBS`, each 0..1; pose: roll, yaw, pitch in degrees
+    side: the face's side in pixels; centre: where the middle of the head goes, (x, y) in pixels
+    background: uint8 (h, w, 3); plain: no change of light, no noise
+
+    Returns:
+        frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32 in its pixels, Info
+
+    Raises:
+        InputError: a size below 32 pixels, an unknown knob, a knob outside 0..1, a pose that is not three angles.
+
+    >>> frame, keypoints, info = make_face(0, knobs={"smile": 1.0})
+    >>> frame.shape, keypoints.shape, shapes.EXPRESSIONS[info.expression]
+    ((160, 160, 3), (68, 2), 'happy')
+    """
+    width, height = size = _size(size)
+    # one generator each: what is given in place of one draw leaves the others as they were
+    who, how, where, wall, lamp = map(np.random.default_rng, np.random.default_rng(seed).integers(2**63, size=5))
+    puppet = person if isinstance(person, Puppet) else make_puppet(who if person is None else person)
+    knobs = shapes.draw_knobs(how) if knobs is None else dict(knobs)
+    shapes.check_knobs(knobs)
+    wobble = where.normal(0, 0.12, len(puppet.coefficients))
+    drawn_pose = np.clip(where.normal(0, (8, 7, 5)), (-20, -16, -10), (20, 16, 10))
+    drawn_side = where.uniform(*FACE_SIDE) * min(size)
+    pose = tuple(float(v) for v in (drawn_pose if pose is None else pose))
+    side = drawn_side if side is None else float(side)
+    if len(pose) != 3 or not np.isfinite([*pose, side]).all() or not 8 <= side <= 4096:
+        raise InputError(f"expected a pose of three angles and a side of 8 to 4096 pixels, got {pose} and {side}")
+    frame = scenery.background(wall, size) if background is None else background
+    if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
+        raise InputError(f"background: expected uint8 {(height, width, 3)}, got {frame.dtype} {frame.shape}")
+    if centre is None:  # anywhere near the middle where the whole face fits in, a dropped jaw included
+        low, high = side * np.array([0.6, 0.75]), size - side * np.array([0.6, 0.72])
+        middle, room = (low + high) / 2, np.clip((high - low) / 2, 0, 0.16 * min(size))
+        centre = middle + where.uniform(-1, 1, 2) * room
+    frame, keypoints, info = put_face(frame, puppet, knobs, pose, side, centre, wobble=wobble)
+    return frame if plain else scenery.light(lamp, frame), keypoints, info
+
+
+def put_face(
+    frame: np.ndarray, puppet: Puppet, knobs: Mapping[str, float], pose: tuple, side: float, centre, *, wobble=0.0
+) -> tuple[np.ndarray, np.ndarray, Info]:
+    """Return the frame with a puppet's face put into it, its keypoints (68, 2) and Info.
+
+    A shape that would fold the portrait is damped: coefficients and turn are taken back until it no longer does.
+    """
+    size = frame.shape[1::-1]
+    face = portrait(puppet.portrait, puppet.mirrored)
+    coefficients = puppet.coefficients + wobble
+    damped = 0
+    while True:
+        shape = shapes.face_shape(coefficients, knobs, roll=pose[0], yaw=pose[1], pitch=pose[2],
+                                  opening=face.opening, parting=0.5 * face.gap)
+        keypoints = shape * side + np.asarray(centre, np.float64)
+        # lids that meet would press a whole eye into a line: the warp keeps them apart, the lid is painted
+        held = scenery.hold_lids(keypoints, LEAST_OPENING * face.opening * side)
+        warp = warp_onto(face, held, size, step=int(np.clip(side / 35, 3, 8)))
+        stretch = warp.stretch(keypoints)
+        if stretch >= LEAST_STRETCH or damped == 12:
+            break
+        damped += 1
+        coefficients, pose = coefficients * 0.8, (pose[0], pose[1] * 0.85, pose[2] * 0.85)
+    frame = scenery.lay_over(frame, sample(face, warp, size))
+    scenery.paint_lids(frame, keypoints, held, side)
+    scenery.paint_mouth(frame, keypoints, side, face.gap * side)
+    valence, arousal = shapes.valence_arousal(knobs)
+    info = Info(puppet, dict(knobs), pose, shapes.expression_of(knobs), valence, arousal, stretch, damped)
+    return frame, keypoints.astype(np.float32), info
+
+
+def _size(size):
+    pair = (size, size) if np.ndim(size) == 0 else tuple(size)
+    if len(pair) != 2 or not all(isinstance(v, int | np.integer) and 32 <= v <= 4096 for v in pair):
+        raise InputError(f"size: expected 32 to 4096 pixels, or a pair (width, height) of them, got {size!r}")
+    return int(pair[0]), int(pair[1])
+
+
+def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> KeypointSet:
+    """Make a set of n puppet faces: extras expression (n,) int 0..7, valence (n,), arousal (n,).
+
+    As in the real set, a fifth of the frames lies in "test/", and the people there are also in "training/". The first k
+    faces of a larger set are those of a smaller one.
+
+    Raises:
+        InputError: fewer than 1 face, or a size below 32 pixels.
+
+    >>> make_set(8, size=64).names[4:7]
+    ('training/Puppet_000_04.png', 'training/Puppet_001_00.png', 'test/Puppet_001_01.png')
+    """
+    if not isinstance(n, int | np.integer) or n < 1:
+        raise InputError(f"n: expected a whole number of at least 1, got {n!r}")
+    images, keypoints, names, infos = [], [], [], []
+    for i in range(n):
+        who, which = divmod(i, FRAMES)
+        person = make_puppet([seed, 1, who])
+        rng = np.random.default_rng([seed, 0, i])
+        # every expression comes up equally often
+        frame, points, info = make_face(rng, size=size, person=person, knobs=shapes.draw_knobs(rng, i * 3 % 8))
+        folder = "test" if which == who % FRAMES else "training"
+        images.append(frame)
+        keypoints.append(points)
+        names.append(f"{folder}/Puppet_{who:03d}_{which:02d}.png")
+        infos.append(info)
+    extras = {key: np.array([getattr(info, key) for info in infos]) for key in ("expression", "valence", "arousal")}
+    return KeypointSet(images, np.stack(keypoints), tuple(names), extras=extras)
+
+
+def stream(
+    *, seed: int = 0, size: tuple[int, int] = (640, 480), fps: float = 30, n: int | None = None, faces: int = 1
+) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Info, ...]]]:
+    """Play a camera: faces that turn, wander, blink, smile and talk, smoothly in time.
+
+    n: how many frames, None = without end; faces: 1 or more, beside one another
+
+    Yields:
+        frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info a face
+
+    Raises:
+        InputError: a size below 32 pixels, fps or faces not above 0.
+    """
+    width, height = size = _size(size)
+    if not fps > 0 or faces < 1:
+        raise InputError(f"stream: expected fps above 0 and at least one face, got fps={fps}, faces={faces}")
+    rng = np.random.default_rng(seed)
+    wall = scenery.background(rng, size, kind=0)
+    names = rng.permutation(PORTRAITS)
+    actors = [_actor(make_puppet(rng, name=names[i % len(names)]), rng, fps) for i in range(faces)]
+    side = min(0.48 * height, 0.5 * width / faces if faces > 1 else width)
+    middle = (np.arange(faces) + 0.5) * width / faces
+    for _ in range(n) if n is not None else itertools.count():
+        frame, keypoints, infos = wall, [], []
+        for i, (puppet, acting) in enumerate(actors):
+            knobs, pose, away, near = next(acting)
+            centre = np.array([middle[i], 0.54 * height]) + away * side * 0.12
+            frame, points, info = put_face(frame, puppet, knobs, pose, side * near, centre)
+            keypoints.append(points)
+            infos.append(info)
+        yield frame, np.stack(keypoints), tuple(infos)
+
+
+def _actor(puppet: Puppet, rng: np.random.Generator, fps: float) -> tuple[Puppet, Iterator]:
+    """Return a puppet with the iterator of its knobs, pose, place and nearness, one a frame."""
+    speeds, phases = rng.uniform(0.6, 1.4, (9, 2)), rng.uniform(0, 2 * np.pi, (9, 2))
+    rng = np.random.default_rng(rng.integers(2**32))  # its own: actors blink without waiting for one another
+
+    def acting():
+        blink = rng.uniform(0.5, 2)
+        for frame in itertools.count():
+            t = frame / fps
+            # two slow waves for each of nine things, -1..1
+            roll, yaw, pitch, x, y, near, smile, brow, talk = np.sin(t * speeds * [0.9, 0.37] + phases).mean(1)
+            while t > blink + 0.32:
+                blink += rng.uniform(1.8, 4.5)
+            closed = np.sin(np.pi * max(t - blink, 0) / 0.32) ** 2
+            chatter = 0.5 + 0.5 * np.sin(t * 9 + 2 * np.sin(t * 3.1))
+            knobs = {
+                "smile": _ease(smile * 1.6), "brow_raise": 0.7 * _ease(brow * 1.6 - 0.3),
+                "mouth_open": 0.45 * _ease(talk * 2 - 0.2) * chatter, "eye_close": float(closed),
+            }
+            yield knobs, (roll * 11, yaw * 17, pitch * 8), np.array([x, y * 0.5]), 1 + 0.08 * near
+
+    return puppet, acting()
+
+
+def _ease(value: float) -> float:
+    value = float(np.clip(value, 0, 1))
+    return value * value * (3 - 2 * value)

@@ -1,0 +1,1 @@
+"""Emotion rules on keypoints."""

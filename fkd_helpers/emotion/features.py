@@ -1,0 +1,109 @@
+"""Measures of expression from 68 keypoints that do not depend on size, place and roll. Built in notebook 04.
+
+Lengths are in distances of the outer eye corners; y goes down. A head that is turned aside or nods still changes them.
+"""
+
+import numpy as np
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.landmarks import MIRROR, OUTER_EYES
+
+LEFT_EYE, RIGHT_EYE = range(36, 42), range(42, 48)
+CORNERS, LIP_MIDDLE = (48, 54), (51, 57, 62, 66)
+UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER = (50, 51, 52), (61, 62, 63), (67, 66, 65), (58, 57, 56)
+ONE_SIDE = np.flatnonzero(MIRROR >= np.arange(68))  # the points that, with their mirrored ones, make the whole face
+
+# What each feature measures, and how a face reads on which it is larger or smaller than on the neutral one.
+FEATURES = {
+    "corner_lift": ("mouth corners above the middle of the lips", "mouth corners raised", "mouth corners lowered"),
+    "mouth_width": ("from corner to corner", "mouth wider", "mouth narrower"),
+    "mouth_opening": ("between the inner lips", "mouth opened", "mouth closed"),
+    "lip_height": ("both lips together", "lips fuller", "lips pressed"),
+    "brow_height": ("brows above the eyes", "brows raised", "brows lowered"),
+    "inner_brows": ("between the inner ends of the brows", "brows apart", "brows drawn together"),
+    "eye_opening": ("between the lids", "eyes widened", "eyes narrowed"),
+    "brow_slant": ("inner ends of the brows above the outer ones", "inner brows raised", "inner brows lowered"),
+    "nose_width": ("from nostril to nostril", "nostrils widened", "nostrils narrowed"),
+    "upper_lip": ("from the nose down to the upper lip", "upper lip lowered", "upper lip raised"),
+    "lopsided": ("one mouth corner above the other", "mouth lopsided", "mouth even"),
+    "corner_drop": ("mouth corners below the eyes", "mouth corners far from the eyes", "mouth corners near the eyes"),
+}
+
+
+def upright(keypoints: np.ndarray) -> np.ndarray:
+    """Return keypoints (..., 68, 2) with the eyes level, their middle at (0, 0) and the outer corners 1 apart.
+
+    A face without eyes, or with all of its points in one place, becomes NaN.
+
+    Raises:
+        InputError: another shape.
+
+    >>> face = np.random.default_rng(0).uniform(0, 90, (68, 2))
+    >>> bool(np.allclose(upright(face), upright(3 * face + 50)))
+    True
+    """
+    keypoints = np.asarray(keypoints, np.float64)
+    if keypoints.ndim < 2 or keypoints.shape[-2:] != (68, 2):
+        raise InputError(f"keypoints: expected (..., 68, 2), got {keypoints.shape}")
+    left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
+    outer = keypoints[..., OUTER_EYES[1], :] - keypoints[..., OUTER_EYES[0], :]
+    along = right - left
+    with np.errstate(invalid="ignore", divide="ignore"):
+        along = along / np.linalg.norm(along, axis=-1, keepdims=True)
+        moved = keypoints - ((left + right) / 2)[..., None, :]
+        x = (moved * along[..., None, :]).sum(-1)
+        y = (moved * (along[..., None, ::-1] * [-1, 1])).sum(-1)
+        face = np.stack([x, y], -1) / np.linalg.norm(outer, axis=-1)[..., None, None]
+    return np.where(np.isfinite(face), face, np.nan)
+
+
+def features(keypoints: np.ndarray) -> np.ndarray:
+    """Return the FEATURES (..., 12) of faces (..., 68, 2), in distances of the outer eye corners; NaN where unknown."""
+    face = upright(keypoints)
+
+    def height(*points):  # y of a group of points, downwards
+        return face[..., list(points), 1].mean(-1)
+
+    def length(a, b):
+        return np.linalg.norm(face[..., a, :] - face[..., b, :], axis=-1)
+
+    lips = height(*UPPER_INNER) - height(*UPPER_OUTER) + height(*LOWER_OUTER) - height(*LOWER_INNER)
+    return np.stack([
+        height(*LIP_MIDDLE) - height(*CORNERS),
+        length(*CORNERS),
+        height(*LOWER_INNER) - height(*UPPER_INNER),
+        lips,
+        -height(*range(17, 27)),
+        length(21, 22),
+        height(40, 41, 46, 47) - height(37, 38, 43, 44),
+        height(17, 26) - height(21, 22),
+        length(31, 35),
+        height(*UPPER_OUTER) - height(33),
+        np.abs(face[..., 48, 1] - face[..., 54, 1]),
+        height(*CORNERS),
+    ], -1)  # fmt: skip
+
+
+def neutral_face(keypoints: np.ndarray) -> np.ndarray:
+    """Return a person's own neutral face (68, 2) from frames (n, 68, 2) or (68, 2) of rest: the calibration.
+
+    Raises:
+        InputError: another shape, or no frame with all of its points.
+    """
+    faces = upright(keypoints).reshape(-1, 68, 2)
+    faces = faces[np.isfinite(faces).all((1, 2))]
+    if not len(faces):
+        raise InputError("neutral face: expected at least one face with all 68 keypoints, got none")
+    return np.median(faces, 0)
+
+
+def learned_inputs(keypoints: np.ndarray, neutral: np.ndarray) -> np.ndarray:
+    """Return what the learned classifier sees of faces (n, 68, 2): changes of the features and of the symmetric face.
+
+    The symmetric face is the mean of the face and its mirror image: half as many numbers, and half of the noise.
+    """
+    shapes = []
+    for face in (upright(keypoints), upright(neutral)):
+        mirrored = face[..., MIRROR, :] * [-1, 1]
+        shapes.append(((face + mirrored) / 2)[..., ONE_SIDE, :].reshape(*face.shape[:-2], -1))
+    return np.concatenate([features(keypoints) - features(neutral), shapes[0] - shapes[1]], -1)

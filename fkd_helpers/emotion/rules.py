@@ -1,0 +1,196 @@
+"""Negative, neutral or positive from 68 keypoints: features, rules, smoothing. Built in notebook 04.
+
+A rule looks at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
+All lengths are in distances of the outer eye corners, so that size, place and roll of the head do not matter; a head
+that is turned aside or nods still changes them. The rules are fitted by `benchmarks/fit_emotion_rules.py`.
+"""
+
+import functools
+import json
+from collections import Counter, deque
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.emotion.features import FEATURES, features, learned_inputs
+
+LABELS = ("negative", "neutral", "positive")
+UNKNOWN = "unknown"  # keypoints that no feature can be taken from
+COLUMN = "emotion"  # of a table of predictions
+LEAST_GAIN = 0.5  # points; a sign that gives less is not named as a reason
+RULES_FILE = Path(__file__).parents[1] / "assets" / "emotion_rules.json"
+LEARNED_FILE = Path(__file__).parents[1] / "assets" / "emotion_learned.json"
+
+
+@dataclass(frozen=True, eq=False)
+class Emotion:
+    """What a face shows: a label (see LABELS, or UNKNOWN), why, and shares (3,) of the LABELS that sum to 1."""
+
+    label: str
+    reason: str
+    scores: np.ndarray
+
+
+@dataclass(frozen=True)
+class Sign:
+    """A change that speaks for or against the labels.
+
+    low, high: change of the feature at which the sign begins to show and is there in full, in eye distances
+    points: (3,) what the full sign gives to each of LABELS
+    """
+
+    feature: str
+    low: float
+    high: float
+    points: tuple[int, int, int]
+
+    def strength(self, changes: np.ndarray) -> np.ndarray:
+        """Return how much (-1..1) of the sign changes (n, 12) show beyond the neutral face."""
+        change = np.asarray(changes)[..., list(FEATURES).index(self.feature)]
+        ramp = np.clip((change - self.low) / (self.high - self.low), 0, 1)
+        return ramp - np.clip(-self.low / (self.high - self.low), 0, 1)
+
+
+@dataclass(frozen=True, eq=False)
+class Rules:
+    """Signs with their points, the points (3,) that a neutral face has, and the average neutral face (68, 2).
+
+    points_of_e: this many points more make a label e times as likely, which turns points into shares
+    """
+
+    signs: tuple[Sign, ...]
+    start: np.ndarray
+    neutral: np.ndarray
+    points_of_e: float
+
+    def points(self, changes: np.ndarray) -> np.ndarray:
+        """Return the points (..., 3) of faces whose features differ by (..., 12) from neutral."""
+        strengths = np.stack([sign.strength(changes) for sign in self.signs], -1)
+        return self.start + strengths @ np.array([sign.points for sign in self.signs], np.float64)
+
+
+@functools.cache
+def load_rules(path: Path = RULES_FILE) -> Rules:
+    """Return the rules of a file, by default those that ship with the package."""
+    stored = json.loads(Path(path).read_text(encoding="utf-8"))
+    signs = tuple(Sign(s["feature"], s["low"], s["high"], tuple(s["points"])) for s in stored["signs"])
+    return Rules(signs, np.array(stored["start"], float), np.array(stored["neutral"], float), stored["points_of_e"])
+
+
+def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
+    """Return how far the features (..., 12) of faces lie from the neutral face (68, 2), by default the average one."""
+    return features(keypoints) - features(load_rules().neutral if neutral is None else neutral)
+
+
+def rule_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None, *, rules: Rules | None = None) -> np.ndarray:
+    """Return the shares (..., 3) of LABELS that the rules give to faces (..., 68, 2); NaN where unknown."""
+    rules = rules or load_rules()
+    return _shares(rules.points(changes(keypoints, rules.neutral if neutral is None else neutral)) / rules.points_of_e)
+
+
+def _shares(logits):
+    raised = np.exp(logits - logits.max(-1, keepdims=True))
+    return raised / raised.sum(-1, keepdims=True)
+
+
+def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Emotion:
+    """Return what one face (68, 2) shows by the rules, with the reason; UNKNOWN where points are missing.
+
+    neutral: (68, 2) this person's own, from `neutral_face`
+
+    Raises:
+        InputError: keypoints of another shape.
+
+    >>> read_emotion(load_rules().neutral).label
+    'neutral'
+    """
+    if np.shape(keypoints) != (68, 2):
+        raise InputError(f"keypoints: expected (68, 2), got {np.shape(keypoints)}")
+    rules = load_rules()
+    change = changes(keypoints, neutral)
+    if not np.isfinite(change).all():
+        return Emotion(UNKNOWN, "points of the eyes, brows or mouth are missing", np.full(3, 1 / 3))
+    points = rules.points(change)
+    best = int(points.argmax())
+    return Emotion(LABELS[best], _reason(rules, change, best), _shares(points / rules.points_of_e))
+
+
+def _reason(rules, change, best) -> str:
+    """Say which changes gave the label most, or for a neutral face what came nearest to another label."""
+    if LABELS[best] != "neutral":
+        told = _told(rules, change, best)[:2]
+        return " and ".join(told) + " of the eye distance" if told else "little differs from the neutral face"
+    points = rules.points(change)
+    nearest = max((k for k in range(3) if k != best), key=lambda k: points[k])
+    told = _told(rules, change, nearest)[:1]
+    return f"{told[0]} of the eye distance, too little for {LABELS[nearest]}" if told else "close to the neutral face"
+
+
+def _told(rules, change, label) -> list[str]:
+    """Return the changes that speak for a label, in words, the strongest first."""
+    gains: Counter = Counter()
+    for sign in rules.signs:
+        others = (sum(sign.points) - sign.points[label]) / 2
+        gains[sign.feature] += float(sign.strength(change)) * (sign.points[label] - others)
+    values = dict(zip(FEATURES, change, strict=True))
+    strong = [(name, values[name]) for name, gain in gains.most_common() if gain > LEAST_GAIN]
+    return [f"{FEATURES[name][1 if value > 0 else 2]} by {abs(value):.0%}" for name, value in strong]
+
+
+def emotion_labels(keypoints: np.ndarray) -> list[str]:
+    """Return the label of each of the faces (n, 68, 2) by the rules, UNKNOWN where points are missing."""
+    shares = rule_scores(keypoints)
+    return [LABELS[int(row.argmax())] if np.isfinite(row).all() else UNKNOWN for row in shares]
+
+
+def emotion_column(keypoints: np.ndarray) -> dict[str, list[str]]:
+    """Return the labels of faces (n, k, 2) as a further column of a table; no column where there are not 68 points."""
+    return {COLUMN: emotion_labels(keypoints)} if keypoints.shape[1] == 68 else {}
+
+
+@functools.cache
+def _learned() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    stored = json.loads(LEARNED_FILE.read_text(encoding="utf-8"))
+    return tuple(np.array(stored[key], float) for key in ("coefficients", "intercepts", "to_labels"))
+
+
+def learned_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
+    """Return the shares (n, 3) of LABELS by logistic regression over seven expressions, for faces (n, 68, 2)."""
+    coefficients, intercepts, to_labels = _learned()
+    inputs = learned_inputs(keypoints, load_rules().neutral if neutral is None else neutral)
+    weighed = _shares(inputs @ coefficients.T + intercepts) @ to_labels
+    return weighed / weighed.sum(-1, keepdims=True)
+
+
+class EmotionSmoother:
+    """Steady the emotion of one face over frames: scores glide, and the label is the most frequent of late.
+
+    m: how much of the previous scores stays, new = m x previous + (1 - m) x this frame's
+    hold: of so many last labels the most frequent is shown; of equally frequent ones the latest
+    """
+
+    def __init__(self, *, m: float = 0.4, hold: int = 15):
+        if not 0 <= m < 1 or hold < 1:
+            raise InputError(f"expected m from 0 to below 1 and hold of at least 1, got m={m}, hold={hold}")
+        self.m, self.hold = m, hold
+        self.reset()
+
+    def reset(self) -> None:
+        """Forget the past, before another person."""
+        self._scores, self._labels, self._reasons = None, deque(maxlen=self.hold), {}
+
+    def __call__(self, emotion: Emotion) -> Emotion:
+        """Return the steadied emotion after this frame's; an UNKNOWN frame changes nothing."""
+        if emotion.label != UNKNOWN:
+            before = emotion.scores if self._scores is None else self._scores
+            self._scores = self.m * before + (1 - self.m) * emotion.scores
+            self._labels.append(LABELS[int(self._scores.argmax())])
+            self._reasons[emotion.label] = emotion.reason
+        if not self._labels:
+            return emotion
+        label = Counter(reversed(self._labels)).most_common(1)[0][0]
+        return Emotion(
+            label, self._reasons.get(label, "between the other two, as frames were averaged"), self._scores.copy()
+        )

@@ -1,0 +1,1 @@
+"""Scores of the whole way from photo to keypoints."""

@@ -1,0 +1,1 @@
+"""Other formats of a network, and what they cost."""

@@ -1,0 +1,1 @@
+"""Expressions, valence and arousal from pixels."""

@@ -1,0 +1,222 @@
+"""Networks with three answers (expression, valence, arousal), their loss, freezing. Built in notebook 07.
+
+Every network answers with (n, classes + 2): the logits of the expressions, then valence and arousal in -1..1.
+"""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import torch
+import torchvision
+from torch import nn
+from torch.nn import functional
+
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.expressions.upright import SIZE
+from fkd_helpers.expressions.views import COLOUR_MEAN, COLOUR_SPREAD
+from fkd_helpers.nets.backbones import BACKBONES, _load
+from fkd_helpers.nets.models import load_weights, to_onnx
+from fkd_helpers.nets.networks import SmallNet
+from fkd_helpers.nets.quantise import store_half
+from fkd_helpers.predict.runtime import model_path
+
+CLASSES = 8
+
+
+class ThreeHeads(nn.Module):
+    """Logits of the expressions, valence and arousal (n, classes + 2) from features (n, width)."""
+
+    def __init__(self, width: int, classes: int = CLASSES, *, hidden: int = 0, drop: float = 0.3):
+        super().__init__()
+        body = [nn.Linear(width, hidden), nn.ReLU(inplace=True), nn.Dropout(drop)] if hidden else []
+        self.body = nn.Sequential(nn.Dropout(drop), *body)
+        self.expression = nn.Linear(hidden or width, classes)
+        self.emotion = nn.Linear(hidden or width, 2)
+
+    def forward(self, features: torch.Tensor) -> torch.Tensor:
+        features = self.body(features)
+        return torch.cat([self.expression(features), torch.tanh(self.emotion(features))], -1)
+
+
+class Encoder(nn.Module):
+    """The encoder of our keypoint network, on colour images: they are made gray first."""
+
+    def __init__(self, pretrained: bool):
+        super().__init__()
+        net = SmallNet()
+        if pretrained:
+            load_weights(net, model_path("small", ".safetensors"))
+        self.stages = nn.Sequential(net.stem, net.down28, net.down14, net.down7)
+        self.register_buffer("gray", torch.tensor([0.299, 0.587, 0.114]).reshape(1, 3, 1, 1), persistent=False)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.stages((images * self.gray).sum(1, keepdim=True) * 2 - 1)
+
+
+def _of_torchvision(name, pretrained):
+    net = torchvision.models.get_model(name, weights=None)
+    weights = torchvision.models.get_model_weights(name).DEFAULT
+    options = dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
+    loaded = pretrained and _load(net, lambda: weights.get_state_dict(**options), name)
+    if name == "resnet50":
+        stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
+        return nn.Sequential(stem, net.layer1, net.layer2, net.layer3, net.layer4), 2048, loaded
+    return net.features, 1280, loaded
+
+
+def _of_ours(name, pretrained):
+    encoder = Encoder(pretrained)
+    return encoder, 128, pretrained
+
+
+def _of_lite(name, pretrained):
+    return BACKBONES["efficientnet_lite0"](name, False, pretrained)
+
+
+NETS: dict[str, Callable] = {
+    "lite0": _of_lite,
+    "encoder": _of_ours,
+    "resnet50": _of_torchvision,
+    "efficientnet_b0": _of_torchvision,
+}
+
+
+class ExpressionNet(nn.Module):
+    """A backbone with three heads: images (n, 3, size, size) float32 in 0..1 -> (n, classes + 2).
+
+    lite0: EfficientNet-Lite0, 3.4 M weights; encoder: of our keypoint network, 0.3 M; resnet50 and efficientnet_b0 of
+    torchvision
+    pretrained: start from ImageNet weights (encoder: from those of the keypoint network); `self.pretrained` tells
+        whether they could be had
+    frozen: so many of the first stages never change, their normalisation included; see `freeze`
+
+    Raises:
+        InputError: an unknown backbone, or weights that need a package that is not here.
+    """
+
+    def __init__(self, backbone: str = "lite0", *, classes: int = CLASSES, pretrained: bool = False, frozen: int = 0):
+        super().__init__()
+        if backbone not in NETS:
+            raise unknown("backbone", backbone, NETS)
+        self.features, width, self.pretrained = NETS[backbone](backbone, pretrained)
+        self.on_colours = backbone != "encoder"
+        for layer in self.features.modules():
+            if isinstance(layer, nn.BatchNorm2d):
+                layer.momentum = 0.1  # some have 0.01, made for long trainings
+        mean, spread = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (COLOUR_MEAN, COLOUR_SPREAD))
+        self.register_buffer("mean", mean, persistent=False)
+        self.register_buffer("spread", spread, persistent=False)
+        self.heads = ThreeHeads(width, classes)
+        self.classes = classes
+        freeze(self, frozen)
+
+    def stages(self) -> list[nn.Module]:
+        """Return the stages of the backbone, the first ones first."""
+        return list(self.features.stages if isinstance(self.features, Encoder) else self.features)
+
+    def train(self, mode: bool = True) -> "ExpressionNet":
+        """Switch to training, but for what is frozen: its normalisation keeps its statistics."""
+        super().train(mode)
+        for stage in self.stages()[: self.frozen]:
+            stage.eval()
+        return self
+
+    def pooled(self, images: torch.Tensor) -> torch.Tensor:
+        """Return the features (n, width) that the heads look at."""
+        if self.on_colours:
+            images = (images - self.mean) / self.spread
+        return self.features(images).mean((2, 3))
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        return self.heads(self.pooled(images))
+
+
+def freeze(model: ExpressionNet, stages: int) -> int:
+    """Freeze the first `stages` stages of the backbone and free the others; return how many weights still learn.
+
+    A number beyond the last stage freezes the whole backbone: only the heads learn.
+    """
+    model.frozen = stages
+    for i, stage in enumerate(model.stages()):
+        stage.requires_grad_(i >= stages)
+    model.train(model.training)
+    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
+
+
+def concordance(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the concordance correlation coefficient of each column: (n, m), (n, m) -> (m,).
+
+    1 = equal; unlike Pearson's r it falls when mean or spread differ. Source: Lin, 1989.
+    """
+    means = predicted.mean(0), target.mean(0)
+    apart = predicted - means[0], target - means[1]
+    shared = (apart[0] * apart[1]).mean(0)
+    spreads = apart[0].square().mean(0) + apart[1].square().mean(0)
+    return 2 * shared / (spreads + (means[0] - means[1]).square() + 1e-8)
+
+
+def expression_loss(
+    *, share: float = 0.5, kind: str = "mse", smoothing: float = 0.1, weights: torch.Tensor | None = None
+) -> Callable[[torch.Tensor, torch.Tensor], torch.Tensor]:
+    """Return the loss of (n, classes + 2) answers against (n, classes + 2) targets.
+
+    share: of valence and arousal in the sum, 0 = expressions alone, 1 = valence and arousal alone
+    kind: of the valence and arousal part: "mse" (in units of a tenth of the scale's square), "ccc" = 1 - concordance,
+        or "both"
+    smoothing: of the labels; weights: (classes,) of the expressions in the cross-entropy
+
+    Raises:
+        InputError: another kind, or a share that is none.
+    """
+    if kind not in KINDS_OF_LOSS:
+        raise unknown("loss", kind, KINDS_OF_LOSS)
+    if not 0 <= share <= 1:
+        raise InputError(f"share: expected 0 to 1, got {share!r}")
+
+    def loss(output, target):
+        value = 0.0
+        if share < 1:
+            logits, shares = output[:, :-2], target[:, :-2]
+            aside = None if weights is None else weights.to(logits)
+            value = (1 - share) * functional.cross_entropy(logits, shares, weight=aside, label_smoothing=smoothing)
+        if share > 0:
+            predicted, wanted = output[:, -2:], target[:, -2:]
+            error = 0.0
+            if kind in ("mse", "both"):
+                error = error + 10 * functional.mse_loss(predicted, wanted)
+            if kind in ("ccc", "both"):
+                error = error + (1 - concordance(predicted, wanted)).mean()
+            value = value + share * error
+        return value
+
+    return loss
+
+
+KINDS_OF_LOSS = ("mse", "ccc", "both")
+
+
+class WithShares(nn.Module):
+    """A network that answers with shares of the expressions that sum to 1, and with valence and arousal."""
+
+    def __init__(self, model: nn.Module):
+        super().__init__()
+        self.model = model
+
+    def forward(self, images: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        output = self.model(images)
+        return torch.softmax(output[:, :-2], -1), output[:, -2:]
+
+
+def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, half: bool = True) -> Path:
+    """Write an expression network as ONNX: images (n, 3, size, size) in 0..1 -> shares (n, classes), scales (n, 2).
+
+    half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
+        in 32
+    """
+    path = Path(path)
+    written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
+    written = store_half(written) if half else written
+    with whole_file(path) as partial:
+        Path(partial).write_bytes(written.SerializeToString())
+    return path

@@ -1,0 +1,130 @@
+"""Box geometry and the one crop rule that training and prediction share. Built in notebook 03.
+
+A box is (x, y, w, h) in pixels of its frame; pixel (0, 0) is centred on the coordinate (0, 0), as in OpenCV, so a
+frame reaches from -0.5 to width - 0.5. A square is a box with w == h: the part of the frame that the network sees.
+"""
+
+import cv2
+import numpy as np
+
+MARGIN = 0.2  # of the face's longer side, added on each of the four sides
+CROP_SIZE = 112  # pixels, the input of our own network
+MAX_WARPED = 32_000  # pixels: OpenCV counts in 16 bits when it warps
+
+
+def box_of(keypoints: np.ndarray) -> np.ndarray:
+    """Return the box (..., 4) of points (..., k, 2): their minimum and maximum, missing points (NaN) left out.
+
+    >>> box_of(np.array([[2.0, 3.0], [np.nan, np.nan], [6.0, 4.0]])).tolist()
+    [2.0, 3.0, 4.0, 1.0]
+    """
+    keypoints = np.asarray(keypoints, np.float32)
+    if keypoints.ndim < 2 or keypoints.shape[-1] != 2:
+        raise ValueError(f"keypoints: expected (..., k, 2), got {keypoints.shape}")
+    missing = np.isnan(keypoints)
+    low = np.where(missing, np.inf, keypoints).min(-2)
+    high = np.where(missing, -np.inf, keypoints).max(-2)
+    box = np.concatenate([low, high - low], -1)
+    return np.where(np.isfinite(box).all(-1, keepdims=True), box, np.nan)
+
+
+def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
+    """Return the squares (..., 4) that the crop rule cuts for boxes (..., 4): same centre, longer side plus margins.
+
+    >>> square_of(np.array([10.0, 20.0, 100.0, 80.0]), margin=0.2).tolist()
+    [-10.0, -10.0, 140.0, 140.0]
+    """
+    boxes = np.asarray(boxes, np.float64)
+    side = boxes[..., 2:].max(-1, keepdims=True) * (1 + 2 * margin)
+    corner = boxes[..., :2] + boxes[..., 2:] / 2 - side / 2
+    return np.concatenate([corner, side, side], -1)
+
+
+def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
+    """Move keypoints (..., k, 2) from frame pixels to the pixels of a crop of `size` cut by squares (..., 4)."""
+    squares = np.asarray(squares, np.float64)
+    scale = size / squares[..., None, 2:3]
+    return ((keypoints - squares[..., None, :2] + 0.5) * scale - 0.5).astype(np.float32)
+
+
+def to_frame(keypoints: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
+    """Move keypoints (..., k, 2) from the pixels of a crop back to frame pixels; undoes `to_crop`."""
+    squares = np.asarray(squares, np.float64)
+    scale = squares[..., None, 2:3] / size
+    return ((keypoints + 0.5) * scale + squares[..., None, :2] - 0.5).astype(np.float32)
+
+
+def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
+    """Cut the square (4,) out of a uint8 frame (h, w[, 3]) and resize it to (size, size[, 3]).
+
+    What lies outside the frame repeats the frame's edge. A large face is averaged down first, so that no detail
+    aliases: plain bilinear sampling looks at four pixels only.
+    """
+    x, y, side = float(square[0]), float(square[1]), float(square[2])
+    if not np.isfinite([x, y, side]).all() or side <= 0:
+        raise ValueError(f"square: expected a finite place and a positive side, got {np.asarray(square).tolist()}")
+    shrink = int(side / size)
+    if shrink >= 2 or max(frame.shape[:2]) > MAX_WARPED:
+        frame, x, y, side = _averaged(frame, x, y, side, max(shrink, 1))
+    scale = size / side
+    matrix = np.array([[scale, 0, (0.5 - x) * scale - 0.5], [0, scale, (0.5 - y) * scale - 0.5]])
+    return cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+
+
+def _averaged(frame, x, y, side, shrink):
+    """Average `shrink` x `shrink` pixels of the part of the frame around the square; return it and its square."""
+    height, width = frame.shape[:2]
+    left, top = (int(np.clip(np.floor(v) - shrink, 0, limit - 1)) for v, limit in ((x, width), (y, height)))
+    right = int(np.clip(np.ceil(x + side) + shrink, left + 1, width))
+    bottom = int(np.clip(np.ceil(y + side) + shrink, top + 1, height))
+    part = frame[top:bottom, left:right]
+    # whole blocks only: repeat the edge until the size is a multiple
+    pad = [(-part.shape[0]) % shrink, (-part.shape[1]) % shrink]
+    part = cv2.copyMakeBorder(part, 0, pad[0], 0, pad[1], cv2.BORDER_REPLICATE)
+    small = cv2.resize(part, (part.shape[1] // shrink, part.shape[0] // shrink), interpolation=cv2.INTER_AREA)
+    return small, (x - left) / shrink, (y - top) / shrink, side / shrink
+
+
+def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
+    """Return intersection over union (n, m) of boxes (n, 4) and others (m, 4)."""
+    inter = _intersection(boxes, others)
+    areas, other_areas = (np.prod(np.asarray(b, np.float64).reshape(-1, 4)[:, 2:], 1) for b in (boxes, others))
+    return inter / np.maximum(areas[:, None] + other_areas[None] - inter, 1e-9)
+
+
+def _intersection(boxes, others):
+    a, b = (np.asarray(v, np.float64).reshape(-1, 4) for v in (boxes, others))
+    low = np.maximum(a[:, None, :2], b[None, :, :2])
+    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
+    return np.clip(high - low, 0, None).prod(-1)
+
+
+def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: float = 0.35, inside: float = 0.7) -> list:
+    """Return the indices of the boxes (n, 4) to keep where boxes overlap or lie inside one another.
+
+    The higher score wins, the larger area where scores are equal or absent. A box goes when it shares `overlap` of
+    the union with a kept one, or when `inside` of the smaller of the two lies in the other.
+
+    >>> settle(np.array([[0, 0, 10, 10], [1, 1, 10, 10], [30, 0, 10, 10], [3, 3, 4, 4]]))
+    [0, 2]
+    """
+    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
+    areas = boxes[:, 2:].prod(1)
+    scores = np.zeros(len(boxes)) if scores is None else np.asarray(scores, np.float64)
+    kept: list[int] = []
+    for i in np.lexsort((-areas, -scores)):
+        shared = _intersection(boxes[i], boxes[kept])[0] if kept else np.zeros(0)
+        union = areas[i] + areas[kept] - shared
+        smaller = np.minimum(areas[i], areas[kept])
+        if not ((shared > overlap * union) | (shared > inside * smaller)).any():
+            kept.append(int(i))
+    return sorted(kept)
+
+
+def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
+    """Return the similarity (2, 3) that brings points (k, 2) nearest to target points (k, 2), in least squares."""
+    a, b = source - source.mean(0), target - target.mean(0)
+    power = (a**2).sum()
+    cosine, sine = (a * b).sum() / power, (a[:, 0] * b[:, 1] - a[:, 1] * b[:, 0]).sum() / power
+    turn = np.array([[cosine, -sine], [sine, cosine]])
+    return np.column_stack([turn, target.mean(0) - turn @ source.mean(0)])

@@ -1,0 +1,58 @@
+"""The point layouts of the course, 68 keypoints (iBUG's order) and Kaggle's 15: regions, mirror order, colours.
+
+Left and right are the person's own in Kaggle's names; x goes right and y down in an image.
+"""
+
+import functools
+from pathlib import Path
+
+import numpy as np
+
+REGIONS = {
+    "jaw": range(0, 17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48), "mouth": range(48, 68)
+}  # fmt: skip
+OUTER_EYES = (36, 45)  # the two corners whose distance is the unit of NME
+# point i of a mirrored face is point MIRROR[i] of the face
+MIRROR = np.array([
+    *range(16, -1, -1), *range(26, 16, -1), 27, 28, 29, 30, 35, 34, 33, 32, 31, 45, 44, 43, 42, 47, 46, 39, 38, 37,
+    36, 41, 40, 54, 53, 52, 51, 50, 49, 48, 59, 58, 57, 56, 55, 64, 63, 62, 61, 60, 67, 66, 65,
+])
+POINTS_15 = (
+    "left_eye_center", "right_eye_center", "left_eye_inner_corner", "left_eye_outer_corner", "right_eye_inner_corner",
+    "right_eye_outer_corner", "left_eyebrow_inner_end", "left_eyebrow_outer_end", "right_eyebrow_inner_end",
+    "right_eyebrow_outer_end", "nose_tip", "mouth_left_corner", "mouth_right_corner", "mouth_center_top_lip",
+    "mouth_center_bottom_lip",
+)  # fmt: skip
+EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's order
+SHAPE_MODEL = Path(__file__).parents[1] / "assets" / "shape_model.npz"
+
+# Okabe and Ito's colours, which colour-blind readers tell apart
+OKABE_ITO = {
+    "blue": "#0072B2", "orange": "#E69F00", "purple": "#CC79A7", "sky blue": "#56B4E9",
+    "green": "#009E73", "vermilion": "#D55E00", "black": "#000000", "yellow": "#F0E442",
+}  # fmt: skip
+COLOURS = {
+    region: OKABE_ITO[name]
+    for region, name in zip(REGIONS, ("sky blue", "orange", "green", "yellow", "purple"), strict=True)
+}
+TARGET, PREDICTED = OKABE_ITO["green"], OKABE_ITO["vermilion"]
+
+
+@functools.cache
+def generic_face() -> np.ndarray:
+    """Return the mean face (68, 3) of the shape model: x right, y down, z to the camera, in sides of its box."""
+    with np.load(SHAPE_MODEL) as file:
+        return file["mean"].astype(np.float64)
+
+
+def rgb(colour: str) -> tuple[int, int, int]:
+    """Return a hex colour as RGB values.
+
+    >>> rgb("#D55E00")
+    (213, 94, 0)
+    """
+    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
+    return red, green, blue
+
+
+BY_KEYPOINT = [rgb(COLOURS[region]) for region, points in REGIONS.items() for _ in points]  # RGB, one per keypoint

@@ -1,0 +1,189 @@
+"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another. Built in
+notebook 04.
+
+A new one takes a few lines:
+
+    @face_filter
+    def clown_nose(frame, keypoints):
+        cv2.circle(frame, keypoints[30].round().astype(int).tolist(), 20, (220, 30, 30), -1, cv2.LINE_AA)
+        return frame
+"""
+
+import functools
+import warnings
+from collections.abc import Callable, Sequence
+
+import cv2
+import numpy as np
+
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.images import to_rgb
+from fkd_helpers.faces.pose import head_pose, project
+from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, Sprite, load_sprite, paint, place
+
+Filter = Callable[[np.ndarray, np.ndarray], np.ndarray]
+FILTERS: dict[str, Filter] = {}
+
+LEAST_FACE = 4  # pixels, the longer side of a face that anything can be drawn on
+FARTHEST = 30_000  # pixels: OpenCV draws with 16 bits
+BLOCKS = 8  # of a hidden face, along its longer side
+
+
+class FilterWarning(UserWarning):
+    """A face or a filter was left out, and why."""
+
+
+def face_filter(function: Filter) -> Filter:
+    """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return it made safe.
+
+    The safe form is a filter: it takes a frame that is gray, RGB or RGBA, uint8, and keypoints (68, 2) or, for several
+    faces, (n, 68, 2), and returns an RGB frame (h, w, 3). The function is called for one face after the other; the
+    frame that it is given is a copy, so it may paint on it. A face with missing keypoints (NaN), smaller than 4 pixels
+    or far outside is left untouched, with a FilterWarning.
+
+    Raises:
+        InputError: when called, a frame or keypoints of another shape or type, or a function that returns no frame.
+    """
+
+    @functools.wraps(function)
+    def safe(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+        painted = to_rgb(np.asarray(frame)).copy()
+        for face in _faces(keypoints):
+            if _usable(face):
+                shape, painted = painted.shape, function(painted, face)
+                if getattr(painted, "shape", None) != shape or painted.dtype != np.uint8:
+                    raise InputError(f"filter {function.__name__}: expected it to return a uint8 frame {shape}")
+            else:
+                warnings.warn("a face without usable keypoints was left as it is", FilterWarning, stacklevel=2)
+        return painted
+
+    FILTERS[function.__name__] = safe
+    return safe
+
+
+def _faces(keypoints) -> np.ndarray:
+    """Return keypoints as (n, 68, 2)."""
+    keypoints = np.asarray(keypoints, np.float32)
+    if not keypoints.size:
+        return np.zeros((0, KEYPOINTS, 2), np.float32)
+    if keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3):
+        raise InputError(f"keypoints: expected ({KEYPOINTS}, 2) or (n, {KEYPOINTS}, 2), got {keypoints.shape}")
+    return keypoints.reshape(-1, KEYPOINTS, 2)
+
+
+def _usable(face: np.ndarray) -> bool:
+    return bool(np.isfinite(face).all() and np.abs(face).max() < FARTHEST and max(box_of(face)[2:]) >= LEAST_FACE)
+
+
+def filter_named(name: str) -> Filter:
+    """Return a registered filter.
+
+    Raises:
+        InputError: no such filter; the message suggests the nearest.
+    """
+    if name not in FILTERS:
+        raise unknown("filter", name, FILTERS)
+    return FILTERS[name]
+
+
+def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Sequence[str | Filter]) -> np.ndarray:
+    """Return a frame with filters applied to all faces, the first at the bottom. Made for video.
+
+    frame: uint8, gray, RGB or RGBA; keypoints: (68, 2), or (n, 68, 2) for several faces, or an empty list
+    filters: names or functions, one or several
+
+    A filter that fails on a frame is left out there, with a FilterWarning: the video goes on.
+
+    Raises:
+        InputError: a name that is not registered, a frame or keypoints of another shape or type.
+    """
+    chosen = [filters] if isinstance(filters, str) or callable(filters) else filters
+    functions = [filter_named(one) if isinstance(one, str) else one for one in chosen]
+    frame, faces = to_rgb(np.asarray(frame)), _faces(keypoints)
+    for function in functions:
+        try:
+            frame = function(frame, faces)
+        except Exception as error:  # a filter is anybody's code
+            name = getattr(function, "__name__", "filter")
+            warnings.warn(f"{name} was left out: {type(error).__name__}: {error}", FilterWarning, stacklevel=2)
+    return frame
+
+
+def sprite_filter(sprite: Sprite | str) -> Filter:
+    """Register a filter that puts a sprite (or the shipped one of that name) on each face, and return it.
+
+    A shipped sprite is read when it is first worn. A face that leaves no room for it, its anchors on one line, is left
+    untouched.
+    """
+
+    def put_on(frame, keypoints):
+        worn = load_sprite(sprite) if isinstance(sprite, str) else sprite
+        matrix = place(worn, keypoints)
+        if matrix is not None:
+            paint(frame, worn, matrix)
+        return frame
+
+    put_on.__name__ = put_on.__qualname__ = name = sprite if isinstance(sprite, str) else sprite.name
+    put_on.__doc__ = f"Put the sprite {name} on a face."
+    return face_filter(put_on)
+
+
+for _name in SPRITES:
+    sprite_filter(_name)
+
+
+@face_filter
+def blur(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Hide a face behind a blur that leaves nothing finer than an eighth of it."""
+    return _hide(frame, keypoints, cv2.INTER_CUBIC)
+
+
+@face_filter
+def pixelate(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Hide a face behind 8 blocks along its longer side."""
+    return _hide(frame, keypoints, cv2.INTER_NEAREST)
+
+
+def _hide(frame, keypoints, enlarge):
+    outline = face_outline(keypoints)
+    limits = np.array(frame.shape[1::-1])
+    left, top = np.clip(np.floor(outline.min(0)), 0, limits).astype(int)
+    right, bottom = np.clip(np.ceil(outline.max(0)) + 1, 0, limits).astype(int)
+    if left >= right or top >= bottom:
+        return frame
+    part = frame[top:bottom, left:right]
+    block = max(2.0, max(box_of(keypoints)[2:]) / BLOCKS)
+    few = [max(1, round(side / block)) for side in part.shape[1::-1]]
+    coarse = cv2.resize(cv2.resize(part, few, interpolation=cv2.INTER_AREA), part.shape[1::-1], interpolation=enlarge)
+    inside = np.zeros(part.shape[:2], np.uint8)
+    cv2.fillConvexPoly(inside, (outline - [left, top]).round().astype(np.int32), 255)
+    cv2.copyTo(coarse, inside, part)
+    return frame
+
+
+def face_outline(keypoints: np.ndarray) -> np.ndarray:
+    """Return a convex outline (m, 2) of a face with its forehead, a little larger than its keypoints (68, 2).
+
+    The keypoints end at the brows: the forehead is as high above them as the base of the nose is below, at any tilt.
+    """
+    forehead = keypoints[17:27] + (keypoints[17:27].mean(0) - keypoints[33])
+    hull = cv2.convexHull(np.concatenate([keypoints, forehead]).astype(np.float32))[:, 0]
+    return hull.mean(0) + (hull - hull.mean(0)) * 1.08
+
+
+@face_filter
+def axes(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+    """Draw the axes of a head at its nose: red to the side, green down, blue ahead; nothing where no pose is found."""
+    size = frame.shape[1::-1]
+    pose = head_pose(keypoints, size)
+    if pose is None:
+        return frame
+    tip = np.array([0, 0.0, 0.32])  # of the nose of the generic face, in face sides
+    ends = project(tip + np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]), pose, size)
+    if np.abs(ends).max() < FARTHEST:
+        thick = max(1, round(max(box_of(keypoints)[2:]) / 50))
+        nose, *others = np.round(ends + keypoints[30] - ends[0]).astype(int).tolist()
+        for end, colour in zip(others, ((235, 50, 40), (40, 190, 60), (50, 90, 255)), strict=True):
+            cv2.arrowedLine(frame, nose, end, colour, thick, cv2.LINE_AA, tipLength=0.15)
+    return frame

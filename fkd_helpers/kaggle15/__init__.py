@@ -1,0 +1,1 @@
+"""Kaggle's 15 keypoints with missing labels."""

@@ -1,0 +1,168 @@
+"""The second framework: Kaggle's CNN in Keras 3, trained in two phases on masked labels. Built in notebook 06.
+
+Keras runs on the PyTorch that is here; KERAS_BACKEND, set before this import, chooses another.
+"""
+
+import json
+import os
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
+from fkd_helpers.kaggle15.scores import scores_15
+from fkd_helpers.kaggle15.tables import SIDE
+from fkd_helpers.train.run_data import strength
+from fkd_helpers.train.run_files import write_history, write_metrics, write_predictions
+
+os.environ.setdefault("KERAS_BACKEND", "torch")
+try:
+    import keras
+except ImportError:
+    raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it") from None
+
+FIRST_PHASE = 250 / 400  # of the epochs, as published
+SGD_RATE, WAIT = 1e-4, 1  # published: 1e-3, halved after ten epochs without progress, in a training ten times as long
+STATE = "last.json"
+
+
+@keras.saving.register_keras_serializable("fkd_helpers")
+def masked_huber(target, predicted):
+    """Return the mean Huber loss (bend at 1 pixel) of the coordinates (n, 30) that are there; 0 where none is."""
+    there = keras.ops.logical_not(keras.ops.isnan(target))
+    size = keras.ops.abs(predicted - keras.ops.where(there, target, predicted))
+    each = keras.ops.where(size < 1, 0.5 * size**2, size - 0.5)
+    return keras.ops.sum(each) / keras.ops.maximum(keras.ops.sum(keras.ops.cast(there, "float32")), 1.0)
+
+
+def keras_cnn() -> keras.Model:
+    """Build the course's CNN: images (n, 96, 96, 1) in 0..1 -> coordinates (n, 30) in pixels. 6.8 M weights."""
+    # without weights: every image gets mean 0 and spread 1, the pale ones too
+    standard = keras.layers.LayerNormalization((1, 2, 3), epsilon=1e-5, center=False, scale=False)
+    layers = [keras.Input((SIDE, SIDE, 1)), standard]
+    for channels, drop in ((32, 0.05), (64, 0.01), (128, 0.15)):
+        # the larger of two stays the larger through a leaky ReLU: after the pooling it has a quarter of the work
+        layers += [keras.layers.Conv2D(channels, 3), keras.layers.MaxPooling2D()]
+        layers += [keras.layers.LeakyReLU(negative_slope=0.1), keras.layers.Dropout(drop)]
+    layers.append(keras.layers.Flatten())
+    for _ in range(2):
+        layers += [keras.layers.Dense(500), keras.layers.LeakyReLU(negative_slope=0.1), keras.layers.Dropout(0.5)]
+    middle = keras.initializers.Constant(SIDE / 2)  # the first answer lies in the middle of the image
+    return keras.Sequential([*layers, keras.layers.Dense(2 * len(POINTS), bias_initializer=middle)])
+
+
+def stream_of(batches: ImageBatches, epoch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    """Yield batches without end, from an epoch on, as Keras wants them: (n, 96, 96, 1) and (n, 30)."""
+    while True:
+        for images, keypoints in batches(epoch):
+            yield images.numpy().transpose(0, 2, 3, 1), keypoints.numpy().reshape(len(keypoints), -1)
+        epoch += 1
+
+
+def predict_keras(model: keras.Model, images: np.ndarray) -> np.ndarray:
+    """Return keypoints (n, 15, 2), pixels as Kaggle counts them, of images (n, 96, 96) uint8."""
+    answers = model.predict(images[..., None].astype(np.float32) / 255, batch_size=256, verbose=0)
+    return np.asarray(answers).reshape(len(images), -1, 2) + CORNER
+
+
+def open_model(path: str | Path) -> keras.Model:
+    """Open a Keras model.
+
+    Raises:
+        InputError: no such file, or not a Keras model.
+    """
+    try:
+        return keras.models.load_model(path, compile=False)
+    except Exception as error:  # Keras and zipfile say what is wrong in many types
+        raise InputError(f"{path}: not a Keras model ({' '.join(str(error).split())[:100]})") from None
+
+
+def compile_phase(model: keras.Model, phase: int, *, rate: float, steps: int) -> None:
+    """Give a model the optimiser of its first phase (Adam, falling to a tenth in `steps`) or second (SGD)."""
+    if phase == 1:
+        rate = keras.optimizers.schedules.CosineDecay(rate, steps, alpha=0.1)
+        optimiser = keras.optimizers.Adam(rate, global_clipnorm=5.0)
+    else:
+        optimiser = keras.optimizers.SGD(SGD_RATE, momentum=0.9, global_clipnorm=5.0)
+    model.compile(optimiser, loss=masked_huber)
+
+
+class _Report(keras.callbacks.Callback):
+    """After each epoch: score the held-out rows, keep the model, say the numbers."""
+
+    def __init__(self, keep: Callable[[keras.Model, dict], None]):
+        super().__init__()
+        self.keep = keep
+
+    def on_epoch_begin(self, epoch, logs=None):
+        self.began = time.perf_counter()
+
+    def on_epoch_end(self, epoch, logs=None):
+        seconds = time.perf_counter() - self.began
+        self.keep(self.model, {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": seconds})
+
+
+def train_keras(
+    config: RunConfig, folder: str | Path, *, faces: KeypointSet | None = None, say: Callable[[str], None] = print
+) -> dict:
+    """Train the Keras CNN in two phases, resuming what `folder` holds; return the scores of the held-out rows.
+
+    The first five eighths of the epochs are Adam's, the others are SGD's, which lowers its rate on a plateau of the
+    training loss. The folder then has keras_cnn.keras, `history.csv`, `metrics.json` and the run's record.
+
+    Raises:
+        InputError: data that is not there.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    faces = load_15(config.data) if faces is None else faces
+    known, held_out = halves(faces)
+    learned = prepared(known, config.missing)
+    steps = max(len(known) // config.batch_size, 1)
+    batches = ImageBatches(learned, batch_size=config.batch_size, options=strength(config.augment),
+                           seed=config.seed, steps=steps)  # fmt: skip
+    images, first = np.stack(list(held_out.images)), max(round(config.epochs * FIRST_PHASE), 1)
+    path, state = folder / "keras_cnn.keras", folder / STATE
+    keras.utils.set_random_seed(config.seed)
+    rows = json.loads(state.read_text()) if state.exists() and path.exists() else []
+    model = keras.models.load_model(path) if rows else keras_cnn()
+    if config.start and not rows:
+        model.set_weights(open_model(config.start).get_weights())
+
+    def keep(model, row):
+        predicted = predict_keras(model, images)
+        rows.append(row | {k: v for k, v in scores_15(predicted, held_out).items() if k.startswith("rmse")})
+        model.save(path)
+        with whole_file(state) as partial:
+            partial.write_text(json.dumps(rows))
+        say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}  RMSE {rows[-1]['rmse']:.3f}")
+
+    for phase, (begin, end) in {1: (0, first), 2: (first, config.epochs)}.items():
+        done = len(rows)
+        if done >= end:
+            continue
+        if done <= begin:
+            compile_phase(model, phase, rate=config.learning_rate, steps=steps * first)
+        lower = [keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=WAIT)] if phase == 2 else []
+        model.fit(stream_of(batches, done), steps_per_epoch=steps, epochs=end, initial_epoch=done, verbose=0,
+                  callbacks=[_Report(keep), *lower])  # fmt: skip
+    predicted = predict_keras(model, images)
+    scores = scores_15(predicted, held_out)
+    write_metrics(folder, rows, run=config.name)
+    write_history(folder, rows)
+    write_predictions(folder, held_out.names, predicted)
+    records.write(
+        "kaggle15", config.name, folder=folder, framework=f"keras {keras.__version__} on {keras.backend.backend()}",
+        config=config, scores=scores, weights=model.count_params(), training_faces=len(learned),
+        steps=steps * config.epochs, data_digest=records.digest(faces), history=rows,
+        seconds_an_epoch=float(np.mean([row["seconds"] for row in rows])),
+    )  # fmt: skip
+    return scores

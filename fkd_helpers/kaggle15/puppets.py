@@ -1,0 +1,109 @@
+"""The embedded default for notebook 06: Kaggle's three files, made of puppets. Built in notebook 06."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import cache_folder, whole_file
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.kaggle15.data import CORNER, near_duplicates
+from fkd_helpers.kaggle15.tables import COLUMNS, LOOKUP, SIDE
+from fkd_helpers.nets.residual import as_15
+
+# As in the real file: the first rows were labelled in full, with a few blanks; the later ones at four points.
+FULL = 0.324  # share of the rows
+BLANKS = 0.063  # of the rows labelled in full lack something
+FOUR = ("left_eye_center", "right_eye_center", "nose_tip", "mouth_center_bottom_lip")
+REPEATS = 0.08  # of the rows show a picture that an earlier row shows too
+TABLES = 1  # version of the default tables in the cache
+JITTER = 1.0  # pixels, standard deviation by which a second labelling of a picture differs
+
+
+def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
+    """Make n puppet rows: images (n, 96, 96) uint8 and all keypoints (n, 15, 2), pixels as Kaggle counts them.
+
+    Some pictures come twice, the second time with labels that differ a little.
+    """
+    rng = np.random.default_rng([seed, 15])
+    images, keypoints = np.empty((n, SIDE, SIDE), np.uint8), np.empty((n, len(POINTS), 2), np.float32)
+    for i in range(n):
+        if i > 10 and rng.random() < REPEATS:
+            twin = rng.integers(i)
+            images[i] = images[twin]
+            keypoints[i] = keypoints[twin] + rng.normal(0, JITTER, keypoints[i].shape)
+            continue
+        centre, side = np.array([48, 55]) + rng.normal(0, 2.5, 2), SIDE * np.exp(rng.normal(-0.16, 0.06))
+        frame, points, _ = puppets.make_face([seed, 15, i], size=SIDE, side=side, centre=centre)
+        images[i] = to_gray(frame)
+        keypoints[i] = as_15(points[None])[0] + CORNER
+    return images, keypoints.clip(0, SIDE)
+
+
+def drop_labels(keypoints: np.ndarray, *, seed: int = 0) -> np.ndarray:
+    """Return keypoints (n, 15, 2) with NaN where the real file would have blanks: 70 % of the rows lack some."""
+    rng = np.random.default_rng([seed, 16])
+    kept = keypoints.copy()
+    full = round(len(kept) * FULL)
+    kept[full:, [name not in FOUR for name in POINTS]] = np.nan
+    for row in np.flatnonzero(rng.random(full) < BLANKS):
+        kept[row, rng.permutation(len(POINTS))[: rng.integers(1, 7)]] = np.nan
+    return kept
+
+
+def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int = 0) -> Path:
+    """Write `training.csv`, `test.csv`, `IdLookupTable.csv` and `split.csv` of puppets, in Kaggle's layout.
+
+    n, tests: how many faces with and without labels
+
+    Raises:
+        InputError: fewer than 20 faces, no tests, or the disk does not allow it.
+    """
+    if n < 20 or tests < 1:
+        raise InputError(f"expected at least 20 faces and 1 test, got {n} and {tests}")
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    images, keypoints = make_rows(n + tests, seed=seed)
+    labels = drop_labels(keypoints[:n], seed=seed)
+    write_table(folder / "training.csv", images[:n], labels)
+    _write(folder / "test.csv", pd.DataFrame({"ImageId": range(1, tests + 1), "Image": _cells(images[n:])}))
+    # the test images of the real set ask for all points, or for four
+    asked = ~np.isnan(drop_labels(keypoints[n:], seed=seed + 1)).reshape(tests, -1)
+    lookup = [(int(i) + 1, COLUMNS[j]) for i, j in zip(*np.nonzero(asked), strict=True)]
+    table = pd.DataFrame(lookup, columns=list(LOOKUP[1:3]))
+    table.insert(0, LOOKUP[0], range(1, len(table) + 1))
+    _write(folder / "IdLookupTable.csv", table.assign(Location=""))
+    groups = near_duplicates(images[:n])
+    order = np.random.default_rng([seed, 17]).permutation(np.unique(groups))
+    held = np.isin(groups, order[: len(order) // 7])
+    columns = {"row": range(n), "near_dup_group": groups, "complete": ~np.isnan(labels).any((1, 2)), "heldout": held}
+    _write(folder / "split.csv", pd.DataFrame(columns).astype(int))
+    return folder
+
+
+def puppet_tables() -> Path:
+    """Return a folder with the tables of the default puppets, in the user's cache; they are made the first time."""
+    folder = cache_folder() / f"kaggle-puppets-{TABLES}"
+    if not (folder / "split.csv").exists():  # the one that is written last
+        write_tables(folder)
+    return folder
+
+
+def write_table(path: str | Path, images: np.ndarray, keypoints: np.ndarray) -> Path:
+    """Write labelled rows, images (n, 96, 96) uint8 and keypoints (n, 15, 2), as Kaggle's `training.csv`."""
+    table = pd.DataFrame(keypoints.reshape(len(keypoints), -1), columns=list(COLUMNS)).round(3)
+    return _write(Path(path), table.assign(Image=_cells(images)))
+
+
+def _cells(images: np.ndarray) -> Sequence[str]:
+    return [" ".join(map(str, image.ravel().tolist())) for image in images]
+
+
+def _write(path: Path, table: pd.DataFrame) -> Path:
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, lineterminator="\n")
+    return path

@@ -1,0 +1,124 @@
+"""Train and score a network for Kaggle's 15 points: run config in, weights and a record out. Built in notebook 06."""
+
+import time
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import nn
+
+from fkd_helpers.core import records
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
+from fkd_helpers.kaggle15.scores import scores_15
+from fkd_helpers.kaggle15.tables import SIDE
+from fkd_helpers.nets.models import count_weights, keypoints_from, save_weights
+from fkd_helpers.nets.residual import INPUTS, build_15
+from fkd_helpers.train.batches import flip_order
+from fkd_helpers.train.distributed import in_order, processes, shard
+from fkd_helpers.train.keypoints import loss_for
+from fkd_helpers.train.loop import fit
+from fkd_helpers.train.run_data import strength
+from fkd_helpers.train.run_files import short, write_history, write_metrics, write_predictions
+
+KIND = "kaggle15"
+
+
+@torch.no_grad()
+def predict_15(
+    model: nn.Module, images: np.ndarray, *, size: int = SIDE, mirror: bool = False, batch_size: int = 256
+) -> np.ndarray:
+    """Return keypoints (n, 15, 2), pixels as Kaggle counts them, of images (n, 96, 96) uint8.
+
+    size: what the network takes (`residual.INPUTS`); mirror: the mean with the answer for the mirrored image
+
+    Processes that train together share the work, so that each of them must call this.
+    """
+    model.eval()
+    images = torch.from_numpy(np.ascontiguousarray(images[shard(len(images), *processes())]))[:, None]
+    device = next(model.parameters()).device
+
+    def answers(images):
+        found = []
+        for part in images.split(batch_size):
+            part = part.to(device).float() / 255
+            if size != part.shape[-1]:
+                part = nn.functional.interpolate(part, (size, size), mode="bilinear", align_corners=False)
+            found.append(keypoints_from(model(part)).float().cpu())
+        found = in_order([torch.cat(found)])  # of all processes that train together
+        return (torch.cat(found).numpy() + 0.5) * (images.shape[-1] / size) - 0.5 + CORNER
+
+    predicted = answers(images)
+    if not mirror:
+        return predicted
+    other = answers(images.flip(-1))[:, flip_order(len(POINTS))]
+    other[..., 0] = images.shape[-1] - other[..., 0]
+    return (predicted + other) / 2
+
+
+def train_15(
+    config: RunConfig,
+    folder: str | Path,
+    *,
+    faces: KeypointSet | None = None,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+) -> dict:
+    """Train the network of a config on 15 points, resuming what `folder` holds; return the scores of the held-out rows.
+
+    The folder then has `last.pt`, NET.safetensors, `metrics.json`, `history.csv`, `test_predictions.csv` (held-out
+    rows) and the run's record. Every strategy for missing points takes the same number of steps: with "drop" the
+    complete faces come more than once an epoch.
+
+    faces: in the place of those that `config.data` names
+
+    Raises:
+        InputError: data, network or weights that are not there, or a checkpoint of another run in the folder.
+        TrainingStopped: the loss is not finite any more.
+    """
+    folder, loss = Path(folder), loss_for(config)
+    model = build_15(config.net, start=config.start, seed=config.seed)
+    faces = load_15(config.data) if faces is None else faces
+    known, held_out = halves(faces)
+    learned, size = prepared(known, config.missing), INPUTS[config.net]
+    steps = max(len(known) // config.batch_size, 1)
+    batches = ImageBatches(learned, batch_size=config.batch_size, options=strength(config.augment), size=size,
+                           seed=config.seed, steps=steps)  # fmt: skip
+    images, started = np.stack(list(held_out.images)), time.perf_counter()
+    say(f"{len(learned)} faces to learn from ({learned.complete.sum()} complete), {len(held_out)} held out")
+
+    def numbers(model):
+        predicted = predict_15(model, images, size=size)
+        return {key: value for key, value in scores_15(predicted, held_out).items() if key.startswith("rmse")}
+
+    rows = []
+
+    def report(row):
+        rows.append(row)
+        spent = (time.perf_counter() - started) / len(rows)
+        left = f"{spent * (config.epochs - row['epoch']) / 60:.0f} min left"
+        say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}  RMSE {row['rmse']:.3f}  {left}")
+        write_metrics(folder, rows, run=config.name)
+
+    model, history = fit(model, batches, loss, config=config, metrics=numbers, watch="rmse",
+                         callbacks=[report, *callbacks], folder=folder)  # fmt: skip
+    model.cpu()
+    predicted = predict_15(model, images, size=size)
+    scores = scores_15(predicted, held_out)
+    mirrored = scores_15(predict_15(model, images, size=size, mirror=True), held_out)
+    if processes()[0]:  # one of several that train together writes
+        return scores
+    save_weights(model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, points=len(POINTS))
+    write_metrics(folder, history, run=config.name)
+    write_history(folder, history)
+    write_predictions(folder, held_out.names, predicted)
+    records.write(
+        KIND, config.name, folder=folder, framework="torch", config=config, scores=scores, scores_mirrored=mirrored,
+        weights=count_weights(model), training_faces=len(learned), steps=steps * config.epochs,
+        data_digest=records.digest(faces), history=short(history),
+        seconds_an_epoch=float(np.mean([row["seconds"] for row in history])),
+    )  # fmt: skip
+    return scores

@@ -1,0 +1,140 @@
+"""Find faces with OpenCV's Haar cascade, and bring its squares to tight face boxes. Built in notebook 03."""
+
+import functools
+import json
+import threading
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.boxes import settle
+from fkd_helpers.faces.images import to_gray
+
+WINDOW = 24  # pixels; the cascade knows no smaller face
+MAX_SIDE = 1000
+ASSET = Path(__file__).parents[1] / "assets" / "haar_to_face.json"
+
+_own = threading.local()  # a cascade changes while it looks: one for each thread
+
+
+def detect(
+    frame: np.ndarray,
+    *,
+    scale_factor: float = 1.1,
+    min_neighbors: int = 3,
+    min_face: float = 0.05,
+    max_side: int = MAX_SIDE,
+    tilts: Sequence[float] = (0.0,),
+) -> np.ndarray:
+    """Return the squares (n, 4) in which the Haar cascade sees a frontal face, the surest first.
+
+    frame: uint8, gray, RGB or RGBA
+    scale_factor: the step from one searched size to the next; nearer to 1 finds more and takes longer
+    min_neighbors: how many hits must agree on a face; fewer find more faces and more that are none
+    min_face: the smallest square searched, as a part of the frame's longer side (never below 24 working pixels)
+    max_side: a frame with a longer side than this is searched at this size (pixels)
+    tilts: angles in degrees by which heads may be tilted; the frame is searched once for each, and each covers about
+        15 to either side (positive: the top of the head to the right)
+
+    The cascade's square reaches from the brows' upper side to the chin; `to_face_box` makes a face box of it.
+    Overlapping squares and squares inside squares are settled.
+
+    Raises:
+        InputError: a frame of another shape or type, or a parameter out of range.
+    """
+    if not scale_factor > 1 or min_neighbors < 0 or not 0 <= min_face <= 1 or max_side < WINDOW:
+        raise InputError(
+            f"detect: expected scale_factor > 1, min_neighbors >= 0, min_face from 0 to 1, max_side >= {WINDOW}; "
+            f"got {scale_factor}, {min_neighbors}, {min_face}, {max_side}"
+        )
+    gray = as_gray(frame)
+    height, width = gray.shape
+    longer = max(height, width)
+    if longer > max_side:
+        scale = max_side / longer
+        size = max(round(width * scale), 1), max(round(height * scale), 1)
+        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    if min(gray.shape) < WINDOW:
+        return np.zeros((0, 4))
+    smallest = max(WINDOW, round(min_face * max(gray.shape)))
+    found = [_search(gray, tilt, scale_factor, min_neighbors, smallest) for tilt in tilts]
+    squares, certainty = (np.concatenate(part) for part in zip(*found, strict=True))
+    kept = np.array(settle(squares, certainty), int)
+    kept = kept[np.argsort(-certainty[kept], kind="stable")]
+    ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
+    return squares[kept] * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
+
+
+def _search(gray, tilt, scale_factor, min_neighbors, smallest):
+    """Return squares (n, 4) and their certainty (n,) in a gray image searched for heads tilted by `tilt` degrees."""
+    height, width = gray.shape
+    if tilt:
+        turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
+        size = np.ceil(np.abs(turn[:, :2]) @ [width, height]).astype(int)
+        turn[:, 2] += (size - [width, height]) / 2
+        gray = cv2.warpAffine(gray, turn, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
+    found, _, certainty = _cascade().detectMultiScale3(
+        gray, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
+    )
+    squares = np.asarray(found, np.float64).reshape(-1, 4)
+    if tilt and len(squares):
+        # it is the face's centre that turns back: it lies below the square's centre, whichever way is down there
+        side, down = squares[:, 2:], [0, _fitted()["shift_y"]]
+        centre = squares[:, :2] + side / 2 + side * down - turn[:, 2]
+        squares[:, :2] = centre @ turn[:, :2] - side * down - side / 2
+    return squares, np.asarray(certainty, np.float64).reshape(-1)
+
+
+def to_face_box(squares: np.ndarray) -> np.ndarray:
+    """Return the tight face boxes (n, 4) for squares (n, 4) of the Haar cascade: four fitted numbers.
+
+    The numbers are medians over labelled faces; `benchmarks/fit_detector_box.py` writes them, with their spread.
+
+    >>> to_face_box(np.array([[100.0, 100.0, 100.0, 100.0]])).shape
+    (1, 4)
+    """
+    squares = np.asarray(squares, np.float64).reshape(-1, 4)
+    fit = _fitted()
+    side = squares[:, 2:]
+    centre = squares[:, :2] + side / 2 + side * [fit["shift_x"], fit["shift_y"]]
+    size = side * [fit["width"], fit["height"]]
+    return np.concatenate([centre - size / 2, size], 1)
+
+
+def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
+    """Return tight face boxes (n, 4): `detect` (and its options), then `to_face_box`."""
+    return to_face_box(detect(frame, **options))
+
+
+def detect_tilted(frame: np.ndarray) -> np.ndarray:
+    """Return tight face boxes (n, 4) of heads tilted by 15 to 45 degrees, to either side."""
+    return detect_faces(frame, tilts=(-30.0, 30.0))
+
+
+def as_gray(frame: np.ndarray) -> np.ndarray:
+    """Return the gray uint8 image (h, w) of a frame.
+
+    Raises:
+        InputError: another shape or type, or no pixel.
+    """
+    frame = np.asarray(frame)
+    if not frame.size:
+        raise InputError(f"frame: expected at least one pixel, got {frame.shape}")
+    return to_gray(frame)
+
+
+def _cascade():
+    if not hasattr(_own, "cascade"):
+        path = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
+        _own.cascade = cv2.CascadeClassifier(str(path))
+        if _own.cascade.empty():
+            raise InputError(f"{path}: not a Haar cascade; install opencv-python>=4.10,<5 again")
+    return _own.cascade
+
+
+@functools.cache
+def _fitted():
+    return json.loads(ASSET.read_text(encoding="utf-8"))["fit"]

@@ -1,0 +1,1 @@
+"""Batches, the training loop, runs, grids and their tables."""

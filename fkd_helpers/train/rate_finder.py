@@ -1,0 +1,91 @@
+"""Find a learning rate: let it grow from step to step and see where the loss falls and where it breaks away.
+
+Built in notebook 02. Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
+"""
+
+import copy
+import itertools
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from torch import nn
+
+from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.train.loop import TrainingStopped, fabric_for, memory_errors, set_rate, train_step
+from fkd_helpers.train.schedules import optimiser_for
+
+BROKEN = 4.0  # a smoothed loss of so many times the best one will not come back
+
+
+@dataclass(frozen=True)
+class RateSearch:
+    """What a search saw: rates (m,) and smoothed losses (m,), m <= steps, and the rate that it suggests."""
+
+    rates: np.ndarray
+    losses: np.ndarray
+    suggested: float
+
+
+def find_rate(
+    model: nn.Module,
+    batches: Callable[[int], object],
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
+    *,
+    config: RunConfig,
+    lowest: float = 1e-6,
+    highest: float = 1.0,
+    steps: int = 100,
+    smoothing: float = 0.8,
+) -> RateSearch:
+    """Train a copy of a model with a rate that grows by the same factor each step; the model stays as it was.
+
+    batches, loss: as for `training.fit`; epoch follows epoch until the steps are done
+    config: says optimiser, weight decay, clipping, precision, device and seed; its learning rate plays no part
+    smoothing: share of the past in the running mean of the losses, 0 = none
+
+    Returns:
+        up to `steps` rates and smoothed losses (fewer where the loss breaks away before), and the rate at which the
+        loss fell most steeply, drawn over a logarithmic axis: an order of magnitude to begin with, not a result
+
+    The same seed gives the same answer on the CPU.
+
+    Raises:
+        InputError: a range that is none, no batches, no finite loss at all, or too little memory.
+    """
+    if not 0 < lowest < highest or steps < 10 or not 0 <= smoothing < 1:
+        wanted = "expected 0 < lowest < highest, 10 steps or more and a smoothing of 0 to below 1"
+        raise InputError(f"find_rate: {wanted}, got {lowest:g}, {highest:g}, {steps} and {smoothing:g}")
+    if not len(batches):
+        raise InputError("batches: expected at least one batch an epoch, got none")
+    fabric = fabric_for(config)
+    model = copy.deepcopy(model).train()
+    model, optimiser = fabric.setup(model, optimiser_for(model, config))
+    rates, losses, mean, weight = np.geomspace(lowest, highest, steps), [], 0.0, 0.0
+    endless = itertools.chain.from_iterable(map(batches, itertools.count()))
+    with torch.random.fork_rng(), memory_errors(config):
+        torch.manual_seed(config.seed)
+        for rate, batch in zip(rates, endless, strict=False):
+            set_rate(optimiser, config, rate / config.learning_rate)
+            try:
+                value = train_step(fabric, model, optimiser, loss, batch, config).item()
+            except TrainingStopped:  # infinite: as far as it goes
+                break
+            mean, weight = smoothing * mean + (1 - smoothing) * value, smoothing * weight + 1 - smoothing
+            losses.append(mean / weight)
+            if losses[-1] > BROKEN * min(losses):
+                break
+    if not losses:
+        raise InputError(f"find_rate: the loss is not finite even before the first step, at a rate of {lowest:g}")
+    rates, losses = rates[: len(losses)], np.array(losses)
+    return RateSearch(rates, losses, float(rates[_steepest(losses)]))
+
+
+def _steepest(losses: np.ndarray) -> int:
+    """Return where losses (m,) fall most, over a stretch of five steps, before they are smallest."""
+    before = losses[: int(losses.argmin()) + 1]
+    if len(before) < 6:
+        return 0
+    return int((before[5:] - before[:-5]).argmin()) + 2  # the middle of the stretch
