@@ -366,7 +366,7 @@ def test_weights_of_something_else_are_refused(tmp_path, weights):
     (tmp_path / "text.keras").write_text("no weights at all")
     with pytest.raises(InputError, match=r"expected weights of PyTorch \(.safetensors\) or a Keras model"):
         submission.load_predictor(tmp_path / "text.keras")
-    shipped = residual.Path(residual.__file__).parent / "weights" / "small.safetensors"
+    shipped = residual.Path(residual.__file__).parents[1] / "weights" / "small.safetensors"
     with pytest.raises(InputError, match="expected a network for 15 points"):
         submission.load_predictor(shipped)
     for framework, words in (("keras", "not a Keras model"), ("torch", "not a whole safetensors file")):

@@ -10,7 +10,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 COURSE = sorted((ROOT / "notebooks").glob("*.ipynb"))
 SOLUTIONS = sorted((ROOT / "notebooks" / "solutions").glob("*.ipynb"))
-MAX_LINES, MAX_BYTES = 25, 1_000_000
+MAX_LINES, MAX_BYTES = 32, 1_000_000
 MACHINE_PATH = re.compile(r"/(?:home|Users|root|tmp|work|var|opt|usr)/\w|\b[A-Z]:\\\w|site-packages")
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(\s*<?([^)\s>]+)>?[^)]*\)")
 
