@@ -16,7 +16,7 @@ import numpy as np
 
 from fkd_helpers.core import records
 from fkd_helpers.core.timing import measure
-from fkd_helpers.data.puppets.puppet import make_set
+from fkd_helpers.data.puppets import make_set
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.predict.batch import predict_folder
 from fkd_helpers.predict.predictor import KeypointPredictor

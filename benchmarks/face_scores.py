@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import skimage.data
 
-from fkd_helpers.data.faceset import load
+from fkd_helpers.data import load
 from fkd_helpers.faces.boxes import iou
 from fkd_helpers.predict.haar import detect_faces
 from fkd_helpers.predict.predictor import MIN_SCORE, KeypointPredictor
@@ -57,7 +57,7 @@ def main():
     rng = np.random.default_rng(0)
     predictor = KeypointPredictor(options.model)
     faces = load("ytf").part("test")
-    faces = faces.subset(np.sort(rng.permutation(len(faces))[: options.frames]))
+    faces = faces[np.sort(rng.permutation(len(faces))[: options.frames])]
     true, other = score_faces(predictor, faces)
     groups = {"faces": true, "other hits": other}
     groups |= {f"faceless, {n} looks": score_faceless(predictor, n, rng) for n in (2, 6)}

@@ -15,7 +15,7 @@ import json
 import cv2
 import numpy as np
 
-from fkd_helpers.data.faceset import complete_only, load
+from fkd_helpers.data import complete_only, load
 from fkd_helpers.faces.boxes import iou
 from fkd_helpers.predict.haar import ASSET, detect
 
@@ -63,7 +63,7 @@ def main():
     frames = parser.parse_args().frames
     cv2.setNumThreads(1)
     faces = complete_only(load("ytf").part("training"), why="fitting the detector's box")
-    faces = faces.subset(np.sort(np.random.default_rng(0).permutation(len(faces))[:frames]))
+    faces = faces[np.sort(np.random.default_rng(0).permutation(len(faces))[:frames])]
     true, squares, counts = pair(faces)
     numbers, residual = fit(true, squares)
     record = {

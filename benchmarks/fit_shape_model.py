@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_helpers.data import faceset as data
+from fkd_helpers import data
 from fkd_helpers.data.puppets import shapes
 
 MODES = 12

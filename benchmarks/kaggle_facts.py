@@ -90,7 +90,7 @@ def rate(batches, model=None, fast=False):
 
 torch.set_num_threads(1)
 naive = torch.utils.data.DataLoader(Naive(640), batch_size=64, shuffle=True)
-some = kaggle_data.ImageBatches(faces.subset(np.arange(640)), options=strength(0.5))
+some = kaggle_data.ImageBatches(faces[np.arange(640)], options=strength(0.5))
 model = build_15("residual")
 rate(list(some(0))[:2], model)
 speed = {"naive_loader": rate(naive), "augmented_batches": rate(some(0)),

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 
 from fkd_helpers.core import records
-from fkd_helpers.data.faceset import EXTRA_HELD_OUT, complete_only, load, split
+from fkd_helpers.data import EXTRA_HELD_OUT, complete_only, load, split
 from fkd_helpers.evaluate.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.predict.predictor import KeypointPredictor
@@ -31,7 +31,7 @@ def training_faces(data):
         known = split(split(faces, "person")[0], "official")[0]
     else:
         known = split(faces, "person", held_out=EXTRA_HELD_OUT)[0]
-    return complete_only(known.subset(np.arange(0, len(known), 3)), why="measuring")
+    return complete_only(known[np.arange(0, len(known), 3)], why="measuring")
 
 
 def measure(predictor, data):

@@ -26,7 +26,7 @@ import numpy as np
 from PIL import Image, ImageColor
 
 from fkd_helpers.core import records
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.plots import figures as plots
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))

@@ -7,8 +7,8 @@ import sys
 
 import numpy as np
 
+from fkd_helpers import data
 from fkd_helpers.core import records
-from fkd_helpers.data import faceset as data
 from fkd_helpers.faces import metrics
 from fkd_helpers.faces.boxes import crop, square_of, to_crop
 from fkd_helpers.faces.images import to_gray
@@ -16,7 +16,7 @@ from fkd_helpers.faces.images import to_gray
 SIZE = 24  # pixels
 
 
-def small_faces(faces: data.KeypointSet) -> tuple[np.ndarray, np.ndarray]:
+def small_faces(faces: data.FaceSet) -> tuple[np.ndarray, np.ndarray]:
     """Return the crops (n, SIZE * SIZE), each of mean 0 and spread 1, and the keypoints in their pixels."""
     squares = square_of(faces.boxes)
     pairs = zip(faces.images, squares, strict=True)

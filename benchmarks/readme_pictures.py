@@ -17,9 +17,9 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
+from fkd_helpers import data
 from fkd_helpers.core import records
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.expressions.data import load_expressions
@@ -40,7 +40,7 @@ IMAGES = Path(__file__).parents[1] / "images"
 
 def visualise_data() -> Figure:
     """Notebook 01: twelve puppets with their keypoints in the colours of their regions."""
-    faces = data.load("puppets").subset(np.arange(10, 22))
+    faces = data.load("puppets")[np.arange(10, 22)]
     alt = "Twelve puppet faces, each with 68 keypoints in the colours of jaw, brows, nose, eyes and mouth"
     return plots.faces(faces.images, faces.keypoints, size=1.4, alt=alt)
 

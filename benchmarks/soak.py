@@ -18,7 +18,7 @@ import time
 from pathlib import Path
 
 from fkd_helpers.core import records
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.picture import to_jpeg
 

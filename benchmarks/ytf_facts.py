@@ -7,9 +7,9 @@ Labels are counted in the set itself, images in the list of files that a downloa
 
 import numpy as np
 
+from fkd_helpers import data
 from fkd_helpers.core import records
 from fkd_helpers.data import download
-from fkd_helpers.data import faceset as data
 from fkd_helpers.faces import metrics
 
 PARTS = ("training", "test")

@@ -12,7 +12,7 @@ import skimage.data
 
 from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets.puppet import make_set
+from fkd_helpers.data.puppets import make_set
 from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.predict import batch, face_table
 from fkd_helpers.predict.batch import left_out_path, predict_folder

@@ -17,9 +17,7 @@ from fkd_helpers import cli
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import download
-from fkd_helpers.data.faceset import load
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import download, load, write_classic
 from fkd_helpers.evaluate import evaluate as evaluation
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.predict import photo_run
@@ -114,7 +112,7 @@ def test_evaluation_that_cannot_begin(capsys, place, arguments, message):
 
 
 def a_set(folder):
-    return write_classic(load("puppets", n=8).subset([0, 1, 2, 3]), folder)
+    return write_classic(load("puppets", n=8)[[0, 1, 2, 3]], folder)
 
 
 HEADER = ",".join(["name", *map(str, range(136))])

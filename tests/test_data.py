@@ -9,10 +9,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data import image_cache, reading
-from fkd_helpers.data.faceset import CLASSIC, KeypointSet, load, split
+from fkd_helpers.data import CLASSIC, FaceSet, image_cache, load, reading, split
 from fkd_helpers.faces.images import write_photo
 
 TRAINING, TEST = CLASSIC.values()
@@ -23,7 +22,7 @@ def small_set(people=6, frames=3):
     rng = np.random.default_rng(0)
     names = [f"{part}/Ann_{p}_{f}.png" for part in CLASSIC for p in range(people) for f in range(frames)]
     sizes = rng.integers(8, 20, (len(names), 2))
-    return KeypointSet(
+    return FaceSet(
         images=[rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in sizes],
         keypoints=rng.uniform(-5, 120, (len(names), 68, 2)),
         names=names,
@@ -37,7 +36,7 @@ def faces():
 
 @pytest.fixture
 def folder(faces, tmp_path):
-    return reading.write_classic(faces, tmp_path / "set")
+    return data.write_classic(faces, tmp_path / "set")
 
 
 def same(a, b):
@@ -68,7 +67,7 @@ def test_one_table_alone_keeps_its_people(folder):
 
 
 def test_png_with_alpha_under_a_jpg_name(tmp_path):
-    faces = small_set().subset([0, 1])
+    faces = small_set()[[0, 1]]
     (tmp_path / "training").mkdir()
     for name, image in zip(["A_0.jpg", "A_1.jpg"], faces.images, strict=True):
         Image.fromarray(image).convert("RGBA").save(tmp_path / "training" / name, "PNG")
@@ -89,7 +88,7 @@ def test_missing_points_stay(folder):
     with pytest.warns(UserWarning, match="training needs all keypoints: 2 of 36 faces left out"):
         assert len(data.complete_only(loaded, why="training")) == 34
     with pytest.raises(InputError, match="training needs faces with all keypoints, got 2 faces"):
-        data.complete_only(loaded.subset([0, 1]), why="training")
+        data.complete_only(loaded[[0, 1]], why="training")
 
 
 def test_a_bad_row_is_named_and_the_rest_goes_on(folder):
@@ -142,8 +141,8 @@ def test_tables_that_are_none(tmp_path, content, message):
 
 
 def test_a_folder_with_one_table_of_another_name(tmp_path):
-    faces = small_set().subset([0, 1, 2])
-    reading.write_classic(faces, tmp_path)
+    faces = small_set()[[0, 1, 2]]
+    data.write_classic(faces, tmp_path)
     (tmp_path / TRAINING).rename(tmp_path / "training" / "labels.csv")
     assert load(tmp_path / "training").names == ("Ann_0_0.png", "Ann_0_1.png", "Ann_0_2.png")
     (tmp_path / "training" / "notes.csv").write_text("a,b\n1,2\n")
@@ -323,22 +322,43 @@ def test_the_index_names_no_more_than_shapes(folder, cache_folder):
 # The set itself
 
 
+@pytest.mark.parametrize(
+    "which, names",
+    [(slice(1, 3), "bc"), ([2, 0], "ca"), (1, "b"), (-1, "c"), (np.array([True, False, True]), "ac"), ([], "")],
+)
+def test_faceset_indexing_gives_a_set(which, names):
+    faces = FaceSet([np.full((4, 4), i, np.uint8) for i in range(3)], np.zeros((3, 5, 2)), tuple("abc"))
+    chosen = faces[which if isinstance(which, slice | int) or len(which) else np.zeros(3, bool)]
+    assert chosen.names == tuple(names) and [image[0, 0] for image in chosen.images] == ["abc".index(n) for n in names]
+
+
+def test_faceset_mirror_is_known_for_the_layouts_and_given_for_others():
+    def mirror(k, **given):
+        return FaceSet([], np.zeros((0, k, 2)), (), **given).mirror
+
+    assert mirror(68)[0] == 16 and mirror(15)[0] == 1 and mirror(5) is None and mirror(68, mirror=None) is None
+    assert mirror(5, mirror=[1, 0, 2, 4, 3]).tolist() == [1, 0, 2, 4, 3]
+    for wrong, message in [([0, 1], "each of 0 to 4 once"), ([1, 2, 0, 3, 4], "pairs that swap, got 0 -> 1 -> 2")]:
+        with pytest.raises(InputError, match=message):
+            mirror(5, mirror=wrong)
+
+
 def test_lengths_and_shapes_are_checked():
     images = [np.zeros((4, 4), np.uint8)] * 2
     with pytest.raises(InputError, match=r"keypoints: expected \(n, k, 2\), got \(2, 136\)"):
-        KeypointSet(images, np.zeros((2, 136)), ("a.png", "b.png"))
-    with pytest.raises(InputError, match=r"images: expected 3 \(one a row of keypoints\), got 2"):
-        KeypointSet(images, np.zeros((3, 68, 2)), ("a", "b", "c"))
+        FaceSet(images, np.zeros((2, 136)), ("a.png", "b.png"))
+    with pytest.raises(InputError, match=r"images: expected 3 \(one per row of keypoints\), got 2"):
+        FaceSet(images, np.zeros((3, 68, 2)), ("a", "b", "c"))
     with pytest.raises(InputError, match=r"mood: expected 2 .*got 1"):
-        KeypointSet(images, np.zeros((2, 68, 2)), ("a", "b"), extras={"mood": np.zeros(1)})
+        FaceSet(images, np.zeros((2, 68, 2)), ("a", "b"), extras={"mood": np.zeros(1)})
 
 
 def test_subsets_take_everything_along(faces):
-    moods = KeypointSet(faces.images, faces.keypoints, faces.names, extras={"mood": np.arange(36)})
-    last = moods.subset(np.arange(36) > 33)
+    moods = FaceSet(faces.images, faces.keypoints, faces.names, extras={"mood": np.arange(36)})
+    last = moods[np.arange(36) > 33]
     assert last.extras["mood"].tolist() == [34, 35] and last.names == faces.names[34:]
     assert np.array_equal(last.images[1], faces.images[35]) and (last.people == faces.people[34:]).all()
-    assert moods.subset([5, 2]).extras["mood"].tolist() == [5, 2]
+    assert moods[[5, 2]].extras["mood"].tolist() == [5, 2]
     assert moods.table().shape == (36, 136) and moods.table().iloc[3, 5] == moods.keypoints[3, 2, 1]
 
 
@@ -357,7 +377,7 @@ def test_the_official_split_is_by_folder(faces):
         faces.part("tests")
     with pytest.raises(InputError, match=r"unknown split 'people'.* Known: official, person"):
         split(faces, "people")
-    plain = KeypointSet(faces.images[:1], faces.keypoints[:1], ("a.png",))
+    plain = FaceSet(faces.images[:1], faces.keypoints[:1], ("a.png",))
     with pytest.raises(InputError, match="part 'training': this set has no folders"):
         split(plain, "official")
 
@@ -397,7 +417,7 @@ def test_loading_without_trouble_warns_of_nothing(folder):
 
 
 def test_sets_that_were_not_used_for_longest_make_room(faces, tmp_path, cache_folder, monkeypatch):
-    folders = [reading.write_classic(faces, tmp_path / name) for name in ("old", "used", "new")]
+    folders = [data.write_classic(faces, tmp_path / name) for name in ("old", "used", "new")]
     for age, folder in enumerate(folders[:2]):
         load(folder)
         newest = max(cache_folder.rglob("*.pixels"), key=lambda path: path.stat().st_ctime_ns)

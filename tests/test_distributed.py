@@ -13,11 +13,10 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import cli
+from fkd_helpers import cli, data
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import write_classic
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.train import distributed, launching
 from fkd_helpers.train.batches import Augment, FaceBatches

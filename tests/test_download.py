@@ -11,9 +11,9 @@ from pathlib import Path
 
 import pytest
 
+from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import download
-from fkd_helpers.data import faceset as data
 from fkd_helpers.data.download import check, fetch
 from fkd_helpers.data.transfer import BLOCK
 

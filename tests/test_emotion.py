@@ -8,7 +8,7 @@ import pytest
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.data.puppets.portraits import portrait
 from fkd_helpers.emotion import rules as emotion

@@ -11,7 +11,7 @@ import skimage.data
 from fkd_helpers.cli import main
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import load
+from fkd_helpers.data import load
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.emotion.features import FEATURES
 from fkd_helpers.emotion.rules import LABELS, UNKNOWN, changes, emotion_column, emotion_labels, read_emotion

@@ -11,10 +11,8 @@ import pytest
 from fkd_helpers import cli
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import KeypointSet, load
-from fkd_helpers.data.labelling import as_labelled, shift_of
-from fkd_helpers.data.puppets.puppet import Puppet, make_face
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import FaceSet, as_labelled, load, shift_of, write_classic
+from fkd_helpers.data.puppets import Puppet, make_face
 from fkd_helpers.evaluate import evaluate as evaluation
 from fkd_helpers.evaluate import robustness
 from fkd_helpers.evaluate.conditions import CONDITIONS, binned, by_condition, conditions_of
@@ -147,11 +145,11 @@ def test_an_interval_over_people_is_wider_than_over_frames_that_agree(faces):
 def test_a_model_of_other_points_and_sets_without_points_are_refused(faces):
     fifteen = KeypointPredictor(lambda images: np.full((len(images), 15, 2), 50.0))
     with pytest.raises(InputError, match="needs a model of 68 keypoints, this one gives 15"):
-        evaluation_of(fifteen, faces.subset([0]))
+        evaluation_of(fifteen, faces[[0]])
     with pytest.raises(InputError, match="needs a model of 68 keypoints, this one gives 15"):
-        errors_of(fifteen, faces.subset([0]), "rotation", 0)
+        errors_of(fifteen, faces[[0]], "rotation", 0)
     with pytest.raises(InputError, match=r"needs faces .* got 0 of 0"):
-        evaluation_of(fifteen, faces.subset(np.zeros(20, bool)))
+        evaluation_of(fifteen, faces[np.zeros(20, bool)])
     holes = replace(faces, keypoints=np.where(np.arange(68)[:, None] == 3, np.nan, faces.keypoints))
     with pytest.raises(InputError, match="got 20 of 20 with missing ones"):
         evaluation_of(fifteen, holes)
@@ -181,7 +179,7 @@ def test_parts_of_a_set(monkeypatch):
 @pytest.fixture
 def tiny(tmp_path, monkeypatch):
     """A folder with a set of four faces, and one kind of change only."""
-    write_classic(load("puppets", n=8).subset([0, 1, 2, 3]), tmp_path / "mine")
+    write_classic(load("puppets", n=8)[[0, 1, 2, 3]], tmp_path / "mine")
     for kind in set(STRENGTHS) - {"occlusion"}:
         monkeypatch.delitem(robustness.STRENGTHS, kind)
     monkeypatch.chdir(tmp_path)
@@ -223,7 +221,7 @@ def one(**options):
 
 def measured(images, keypoints):
     names = [f"face_{i}.png" for i in range(len(images))]
-    return conditions_of(KeypointSet(images, np.stack(keypoints), names))
+    return conditions_of(FaceSet(images, np.stack(keypoints), names))
 
 
 def test_conditions_follow_what_was_done_to_the_face():
@@ -277,7 +275,7 @@ def test_each_condition_has_its_bins(faces):
 
 @pytest.mark.parametrize("kind", STRENGTHS)
 def test_without_a_change_the_score_is_the_plain_one(faces, small, kind):
-    few, none = faces.subset(range(4)), STRENGTHS[kind][1][0]
+    few, none = faces[range(4)], STRENGTHS[kind][1][0]
     plain = nme(as_labelled(predict_set(small, few, given_boxes=True), "ytf"), few.keypoints)
     assert np.array_equal(errors_of(small, few, kind, none, data="ytf"), plain)
     assert np.array_equal(
@@ -325,7 +323,7 @@ def test_the_other_changes_do_what_they_say_and_leave_the_labels():
 
 
 def test_the_same_seed_changes_alike(faces):
-    few = faces.subset([0, 1])
+    few = faces[[0, 1]]
     for kind in ("noise", "occlusion"):
         first, again, other = (changed_set(few, kind, 20, seed=seed)[0].images for seed in (0, 0, 1))
         assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
@@ -333,7 +331,7 @@ def test_the_same_seed_changes_alike(faces):
 
 
 def test_an_answer_on_the_changed_face_is_no_error(faces):
-    few = faces.subset(range(3))
+    few = faces[range(3)]
     for kind, strength in (("rotation", 90), ("scale", 3), ("noise", 20)):
         worse, maps = changed_set(few, kind, strength)
         answers = iter(worse.keypoints)
@@ -342,7 +340,7 @@ def test_an_answer_on_the_changed_face_is_no_error(faces):
 
 
 def test_curves_begin_at_the_plain_score_and_end_worse(faces, small):
-    few = faces.subset(range(6))
+    few = faces[range(6)]
     wanted = {"rotation": ("degrees", (0, 90)), "blur": ("%", (0, 8))}
     found = curves(small, few, strengths=wanted, photo_every=3)
     plain = nme(predict_set(small, few, given_boxes=True), few.keypoints).mean()
@@ -364,7 +362,7 @@ def test_curves_begin_at_the_plain_score_and_end_worse(faces, small):
 )
 def test_changes_that_there_are_not(faces, kind, strength, message):
     with pytest.raises(InputError, match=message):
-        changed_set(faces.subset([0]), kind, strength)
+        changed_set(faces[[0]], kind, strength)
 
 
 # What the committed records say, and figures from them

@@ -4,11 +4,10 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from fkd_helpers import cli
+from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
 from fkd_helpers.nets.models import build, count_weights
 from fkd_helpers.train import grid as experiments
 from fkd_helpers.train.classic import CENTRE, INPUT, UNIT, ClassicBatches

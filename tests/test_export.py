@@ -9,8 +9,7 @@ import torch
 
 from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import load
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import load, write_classic
 from fkd_helpers.export.compare import source_of, trial_for
 from fkd_helpers.export.formats import FORMATS, compare, export, export_and_compare, table
 from fkd_helpers.expressions.data import load_expressions

@@ -5,7 +5,7 @@ import pytest
 import torch
 
 from fkd_helpers import cli
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.faces import images as photos
 

@@ -10,9 +10,9 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.faces import pose, sprites
 from fkd_helpers.faces.landmarks import OUTER_EYES

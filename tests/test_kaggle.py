@@ -445,7 +445,7 @@ def test_a_keras_run_has_two_phases_and_goes_on_where_it_stopped(tmp_path, puppe
     from fkd_helpers.kaggle15 import keras_net as kaggle_keras
 
     faces = kaggle_data.load_15(puppet_folder)
-    faces = faces.subset(np.arange(28))
+    faces = faces[np.arange(28)]
     config = load_config("keypoints15_keras", name="tiny", epochs=2, batch_size=16)
 
     def stop(line):

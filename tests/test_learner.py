@@ -140,7 +140,7 @@ def test_a_step_that_breaks_is_a_fault_and_the_others_go_on(capsys, monkeypatch)
 def test_a_data_set_that_is_chosen_and_not_there_is_a_fault(capsys, monkeypatch, tmp_path):
     monkeypatch.setenv("FKD_DATASET", "ytf")
     monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
-    monkeypatch.setattr("fkd_helpers.data.faceset.data_dirs", lambda: [tmp_path])
+    monkeypatch.setattr("fkd_helpers.data.loading.data_dirs", lambda: [tmp_path])
     monkeypatch.setattr(installation, "STEPS", {installation.data_sets: "unset FKD_DATASET"})
     assert not lines(capsys)[0]
 

@@ -11,7 +11,7 @@ import pytest
 from PIL import Image
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import BY_KEYPOINT
 from fkd_helpers.live import frames, pipeline, sources

@@ -8,7 +8,7 @@ import pytest
 
 from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.expressions.reader import Reading
 from fkd_helpers.faces.landmarks import EXPRESSIONS

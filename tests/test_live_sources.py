@@ -17,7 +17,7 @@ import pytest
 
 from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.live import sources
 from fkd_helpers.live.engine import LiveEngine

@@ -10,12 +10,11 @@ import warnings
 
 import pytest
 
-from fkd_helpers import cli
+from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import write_classic
 from fkd_helpers.train import ray_grid
 from fkd_helpers.train.grid import run_grid
 

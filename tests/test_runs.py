@@ -9,11 +9,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from fkd_helpers import cli
+from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
 from fkd_helpers.nets import backbones as pretrained
 from fkd_helpers.nets.models import build, load_weights
 from fkd_helpers.train import keypoints as keypoint_runs
@@ -261,7 +260,7 @@ def build_flagged(came):
 
 
 def test_faces_of_another_labelling_are_learned_without_their_jaw(faces):
-    own, extra = faces.subset(np.arange(8)), faces.subset(np.arange(8, 12))
+    own, extra = faces[np.arange(8)], faces[np.arange(8, 12)]
     batches = MixedBatches(own, extra, batch_size=4)
     missing = np.isnan(batches.keypoints).any(-1)
     assert not missing[:8].any() and missing[8:, :17].all() and not missing[8:, 17:].any()

@@ -6,9 +6,9 @@ import pytest
 import torch
 from torch import nn
 
+from fkd_helpers import data
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import faceset as data
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.nets.losses import heatmap, mse
 from fkd_helpers.nets.models import build, load_weights

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import torch
 
-from fkd_helpers.data import faceset as data
+from fkd_helpers import data
 from fkd_helpers.faces import boxes
 from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment, base_crops, flip_order, window_maps
 

@@ -18,7 +18,7 @@ from speed import compare
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import find
+from fkd_helpers.data import find
 
 
 def main(options) -> None:

@@ -10,8 +10,7 @@ import numpy as np
 
 from fkd_helpers.core import records
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.data.faceset import KeypointSet
-from fkd_helpers.data.labelling import as_labelled
+from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate.conditions import FAILED, conditions_of
 from fkd_helpers.evaluate.evaluate import labelled_faces
 from fkd_helpers.evaluate.robustness import STRENGTHS, changed_set, moved
@@ -95,7 +94,7 @@ class Answers:
         self.folder, self._systems = folder / f"answers-{key}", systems
         self.folder.mkdir(parents=True, exist_ok=True)
 
-    def __call__(self, title: str, name: str, faces: KeypointSet) -> np.ndarray:
+    def __call__(self, title: str, name: str, faces: FaceSet) -> np.ndarray:
         """Return the points (n, 68, 2) that a system of SYSTEMS answers, NaN where it finds no face."""
         path = self.folder / f"{title}-{name}-{records.digest(faces)}.npy"
         if not path.exists():
@@ -113,7 +112,7 @@ def fairness(systems: dict, folder: Path, say: Callable[[str], None] = print) ->
         InputError: the set is not there.
     """
     faces, training = (labelled_faces(SET, part) for part in ("test", "training"))
-    taught = training.subset(np.sort(np.random.default_rng(0).permutation(len(training))[:TAUGHT]))
+    taught = training[np.sort(np.random.default_rng(0).permutation(len(training))[:TAUGHT])]
     ask = Answers(systems, folder)
     placed = {"ours": lambda points: as_labelled(points, SET)}  # from answers to where the labels lie
     for name in list(SYSTEMS)[1:]:
@@ -135,7 +134,7 @@ def fairness(systems: dict, folder: Path, say: Callable[[str], None] = print) ->
     }, ask.folder  # fmt: skip
 
 
-def whole(points: np.ndarray, faces: KeypointSet) -> dict:
+def whole(points: np.ndarray, faces: FaceSet) -> dict:
     """Return the scores of points (n, 68, 2): MAE of the faces found, in PCK and AUC those not found are missed."""
     found = np.isfinite(points).all((1, 2))
     sizes = np.array([image.shape[1::-1] for image in faces.images])
@@ -145,10 +144,10 @@ def whole(points: np.ndarray, faces: KeypointSet) -> dict:
     return score(errors, faces.people) | every | {"mae_224": mae}
 
 
-def worse(ask: Answers, faces: KeypointSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
+def worse(ask: Answers, faces: FaceSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
     """Return the scores on some faces, changed ever more (see fkd_helpers.evaluate.robustness)."""
     few = np.sort(np.random.default_rng(1).permutation(len(faces))[:WORSE])
-    fewer = faces.subset(few)
+    fewer = faces[few]
     unchanged = {name: score(found[few], fewer.people) for name, found in errors.items()}
     found = {"faces": len(fewer), "unchanged": unchanged, "curves": {}}
     for kind, (unit, strengths) in STRENGTHS.items():

@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.metrics import nme
 

@@ -1,17 +1,28 @@
-"""Files that are whole or not there, and the user's cache folder."""
+"""Atomic file writes, and the cache folder of the user."""
 
 import contextlib
 import hashlib
+import json
 import os
-from collections.abc import Iterator
+import shutil
+import tempfile
+import warnings
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    import numpy as np
+
+MAX_CACHED = 3_000_000_000  # bytes per kind; the entry that was not used for longest goes first
 
 
 @contextlib.contextmanager
 def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
     """Give a path to write to, which becomes `path` when the block ends well and goes away when it does not.
 
-    shared: other processes may be writing the same file; each writes its own, and the last one stays
+    Args:
+        shared: Other processes may be writing the same file; each writes its own, and the last one stays.
     """
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
     try:
@@ -23,19 +34,67 @@ def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
 
 
 def cache_folder() -> Path:
-    """Return the user's cache folder of the course, which may not be there yet."""
-    from platformdirs import user_cache_path
+    """Return the user's cache folder of the course, which may not exist yet."""
+    from platformdirs import user_cache_path  # slow to import
 
     return user_cache_path("fkd_helpers")
 
 
-def cache_file(kind: str, key: str, ending: str) -> Path:
-    """Return the file of a key in the cache folder's part for such files, which may not be there yet."""
+def cache_file(kind: str, key: str, ending: str = "") -> Path:
+    """Return the path of a cache entry, which may not exist yet."""
     return cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}{ending}"
 
 
+def cached(kind: str, key: str, make: "Callable[[], dict[str, np.ndarray]]") -> "dict[str, np.ndarray]":
+    """Return the arrays that `make` returned for this key, memory-mapped from the user's cache; make them if need be.
+
+    A damaged or incomplete entry is made again. Where the disk does not allow a cache, warn and return what was made.
+    """
+    import numpy as np  # slow to import, and `check` runs without it
+
+    entry = cache_file(kind, key)
+    try:
+        arrays = _read_entry(entry)
+        os.utime(entry)  # used just now
+        return arrays
+    except (OSError, ValueError, EOFError):  # none yet, or damaged
+        arrays = make()
+    try:
+        entry.parent.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryDirectory(dir=entry.parent, prefix="partial-", ignore_cleanup_errors=True) as partial:
+            for name, array in arrays.items():
+                np.save(Path(partial) / f"{name}.npy", array, allow_pickle=False)
+            (Path(partial) / "names.json").write_text(json.dumps(list(arrays)), encoding="utf-8")
+            shutil.rmtree(entry, ignore_errors=True)
+            with contextlib.suppress(OSError):  # another process was faster
+                Path(partial).rename(entry)
+        _evict(entry)
+        return _read_entry(entry)
+    except (OSError, ValueError) as error:
+        reason = getattr(error, "strerror", None) or error
+        warnings.warn(f"no cache in {entry.parent} ({reason}): made again next time", stacklevel=2)
+        return arrays
+
+
+def _read_entry(entry: Path) -> "dict[str, np.ndarray]":
+    import numpy as np  # slow to import, and `check` runs without it
+
+    names = json.loads((entry / "names.json").read_text(encoding="utf-8"))
+    return {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in names}
+
+
+def _evict(newest: Path) -> None:
+    """Delete the entries that were not used for longest until the rest fits into MAX_CACHED."""
+    entries = sorted(newest.parent.iterdir(), key=lambda entry: entry.stat().st_mtime)
+    sizes = {entry: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in entries}
+    for entry in entries:
+        if sum(sizes.values()) > MAX_CACHED and entry != newest:
+            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
+            sizes[entry] = 0
+
+
 def free_path(path: Path) -> Path:
-    """Return the path, or with a number at the end of its name if there is such a file.
+    """Return the path, with a number added to its name if it is taken.
 
     >>> free_path(Path("no such folder") / "film.mp4").name
     'film.mp4'

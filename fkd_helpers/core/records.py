@@ -38,7 +38,7 @@ def machine() -> dict[str, str | int]:
 
 
 def digest(faces) -> str:
-    """Return a short digest of a KeypointSet: its names and keypoints."""
+    """Return a short digest of a FaceSet: its names and keypoints."""
     text = hashlib.sha256("\n".join(faces.names).encode())
     text.update(np.ascontiguousarray(faces.keypoints).tobytes())
     return text.hexdigest()[:16]

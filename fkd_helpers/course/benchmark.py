@@ -17,9 +17,8 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.timing import measure, timed
 from fkd_helpers.course.live_speed import film_speed
-from fkd_helpers.data.faceset import load
-from fkd_helpers.data.puppets.puppet import stream
-from fkd_helpers.data.reading import write_classic
+from fkd_helpers.data import load, write_classic
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.sprites import load_sprite, place
 from fkd_helpers.filters.filters import FILTERS
 from fkd_helpers.nets.losses import heatmap, mse

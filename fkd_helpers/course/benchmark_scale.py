@@ -14,7 +14,7 @@ import torch
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
-from fkd_helpers.data.faceset import load
+from fkd_helpers.data import load
 from fkd_helpers.nets.losses import heatmap
 from fkd_helpers.nets.models import build
 from fkd_helpers.train.batches import FaceBatches

@@ -127,7 +127,7 @@ def a_face_is_found() -> Iterator[Finding]:
 
 def data_sets() -> Iterator[Finding]:
     """The data sets."""
-    from fkd_helpers.data.faceset import data_dirs, find
+    from fkd_helpers.data import data_dirs, find
 
     chosen = os.environ.get("FKD_DATASET") or "puppets"
     if chosen != "puppets":

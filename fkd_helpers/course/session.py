@@ -18,8 +18,8 @@ def setup(*, seed: int = 0, dataset: str | None = None) -> None:
     """
     import numpy as np
 
+    from fkd_helpers import data
     from fkd_helpers.core import records
-    from fkd_helpers.data import faceset as data
 
     random.seed(seed)
     np.random.seed(seed)  # noqa: NPY002 (for a learner's own cells; the package is handed its generators)

@@ -15,7 +15,8 @@ from urllib.parse import quote, urlsplit
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.data.faceset import CLASSIC, data_dirs
+from fkd_helpers.data.faceset import CLASSIC
+from fkd_helpers.data.loading import data_dirs
 from fkd_helpers.data.transfer import Refused, transfer
 
 COMMIT = "6e55adc6bd032d9fb1ad41a4c3e68aae847cdf81"

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data.faceset import FaceSet
 from fkd_helpers.faces.boxes import box_of
 
 # To the right: pixels of the image, and a share of the longer side of the face's box.
@@ -25,7 +25,7 @@ def shift_of(keypoints: np.ndarray, data: str | Path) -> np.ndarray:
     return np.float32(pixels) + np.float32(share) * side.astype(np.float32)
 
 
-def centred(faces: KeypointSet, data: str | Path) -> KeypointSet:
+def centred(faces: FaceSet, data: str | Path) -> FaceSet:
     """Return the faces with their labels where the points are."""
     keypoints = faces.keypoints.copy()
     keypoints[..., 0] -= shift_of(keypoints, data)

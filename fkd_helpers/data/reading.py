@@ -9,12 +9,12 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import CLASSIC, KeypointSet, person_of
+from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
 from fkd_helpers.data.image_cache import read_images
 from fkd_helpers.faces.images import write_photo
 
 
-def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -> KeypointSet:
+def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -> FaceSet:
     """Read a classic folder, a folder with one label table, or a label table (CSV) beside its images."""
     if on_error not in ("skip", "raise"):
         raise InputError(f"on_error: expected 'skip' or 'raise', got {on_error!r}")
@@ -38,7 +38,7 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
         warnings.warn(f"{path}: {len(problems)} rows left out, first: {problems[0]}", stacklevel=3)
     # frames of a video belong to a person, files of other folders to the photo that they were cut from
     person = person_of if any(table.name in CLASSIC.values() for table, *_ in tables) else photo_of
-    return KeypointSet(
+    return FaceSet(
         images=[images[i] for i in kept],
         keypoints=np.stack([rows[i] for i in kept]),
         names=tuple(names[i] for i in kept),
@@ -145,7 +145,7 @@ def _number(cell: str) -> float | None:
     return None if abs(value) > 1e30 else value  # infinity too
 
 
-def write_classic(faces: KeypointSet, folder: Path, *, parts: Iterable[str] | None = None) -> Path:
+def write_classic(faces: FaceSet, folder: Path, *, parts: Iterable[str] | None = None) -> Path:
     """Write a set in the classic layout (images, and one CSV a part) and return the folder.
 
     parts: n folder names, by default the folder in each face's own name, else "training"
@@ -156,7 +156,7 @@ def write_classic(faces: KeypointSet, folder: Path, *, parts: Iterable[str] | No
     parts = np.array(list(parts))
     for part in np.unique(parts):
         (folder / part).mkdir(parents=True, exist_ok=True)
-        chosen = faces.subset(parts == part)
+        chosen = faces[parts == part]
         table = chosen.table()
         table.index = pd.Index([name.rpartition("/")[2] for name in chosen.names])
         for name, image in zip(table.index, chosen.images, strict=True):

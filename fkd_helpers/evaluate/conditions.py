@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.boxes import crop, square_of
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.metrics import bootstrap
@@ -18,7 +18,7 @@ BINS = 5
 FAILED = 0.10  # an NME above it counts as a failure
 
 
-def conditions_of(faces: KeypointSet) -> dict[str, np.ndarray]:
+def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
     """Return what each photo is like, by the names of CONDITIONS; (n,) each, measured with the labels.
 
     turn, tilt: how far the head is turned about the vertical and tilted in the picture, degrees, by `pose.head_pose`;
@@ -67,6 +67,6 @@ def _bin(errors, values, people):
     }  # fmt: skip
 
 
-def by_condition(faces: KeypointSet, errors: np.ndarray, *, bins: int = BINS) -> dict[str, list[dict]]:
+def by_condition(faces: FaceSet, errors: np.ndarray, *, bins: int = BINS) -> dict[str, list[dict]]:
     """Return the NME (n,) of faces by each condition, see `conditions_of` and `binned`."""
     return {name: binned(errors, values, faces.people, bins=bins) for name, values in conditions_of(faces).items()}

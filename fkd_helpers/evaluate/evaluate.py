@@ -9,8 +9,7 @@ import numpy as np
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
-from fkd_helpers.data.labelling import as_labelled, shift_of
+from fkd_helpers.data import EXTRA_HELD_OUT, FaceSet, as_labelled, complete_only, load, shift_of, split
 from fkd_helpers.evaluate.conditions import FAILED, by_condition
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import REGIONS
@@ -21,7 +20,7 @@ LIMITS = np.linspace(0, 0.15, 31)  # NME at which the cumulative error curve is 
 WORST = 10
 
 
-def predict_set(predictor: KeypointPredictor, faces: KeypointSet, *, given_boxes: bool = False) -> np.ndarray:
+def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bool = False) -> np.ndarray:
     """Return predicted keypoints (n, k, 2) for the one labelled face of each image.
 
     The predictor's own detector finds the face, and the whole image is taken where it sees none; of several the
@@ -38,7 +37,7 @@ def predict_set(predictor: KeypointPredictor, faces: KeypointSet, *, given_boxes
     return np.stack(predicted)
 
 
-def scored(predicted: np.ndarray, faces: KeypointSet, *, curve: bool = False) -> dict:
+def scored(predicted: np.ndarray, faces: FaceSet, *, curve: bool = False) -> dict:
     """Return all scores of predicted keypoints (n, 68, 2): `metrics.summary`, and an interval for each region.
 
     curve: also the cumulative error curve, the share of faces with an NME of at most each of LIMITS
@@ -54,7 +53,7 @@ def scored(predicted: np.ndarray, faces: KeypointSet, *, curve: bool = False) ->
     return scores | ({"curve": cumulative(errors.mean(1), LIMITS)} if curve else {})
 
 
-def evaluation_of(predictor: KeypointPredictor, faces: KeypointSet, data: str | Path = "") -> dict:
+def evaluation_of(predictor: KeypointPredictor, faces: FaceSet, data: str | Path = "") -> dict:
     """Return what the record of an evaluation holds.
 
     data: the set that the faces come from; answers are moved to where its labels lie, see `labelling`
@@ -90,7 +89,7 @@ def evaluation_of(predictor: KeypointPredictor, faces: KeypointSet, data: str | 
     }  # fmt: skip
 
 
-def labelled_faces(data: str | Path, part: str | None) -> KeypointSet:
+def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
     """Return the faces of a part of a data set that have all their 68 keypoints.
 
     part: a folder of the set, "held-out" for the tenth of an extra set that training leaves out, None for all of it

@@ -14,8 +14,7 @@ import numpy as np
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.data.faceset import KeypointSet
-from fkd_helpers.data.labelling import as_labelled
+from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate.conditions import FAILED
 from fkd_helpers.evaluate.evaluate import labelled_faces, predict_set
 from fkd_helpers.faces.metrics import bootstrap, nme
@@ -86,7 +85,7 @@ def moved(keypoints: np.ndarray, map_: np.ndarray) -> np.ndarray:
     return (np.asarray(keypoints, np.float64) @ map_[:, :2].T + map_[:, 2]).astype(np.float32)
 
 
-def changed_set(faces: KeypointSet, kind: str, strength: float, *, seed: int = 0) -> tuple[KeypointSet, np.ndarray]:
+def changed_set(faces: FaceSet, kind: str, strength: float, *, seed: int = 0) -> tuple[FaceSet, np.ndarray]:
     """Return all faces changed (see `changed`), their labels with them, and the maps (n, 2, 3)."""
     rng = np.random.default_rng([seed, list(STRENGTHS).index(kind) if kind in STRENGTHS else 0])
     pairs = [changed(np.asarray(image), box, kind, strength, rng)
@@ -97,7 +96,7 @@ def changed_set(faces: KeypointSet, kind: str, strength: float, *, seed: int = 0
 
 
 def errors_of(
-    predictor: KeypointPredictor, faces: KeypointSet, kind: str, strength: float, *, data: str | Path = "",
+    predictor: KeypointPredictor, faces: FaceSet, kind: str, strength: float, *, data: str | Path = "",
     given_boxes: bool = True, seed: int = 0,
 ) -> np.ndarray:  # fmt: skip
     """Return the NME (n,) of changed faces, with the true box or by the predictor's own detector."""
@@ -110,7 +109,7 @@ def errors_of(
 
 
 def curves(
-    predictor: KeypointPredictor, faces: KeypointSet, *, data: str | Path = "", seed: int = 0,
+    predictor: KeypointPredictor, faces: FaceSet, *, data: str | Path = "", seed: int = 0,
     strengths: Mapping[str, tuple[str, Sequence[float]]] = STRENGTHS, photo_every: int = PHOTO_EVERY,
     say: Callable[[str], None] = lambda _: None,
 ) -> dict[str, dict]:  # fmt: skip
@@ -118,7 +117,7 @@ def curves(
 
     photo_every: one face in so many is also read photo in, without the true box ("photo_failures"); 0 reads none
     """
-    few = faces.subset(np.arange(0, len(faces), photo_every)) if photo_every else None
+    few = faces[np.arange(0, len(faces), photo_every)] if photo_every else None
     shared = dict(data=data, seed=seed)
     found = {}
     for kind, (unit, values) in strengths.items():

@@ -11,8 +11,7 @@ from torch import nn
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import complete_only, load, split
-from fkd_helpers.data.labelling import as_labelled
+from fkd_helpers.data import as_labelled, complete_only, load, split
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.expressions.features import face_crops, key_of
 from fkd_helpers.expressions.metrics import all_scores
@@ -137,7 +136,7 @@ def trial_for(source: Source, data: str = "puppets") -> Trial:
 
 def _some(faces):
     chosen = np.random.default_rng(0).permutation(len(faces))[:CALIBRATION]
-    return faces.subset(np.sort(chosen))
+    return faces[np.sort(chosen)]
 
 
 def _keypoint_trial(source, data):

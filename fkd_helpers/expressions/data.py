@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.data.faceset import data_dirs
+from fkd_helpers.data import data_dirs
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 
@@ -62,6 +62,8 @@ class ExpressionSet:
         names = tuple(self.names[i] for i in index)
         return replace(self, images=[self.images[i] for i in index], names=names, **arrays)
 
+    __getitem__ = subset
+
 
 def load_expressions(
     name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip"
@@ -77,7 +79,7 @@ def load_expressions(
     if on_error not in ("skip", "raise"):
         raise unknown("on_error", on_error, ["raise", "skip"])
     if str(name or "puppets") == "puppets":
-        from fkd_helpers.data.puppets.puppet import make_set
+        from fkd_helpers.data.puppets import make_set
 
         faces = make_set(n, seed=seed)
         values = {key: np.asarray(faces.extras[key], np.float32) for key in ("valence", "arousal")}

@@ -4,6 +4,7 @@ Left and right are the person's own in Kaggle's names; x goes right and y down i
 """
 
 import functools
+import re
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +24,8 @@ POINTS_15 = (
     "right_eyebrow_outer_end", "nose_tip", "mouth_left_corner", "mouth_right_corner", "mouth_center_top_lip",
     "mouth_center_bottom_lip",
 )  # fmt: skip
+_SIDES = {"left": "right", "right": "left"}
+MIRROR_15 = np.array([POINTS_15.index(re.sub("left|right", lambda side: _SIDES[side[0]], name)) for name in POINTS_15])
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's order
 SHAPE_MODEL = Path(__file__).parents[1] / "assets" / "shape_model.npz"
 

@@ -13,10 +13,10 @@ import numpy as np
 import pandas as pd
 import torch
 
+from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cache_file, whole_file
-from fkd_helpers.data import faceset as data
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.kaggle15.tables import SIDE, Rows, read_rows
 from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment
 from fkd_helpers.train.distributed import shard
@@ -85,7 +85,7 @@ def _store(cache: Path, rows: Rows) -> None:
         warnings.warn(f"no cache in {cache.parent} ({error.strerror}): the table is read again next time", stacklevel=3)
 
 
-def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> KeypointSet:
+def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> FaceSet:
     """Load the labelled faces of a folder with Kaggle's `training.csv`.
 
     `people` says which near-duplicate group a face belongs to, `extras["held_out"]` (n,) bool which faces are not
@@ -109,7 +109,7 @@ def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> Keypoin
         order = np.random.default_rng(0).permutation(np.unique(groups))
         held_out = np.isin(groups, order[: max(round(len(order) * HELD_OUT), 1)])
     names = tuple(f"training/{number:04d}" for number in rows.ids)
-    return KeypointSet(rows.images, rows.keypoints, names, groups, {"held_out": held_out}, rows.problems)
+    return FaceSet(rows.images, rows.keypoints, names, groups, {"held_out": held_out}, rows.problems)
 
 
 def _read_split(path: Path, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
@@ -140,19 +140,19 @@ def near_duplicates(images: np.ndarray, *, alike: float = ALIKE, side: int = 24)
     return group
 
 
-def halves(faces: KeypointSet) -> tuple[KeypointSet, KeypointSet]:
+def halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
     """Return the faces to learn from, and those that are held out."""
     held_out = faces.extras["held_out"]
-    return faces.subset(~held_out), faces.subset(held_out)
+    return faces[~held_out], faces[held_out]
 
 
-def prepared(faces: KeypointSet, missing: str) -> KeypointSet:
+def prepared(faces: FaceSet, missing: str) -> FaceSet:
     """Return faces to learn from by a strategy for missing points.
 
     missing: "mask" = as they are, "drop" = only complete faces, "fill" = the mean of the point in the place of a blank
     """
     if missing == "drop":
-        return faces.subset(faces.complete)
+        return faces[faces.complete]
     if missing == "fill":
         mean = np.nanmean(faces.keypoints, 0)
         return replace(faces, keypoints=np.where(np.isnan(faces.keypoints), mean, faces.keypoints))
@@ -167,7 +167,7 @@ class ImageBatches(FaceBatches):
 
     def __init__(
         self,
-        faces: KeypointSet,
+        faces: FaceSet,
         *,
         batch_size: int = 64,
         options: Augment = NONE,

@@ -15,7 +15,7 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
 from fkd_helpers.kaggle15.scores import scores_15
@@ -111,7 +111,7 @@ class _Report(keras.callbacks.Callback):
 
 
 def train_keras(
-    config: RunConfig, folder: str | Path, *, faces: KeypointSet | None = None, say: Callable[[str], None] = print
+    config: RunConfig, folder: str | Path, *, faces: FaceSet | None = None, say: Callable[[str], None] = print
 ) -> dict:
     """Train the Keras CNN in two phases, resuming what `folder` holds; return the scores of the held-out rows.
 

@@ -8,7 +8,7 @@ import pandas as pd
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cache_folder, whole_file
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15.data import CORNER, near_duplicates

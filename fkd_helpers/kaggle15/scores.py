@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 
 
@@ -16,7 +16,7 @@ def rmse(predicted: np.ndarray, target: np.ndarray) -> float:
     return float(np.sqrt(np.mean(error**2))) if error.size else float("nan")
 
 
-def scores_15(predicted: np.ndarray, faces: KeypointSet) -> dict:
+def scores_15(predicted: np.ndarray, faces: FaceSet) -> dict:
     """Return the scores of predictions (n, 15, 2): RMSE in pixels of 96 x 96 over the labels that are there.
 
     rmse: of all faces; rmse_complete: of those that lack nothing; by_point: of each point; faces, complete: how many

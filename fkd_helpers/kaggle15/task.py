@@ -10,7 +10,7 @@ from torch import nn
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
 from fkd_helpers.kaggle15.scores import scores_15
@@ -63,7 +63,7 @@ def train_15(
     config: RunConfig,
     folder: str | Path,
     *,
-    faces: KeypointSet | None = None,
+    faces: FaceSet | None = None,
     say: Callable[[str], None] = print,
     callbacks: Sequence[Callable[[dict], None]] = (),
 ) -> dict:

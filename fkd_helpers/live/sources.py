@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.data.puppets.puppet import stream
+from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.images import SUFFIXES, read_photo
 
 MAX_SIDE = 1920  # pixels; longer frames are made this small

@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 import torch
 
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import MIRROR
@@ -69,7 +69,7 @@ def flip_order(k: int) -> np.ndarray:
     return MIRROR.copy()
 
 
-def base_crops(faces: KeypointSet, *, size: int = BASE_SIZE) -> tuple[np.ndarray, np.ndarray]:
+def base_crops(faces: FaceSet, *, size: int = BASE_SIZE) -> tuple[np.ndarray, np.ndarray]:
     """Cut each face once: gray crops (n, size, size) uint8 and keypoints (n, k, 2) in their pixels."""
     squares = square_of(faces.boxes, margin=BASE_MARGIN)
 
@@ -182,7 +182,7 @@ class FaceBatches:
 
     def __init__(
         self,
-        faces: KeypointSet,
+        faces: FaceSet,
         *,
         batch_size: int = 64,
         options: Augment = Augment(),

@@ -12,7 +12,7 @@ import cv2
 import numpy as np
 import torch
 
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.images import to_gray
 
 RESCALED, INPUT = 250, 224  # pixels: the shorter side of the image, the side of the square
@@ -22,7 +22,7 @@ CENTRE, UNIT = 100.0, 50.0  # the published runs learn (keypoint - 100) / 50
 class ClassicBatches:
     """Batches for `training.fit`: images (n, 1, 224, 224) float32 in 0..1, keypoints (n, k, 2) in their pixels."""
 
-    def __init__(self, faces: KeypointSet, *, batch_size: int = 10, seed: int = 0, shuffle: bool = True):
+    def __init__(self, faces: FaceSet, *, batch_size: int = 10, seed: int = 0, shuffle: bool = True):
         def rescaled(image):
             gray = to_gray(np.asarray(image))
             height, width = (max(INPUT, round(side * RESCALED / min(gray.shape))) for side in gray.shape)

@@ -12,7 +12,7 @@ from torch import nn
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data import FaceSet
 from fkd_helpers.nets.losses import loss_named
 from fkd_helpers.nets.models import (
     INPUT_SIZES,
@@ -78,7 +78,7 @@ class Learned:
 
     model: nn.Module
     history: list[dict]
-    parts: dict[str, KeypointSet]
+    parts: dict[str, FaceSet]
     predicted: dict[str, np.ndarray]  # (n, 68, 2), pixels of each part's own images, where its labels would lie
     scores: dict[str, dict[str, float]]
     facts: dict  # weights, training faces, digest of the training data, the watched part, where it started

@@ -10,8 +10,7 @@ from torch import nn
 
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.faceset import EXTRA_HELD_OUT, KeypointSet, complete_only, load, split
-from fkd_helpers.data.labelling import as_labelled, centred
+from fkd_helpers.data import EXTRA_HELD_OUT, FaceSet, as_labelled, centred, complete_only, load, split
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme, pixel_errors, summary
@@ -27,7 +26,7 @@ def strength(factor: float) -> Augment:
     return Augment(**changes | {"flip": Augment.flip if factor else 0.0})
 
 
-def parts(faces: KeypointSet, how: str) -> tuple[KeypointSet, dict[str, KeypointSet]]:
+def parts(faces: FaceSet, how: str) -> tuple[FaceSet, dict[str, FaceSet]]:
     """Split a set for a run: the training faces, and the parts that it is scored on; the first is watched.
 
     "official": the set's own folders, {"test": ...}. "person": a fifth of the people held out; one training then gives
@@ -41,9 +40,9 @@ def parts(faces: KeypointSet, how: str) -> tuple[KeypointSet, dict[str, Keypoint
     return training, {"unseen": unseen, "seen": seen}
 
 
-def joined(first: KeypointSet, second: KeypointSet) -> KeypointSet:
+def joined(first: FaceSet, second: FaceSet) -> FaceSet:
     """Return the faces of both sets in one."""
-    return KeypointSet(
+    return FaceSet(
         images=[*first.images, *second.images],
         keypoints=np.concatenate([first.keypoints, second.keypoints]),
         names=first.names + second.names,
@@ -57,13 +56,13 @@ class MixedBatches(FaceBatches):
     People draw the jaw's points at other places than the tracker that labelled the video frames did.
     """
 
-    def __init__(self, faces: KeypointSet, extra: KeypointSet, *, jaw: bool = False, **options):
+    def __init__(self, faces: FaceSet, extra: FaceSet, *, jaw: bool = False, **options):
         super().__init__(joined(faces, extra), **options)
         if not jaw:
             self.keypoints[len(faces) :, list(REGIONS["jaw"])] = np.nan
 
 
-def batches_for(config: RunConfig, training: KeypointSet, extra: KeypointSet | None = None):
+def batches_for(config: RunConfig, training: FaceSet, extra: FaceSet | None = None):
     """Return the training batches of a config, seen its way: faces by the crop rule, or whole frames."""
     shared = dict(batch_size=config.batch_size, seed=config.seed)
     if config.view == "frame":
@@ -80,8 +79,8 @@ def batches_for(config: RunConfig, training: KeypointSet, extra: KeypointSet | N
 class Part:
     """Faces that a run does not learn from: as labelled, as a network of this run would have them, and as batches."""
 
-    faces: KeypointSet
-    aims: KeypointSet  # where the points are, if the run learns that; the labels as given if not
+    faces: FaceSet
+    aims: FaceSet  # where the points are, if the run learns that; the labels as given if not
     batches: FaceBatches | ClassicBatches  # in order, not augmented
     source: str  # the data set it comes from
 
@@ -109,7 +108,7 @@ class Part:
 class RunData:
     """The batches a run learns from, the faces in them, the parts held out, and which of these is watched."""
 
-    training: KeypointSet
+    training: FaceSet
     batches: FaceBatches | ClassicBatches
     held_out: dict[str, Part]
     watched: str

@@ -18,7 +18,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.course.check import BROWSERS
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 
 ARGUMENTS = (
     "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",

@@ -9,7 +9,7 @@ import av
 import nbformat
 import numpy as np
 
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import read_photo
 

@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
 
-from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.data import puppets
 from fkd_helpers.faces.boxes import box_of, crop, square_of
 from fkd_helpers.faces.metrics import eye_distance
 from fkd_helpers.predict.haar import as_gray

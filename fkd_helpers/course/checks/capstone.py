@@ -7,7 +7,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.course.verdicts import Verdict
-from fkd_helpers.data.puppets.puppet import make_puppet, put_face
+from fkd_helpers.data.puppets import make_puppet, put_face
 from fkd_helpers.data.puppets.shapes import draw_knobs, face_shape
 from fkd_helpers.emotion.rules import LABELS, read_emotion
 from fkd_helpers.faces.boxes import similarity

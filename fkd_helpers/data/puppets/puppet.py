@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.data.faceset import KeypointSet
+from fkd_helpers.data.faceset import FaceSet
 from fkd_helpers.data.puppets import scenery, shapes
 from fkd_helpers.data.puppets.portraits import PORTRAITS, portrait, sample, warp_onto
 
@@ -157,7 +157,7 @@ def _size(size):
     return int(pair[0]), int(pair[1])
 
 
-def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> KeypointSet:
+def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> FaceSet:
     """Make a set of n puppet faces: extras expression (n,) int 0..7, valence (n,), arousal (n,).
 
     As in the real set, a fifth of the frames lies in "test/", and the people there are also in "training/". The first k
@@ -184,7 +184,7 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> KeypointSet:
         names.append(f"{folder}/Puppet_{who:03d}_{which:02d}.png")
         infos.append(info)
     extras = {key: np.array([getattr(info, key) for info in infos]) for key in ("expression", "valence", "arousal")}
-    return KeypointSet(images, np.stack(keypoints), tuple(names), extras=extras)
+    return FaceSet(images, np.stack(keypoints), tuple(names), extras=extras)
 
 
 def stream(

@@ -1,0 +1,63 @@
+"""Find and load a data set by its name or path."""
+
+import os
+from pathlib import Path
+
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.data.faceset import CLASSIC, FaceSet
+from fkd_helpers.data.puppets.puppet import make_set
+from fkd_helpers.data.reading import read_folder
+
+
+def data_dirs() -> list[Path]:
+    """Return the folders in which data sets are looked for: $FKD_DATA_DIR, then `data/` of this course."""
+    folders = [os.environ.get("FKD_DATA_DIR"), Path(__file__).parents[2] / "data"]
+    return [Path(folder).expanduser() for folder in folders if folder]
+
+
+def load(
+    name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip", progress: bool = False
+) -> FaceSet:
+    """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
+
+    Args:
+        name: None reads $FKD_DATASET and falls back on "puppets".
+        n, seed: How many puppets, and which.
+        on_error: "skip" leaves damaged rows out, warns, and lists them in `problems`; "raise" stops at them.
+    """
+    name = name or os.environ.get("FKD_DATASET") or "puppets"
+    if str(name) == "puppets":
+        return make_set(n, seed=seed)
+    return read_folder(find(name), on_error=on_error, progress=progress)
+
+
+def find(name: str | Path) -> Path:
+    """Return the folder (or CSV file) of a data set, by path or by its name below one of `data_dirs()`.
+
+    Raises:
+        InputError: nothing there, "ytf" without both its tables, or no permission to look.
+    """
+    try:
+        return _find_ytf() if str(name) == "ytf" else _find(name)
+    except PermissionError as error:
+        raise InputError(f"{error.filename}: no permission to read it") from None
+
+
+def _find_ytf() -> Path:
+    for place in data_dirs():
+        for folder in (place / "ytf", place):
+            if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
+                return folder
+    places = " nor ".join(str(place) for place in data_dirs())
+    raise InputError(f"data set 'ytf' is not, or not whole, in {places}: run `make data`, or set FKD_DATA_DIR")
+
+
+def _find(name: str | Path) -> Path:
+    path = Path(name).expanduser()
+    for place in (path, *(place / path for place in data_dirs())):
+        if place.is_dir() or (place.is_file() and (place.suffix == ".csv" or len(path.parts) > 1)):
+            return place
+    if len(path.parts) > 1 or path.suffix == ".csv":
+        raise InputError(f"{name}: no such folder or CSV file")
+    here = [folder.name for place in data_dirs() if place.is_dir() for folder in place.iterdir() if folder.is_dir()]
+    raise unknown("data set", name, {"puppets", "ytf", *here} - {"records"})
