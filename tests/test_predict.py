@@ -16,11 +16,10 @@ from PIL import Image
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, iou
 from fkd_helpers.faces.images import read_photo, to_gray
-from fkd_helpers.faces.landmarks import BY_KEYPOINT
 from fkd_helpers.nets import models
 from fkd_helpers.predict.haar import detect, detect_faces, to_face_box
 from fkd_helpers.predict.photo_run import run_photos, to_record
-from fkd_helpers.predict.predictor import KeypointPredictor, draw_faces
+from fkd_helpers.predict.predictor import KeypointPredictor
 from fkd_helpers.predict.runtime import load_runner
 from fkd_helpers.predict.tracker import Tracker, detect_fast
 
@@ -536,19 +535,6 @@ def test_a_record_of_a_photo_is_json(files, astronaut):
     assert record["photo"] == "me.png"
     np.testing.assert_allclose(record["faces"][0]["keypoints"], faces[0].keypoints, atol=0.006)
     np.testing.assert_allclose(record["faces"][0]["box"], faces[0].box, atol=0.006)
-
-
-def test_drawing_marks_the_keypoints_and_leaves_the_frame_alone():
-    frame = scene((100, 200))
-    before = frame.copy()
-    (face,) = KeypointPredictor(bright_network, detectors=[BlobDetector()])(frame)
-    for given in (frame, to_gray(frame), np.dstack([frame, frame[..., 0]])):
-        drawn = draw_faces(given, [face])
-        assert drawn.shape == (480, 640, 3)
-        colours = drawn[tuple(np.round(face.keypoints).astype(int).T[::-1])]
-        assert (np.abs(colours - np.array(BY_KEYPOINT)).max(1) < 60).all()  # a dot in the colour of its region
-    np.testing.assert_array_equal(frame, before)
-    assert (draw_faces(frame, []) == frame).all()
 
 
 def test_prediction_by_onnx_needs_no_torch():

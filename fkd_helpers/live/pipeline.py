@@ -4,11 +4,10 @@ import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-import cv2
 import numpy as np
 
-from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.faces.landmarks import BY_KEYPOINT
+from fkd_helpers.core.errors import unknown
+from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.filters.filters import filter_named, wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, central_boxes
@@ -118,40 +117,9 @@ def _tracker(model: object, device: str, detector: Callable) -> Tracker:
 
 
 def overlay(frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None] = ()) -> np.ndarray:
-    """Return a copy of an RGB frame with keypoints and moods drawn on it, as the page does.
-
-    Raises:
-        InputError: another number of moods than of faces.
-    """
-    if len(moods) not in (0, len(faces)):
-        raise InputError(f"moods: expected one for each of {len(faces)} faces, got {len(moods)}")
-    drawn = np.ascontiguousarray(frame).copy()
-    for face, mood in zip(faces, moods or [None] * len(faces), strict=True):
-        radius = round(16 * max(1.2, max(face.box[2:]) / 110))
-        many = len(face.keypoints)
-        colours = BY_KEYPOINT if many == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * many
-        for (x, y), colour in zip(np.round(face.keypoints * 16).astype(int).tolist(), colours, strict=True):
-            cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
-        if mood is not None:
-            _write_over(drawn, face.box, mood)
-    return drawn
-
-
-def _write_over(frame, box, mood):
-    """Write the label over a face's box, and below it, smaller, valence and arousal where they are known."""
-    height, width = frame.shape[:2]
-    size = float(np.clip(height / 700, 0.5, 2))
-    lines = [(mood.label, size), *([(mood.scales, 0.7 * size)] if mood.scales else [])]
-    sizes = [cv2.getTextSize(words, cv2.FONT_HERSHEY_SIMPLEX, scale, 1)[0] for words, scale in lines]
-    wide, high = max(w for w, _ in sizes), sum(h for _, h in sizes) + 8 * (len(lines) - 1)
-    left = int(np.clip(box[0] + (box[2] - wide) / 2, 0, max(0, width - wide)))
-    foot = int(max(box[1] - 0.22 * box[3], high + 0.5 * sizes[0][1]))
-    cv2.rectangle(frame, (left - 4, foot - high - 4), (left + wide + 4, foot + 6), (30, 30, 30), -1)
-    base = foot - high
-    for (words, scale), (_, h) in zip(lines, sizes, strict=True):
-        base += h
-        cv2.putText(frame, words, (left, base), cv2.FONT_HERSHEY_SIMPLEX, scale, (255, 255, 255), 1, cv2.LINE_AA)
-        base += 8
+    """Return a copy of an RGB frame with keypoints and moods drawn on it, as the page does."""
+    captions = [[line for line in (mood.label, mood.scales) if line] if mood else [] for mood in moods]
+    return draw_faces(frame, faces, boxes=False, captions=captions or None)
 
 
 def drawn(result: Result) -> np.ndarray:

@@ -6,8 +6,9 @@ from pathlib import Path
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.faces.images import read_photo, write_photo
-from fkd_helpers.predict.predictor import Face, KeypointPredictor, draw_faces
+from fkd_helpers.predict.predictor import Face, KeypointPredictor
 from fkd_helpers.train.run_files import write_table
 
 

@@ -4,12 +4,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of, crop, settle, square_of, to_frame
-from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
 from fkd_helpers.predict.haar import as_gray, detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
@@ -141,24 +139,3 @@ def central_boxes(shape: Sequence[int]) -> np.ndarray:
     sides = max(height, width) * np.array(CENTRAL)[:, None]
     centre = np.array([[width, height]]) / 2 - 0.5
     return np.concatenate([centre - sides / 2, sides, sides], 1)
-
-
-def draw_faces(frame: np.ndarray, faces: Sequence[Face]) -> np.ndarray:
-    """Return a copy of a frame as RGB (h, w, 3) with boxes, keypoints and, where there are any, ids drawn on it."""
-    frame = np.asarray(frame)
-    drawn = np.ascontiguousarray(frame[..., :3]) if frame.ndim == 3 and frame.shape[2] >= 3 else None
-    drawn = drawn.copy() if drawn is not None else cv2.cvtColor(as_gray(frame), cv2.COLOR_GRAY2RGB)
-    for face in faces:
-        side = float(max(face.box[2:]))
-        thick = max(1, round(side / 150))
-        corners = np.round([face.box[:2], face.box[:2] + face.box[2:]]).astype(int).tolist()
-        cv2.rectangle(drawn, *corners, rgb(PREDICTED), thick, cv2.LINE_AA)
-        # sixteenths of a pixel, so that dots on a small face sit where the keypoints are
-        radius, many = round(16 * max(1.2, side / 90)), len(face.keypoints)
-        colours = BY_KEYPOINT if many == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * many
-        for (x, y), colour in zip(np.round(face.keypoints * 16).astype(int).tolist(), colours, strict=True):
-            cv2.circle(drawn, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
-        if face.id is not None:
-            size = max(0.4, side / 200)
-            cv2.putText(drawn, str(face.id), corners[0], cv2.FONT_HERSHEY_SIMPLEX, size, rgb(PREDICTED), thick)
-    return drawn

@@ -1,0 +1,74 @@
+"""Draw faces on a frame: keypoints in the colours of their regions, boxes, ids, captions."""
+
+from collections.abc import Sequence
+
+import cv2
+import numpy as np
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.images import to_rgb
+from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
+
+FONT = cv2.FONT_HERSHEY_SIMPLEX
+FARTHEST = 30_000  # pixels: OpenCV draws with 16 bits
+
+
+def draw_faces(
+    frame: np.ndarray, faces: Sequence, *, boxes: bool = True, captions: Sequence[Sequence[str]] | None = None
+) -> np.ndarray:
+    """Return a copy of a frame as RGB (h, w, 3) with each face drawn on it.
+
+    Args:
+        faces: `predict.Face` objects, or keypoints (n, k, 2); missing keypoints are not drawn
+        boxes: draw the box of each face, and its id where it has one
+        captions: for each face the lines to write above it, the first one large
+    """
+    captions = [()] * len(faces) if captions is None else captions
+    if len(captions) != len(faces):
+        raise InputError(f"captions: expected one for each of {len(faces)} faces, got {len(captions)}")
+    drawn = to_rgb(np.asarray(frame)).copy()
+    for face, lines in zip(faces, captions, strict=True):
+        keypoints = np.asarray(getattr(face, "keypoints", face))
+        box = face.box if hasattr(face, "box") else box_of(keypoints)
+        if not (np.abs(box) < FARTHEST).all():  # nor where the box is NaN
+            continue
+        if boxes:
+            _draw_box(drawn, box, getattr(face, "id", None))
+        _draw_keypoints(drawn, keypoints, radius=max(1.2, max(box[2:]) / 110))
+        if lines:
+            _write_above(drawn, box, lines)
+    return drawn
+
+
+def _draw_box(frame, box, number):
+    side, colour = max(box[2:]), rgb(PREDICTED)
+    corner, opposite = np.round([box[:2], box[:2] + box[2:]]).astype(int).tolist()
+    thick = max(1, round(side / 150))
+    cv2.rectangle(frame, corner, opposite, colour, thick, cv2.LINE_AA)
+    if number is not None:
+        cv2.putText(frame, str(number), corner, FONT, max(0.4, side / 200), colour, thick)
+
+
+def _draw_keypoints(frame, keypoints, radius):
+    colours = np.array(BY_KEYPOINT if len(keypoints) == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * len(keypoints))
+    visible = np.isfinite(keypoints).all(1)
+    # in sixteenths of a pixel, so that dots on a small face sit where the keypoints are
+    centres = np.round(16 * keypoints[visible]).astype(int)
+    for centre, colour in zip(centres.tolist(), colours[visible].tolist(), strict=True):
+        cv2.circle(frame, centre, round(16 * radius), colour, -1, cv2.LINE_AA, shift=4)
+
+
+def _write_above(frame, box, lines):
+    """Write white lines on a dark plate above a box, moved into the frame where it would leave it."""
+    height, width = frame.shape[:2]
+    large = float(np.clip(height / 700, 0.5, 2))
+    scales = [large] + [0.7 * large] * (len(lines) - 1)
+    sizes = [cv2.getTextSize(line, FONT, scale, 1)[0] for line, scale in zip(lines, scales, strict=True)]
+    wide, high = max(w for w, _ in sizes), sum(h for _, h in sizes) + 8 * (len(lines) - 1)
+    left = int(np.clip(box[0] + (box[2] - wide) / 2, 0, max(0, width - wide)))
+    top = int(max(box[1] - 0.22 * box[3], high + 0.5 * sizes[0][1])) - high
+    cv2.rectangle(frame, (left - 4, top - 4), (left + wide + 4, top + high + 6), (30, 30, 30), -1)
+    for line, scale, (_, h) in zip(lines, scales, sizes, strict=True):
+        cv2.putText(frame, line, (left, top + h), FONT, scale, (255, 255, 255), 1, cv2.LINE_AA)
+        top += h + 8

@@ -1,0 +1,61 @@
+"""The painter: dots in the colours of the regions, boxes, ids, captions."""
+
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.puppets import puppet as puppets
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.draw import draw_faces
+from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
+
+
+@pytest.fixture(scope="module")
+def scene():
+    frame, keypoints, _ = puppets.make_face(3, size=320, side=150, centre=(160, 170))
+    return frame, keypoints
+
+
+@pytest.mark.parametrize("channels", [1, 3, 4])
+def test_draw_faces_puts_a_dot_of_its_colour_on_each_keypoint(scene, channels):
+    frame, keypoints = scene
+    given = {1: frame[..., 0], 3: frame, 4: np.dstack([frame, frame[..., 0]])}[channels]
+    before = given.copy()
+    drawn = draw_faces(given, keypoints[None], boxes=False)
+    assert drawn.shape == frame.shape
+    columns, rows = np.round(keypoints).astype(int).T
+    assert (np.abs(drawn[rows, columns] - np.array(BY_KEYPOINT)).max(1) < 60).all()
+    np.testing.assert_array_equal(given, before)
+
+
+def test_draw_faces_without_a_face_is_the_frame(scene):
+    np.testing.assert_array_equal(draw_faces(scene[0], []), scene[0])
+
+
+def test_draw_faces_draws_box_id_and_caption(scene):
+    _, keypoints = scene
+    blank, box = np.full((320, 320, 3), 255, np.uint8), box_of(keypoints)
+    face = SimpleNamespace(keypoints=keypoints, box=box, id=7)
+    top = round(float(box[1]))
+    vermilion = (draw_faces(blank, [face]) == rgb(PREDICTED)).all(-1)
+    assert vermilion[top].any() and vermilion[: top - 1].any()  # an edge of the box, and the id above it
+    assert not (draw_faces(blank, [face], boxes=False) == rgb(PREDICTED)).all(-1).any()
+    heights = [
+        (draw_faces(blank, [face], captions=[lines]) == 30).all(-1).any(1).sum()
+        for lines in ([], ["happy"], ["happy", "valence +0.6"])
+    ]
+    assert heights[0] == 0 < heights[1] + 8 < heights[2]
+    with pytest.raises(InputError, match="expected one for each of 1 faces, got 2"):
+        draw_faces(blank, [face], captions=[[], []])
+
+
+@pytest.mark.parametrize("points", [5, 15, 106])
+def test_draw_faces_takes_any_number_of_points_and_skips_missing_ones(points):
+    blank = np.zeros((100, 100, 3), np.uint8)
+    keypoints = np.random.default_rng(0).uniform(20, 80, (points, 2))
+    keypoints[0] = np.nan
+    assert draw_faces(blank, [keypoints]).any()
+    for bad in (np.nan * keypoints, keypoints * 1e9):
+        assert not draw_faces(blank, [bad]).any()
