@@ -6,9 +6,9 @@ Lengths are in distances of the outer eye corners; y goes down. A head that is t
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.landmarks import MIRROR, OUTER_EYES
+from fkd_helpers.faces.landmarks import LEFT_EYE, MIRROR, OUTER_EYES, RIGHT_EYE
+from fkd_helpers.faces.pose import level_rotation
 
-LEFT_EYE, RIGHT_EYE = range(36, 42), range(42, 48)
 CORNERS, LIP_MIDDLE = (48, 54), (51, 57, 62, 66)
 UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER = (50, 51, 52), (61, 62, 63), (67, 66, 65), (58, 57, 56)
 ONE_SIDE = np.flatnonzero(MIRROR >= np.arange(68))  # the points that, with their mirrored ones, make the whole face
@@ -45,15 +45,11 @@ def upright(keypoints: np.ndarray) -> np.ndarray:
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.ndim < 2 or keypoints.shape[-2:] != (68, 2):
         raise InputError(f"keypoints: expected (..., 68, 2), got {keypoints.shape}")
-    left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
+    middle = (keypoints[..., list(LEFT_EYE), :].mean(-2) + keypoints[..., list(RIGHT_EYE), :].mean(-2)) / 2
     outer = keypoints[..., OUTER_EYES[1], :] - keypoints[..., OUTER_EYES[0], :]
-    along = right - left
+    turned = (keypoints - middle[..., None, :]) @ np.swapaxes(level_rotation(keypoints), -1, -2)
     with np.errstate(invalid="ignore", divide="ignore"):
-        along = along / np.linalg.norm(along, axis=-1, keepdims=True)
-        moved = keypoints - ((left + right) / 2)[..., None, :]
-        x = (moved * along[..., None, :]).sum(-1)
-        y = (moved * (along[..., None, ::-1] * [-1, 1])).sum(-1)
-        face = np.stack([x, y], -1) / np.linalg.norm(outer, axis=-1)[..., None, None]
+        face = turned / np.linalg.norm(outer, axis=-1)[..., None, None]
     return np.where(np.isfinite(face), face, np.nan)
 
 

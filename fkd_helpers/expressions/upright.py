@@ -4,8 +4,8 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.emotion.features import LEFT_EYE, RIGHT_EYE
 from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.pose import level_rotation
 
 ROOM, MARGIN = 0.35, 0.12  # of the upright face's longer side, on each side: of a stored crop, of the plain window
 STORED = 160  # pixels of a stored crop; its plain window is then 117 of them
@@ -23,9 +23,8 @@ def upright_map(keypoints: np.ndarray, size: int = STORED, *, room: float = ROOM
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
         raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")
-    along = keypoints[list(RIGHT_EYE)].mean(0) - keypoints[list(LEFT_EYE)].mean(0)
-    along = along / max(np.linalg.norm(along), 1e-9) if along.any() else np.array([1.0, 0.0])
-    turn = np.array([along, [-along[1], along[0]]])  # frame -> upright
+    turn = level_rotation(keypoints)  # frame -> upright
+    turn = turn if np.isfinite(turn).all() else np.eye(2)
     box = box_of(keypoints @ turn.T).astype(np.float64)
     side = max(box[2:].max(), 1.0) * (1 + 2 * room)
     linear = turn.T * (side / size)

@@ -12,6 +12,7 @@ import numpy as np
 REGIONS = {
     "jaw": range(0, 17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48), "mouth": range(48, 68)
 }  # fmt: skip
+LEFT_EYE, RIGHT_EYE = range(36, 42), range(42, 48)  # in the picture
 OUTER_EYES = (36, 45)  # the two corners whose distance is the unit of NME
 # point i of a mirrored face is point MIRROR[i] of the face
 MIRROR = np.array([

@@ -1,21 +1,36 @@
-"""How good keypoints are; NumPy only. Built in notebooks 02 and 03.
+"""Errors of predicted keypoints: NME, PCK, AUC, bootstrap intervals.
 
-predicted and target are (n, k, 2) in pixels of the same frame. A missing target (NaN) is left out; a face that was not
-found is passed as NaN in `predicted` and counts as an infinite error.
+`predicted` and `target` are (n, k, 2) in pixels of the same frame. Missing targets (NaN) are left out; a face that was
+not found is NaN in `predicted` and counts as an infinite error.
 """
 
 import numpy as np
 
+from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import OUTER_EYES, REGIONS
 
 
 def eye_distance(target: np.ndarray) -> np.ndarray:
-    """Return the distance (n,) between the outer corners of the eyes: the unit of NME."""
+    """Return the distance (n,) between the outer eye corners of 68 keypoints (n, 68, 2)."""
     return np.linalg.norm(target[:, OUTER_EYES[0]] - target[:, OUTER_EYES[1]], axis=-1)
 
 
+def unit(target: np.ndarray) -> np.ndarray:
+    """Return the length (n,) that the errors of a face are divided by; NaN where it cannot be measured.
+
+    For 68 keypoints this is the distance of the outer eye corners, as in 300-W. Other layouts (5, 15, 21, 98, 106
+    points) share no such pair: their unit is the diagonal of the tight box of the labels, called NME_diag in papers.
+
+    >>> float(unit(np.array([[[0, 0], [3, 4], [np.nan, np.nan]]]))[0])
+    5.0
+    """
+    target = np.asarray(target, np.float64)
+    lengths = eye_distance(target) if target.shape[1] == 68 else np.linalg.norm(box_of(target)[:, 2:], axis=-1)
+    return np.where(lengths > 0, lengths, np.nan)
+
+
 def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the error (n, k) of each point in outer-eye distances; NaN where the target is missing.
+    """Return the error (n, k) of each point in units of its face (see `unit`); NaN where the target is missing.
 
     >>> target = np.zeros((1, 68, 2)); target[0, 45] = [10, 0]
     >>> float(point_errors(target + [3, 4], target).mean())
@@ -24,21 +39,14 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
     if predicted.shape != target.shape or target.ndim != 3 or target.shape[2] != 2:
         raise ValueError(f"keypoints: expected two arrays (n, k, 2), got {predicted.shape} and {target.shape}")
-    if target.shape[1] != 68:
-        raise ValueError(f"NME divides by the eye distance of 68 keypoints, got {target.shape[1]}")
-    unit = eye_distance(target)[:, None]
-    unit = np.where(unit > 0, unit, np.nan)
-    error = np.linalg.norm(predicted - target, axis=-1) / unit
+    error = np.linalg.norm(predicted - target, axis=-1) / unit(target)[:, None]
     error[np.isnan(predicted).any(-1)] = np.inf
     error[np.isnan(target).any(-1)] = np.nan
     return error
 
 
 def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the normalised mean error (n,) of each face: mean distance over the distance of the outer eye corners.
-
-    NaN for a face without one of these two corners in its target, or with both at one place: it cannot be measured.
-    """
+    """Return the normalised mean error (n,) of each face; NaN for a face whose `unit` cannot be measured."""
     return _face_means(point_errors(predicted, target))
 
 
@@ -48,7 +56,7 @@ def _face_means(errors):
 
 
 def pck(errors: np.ndarray, threshold: float) -> float:
-    """Return the share of points with an error of at most `threshold` (outer-eye distances), called PCK."""
+    """Return the percentage of correct keypoints, PCK: the share of points with an error of at most `threshold`."""
     return float((errors[~np.isnan(errors)] <= threshold).mean())
 
 
@@ -71,25 +79,20 @@ def cumulative(face_errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 
 def pixel_errors(predicted: np.ndarray, target: np.ndarray, scale: np.ndarray | float = 1.0) -> tuple[float, float]:
-    """Return MAE and RMSE over all coordinates, in pixels times `scale` ((n, 2) or a number); lost faces left out."""
+    """Return MAE and RMSE over all coordinates in pixels times `scale`, (n, 2) or a number; lost faces are left out."""
     error = (np.asarray(predicted, np.float64) - target) * (scale if np.isscalar(scale) else np.asarray(scale)[:, None])
     return _mean(np.abs(error)), _mean(error**2) ** 0.5
 
 
 def _mean(values) -> float:
-    """Return the mean of the values that are not NaN; NaN where there is none."""
-    there = values[~np.isnan(values)]
-    return float(there.mean()) if there.size else float("nan")
+    known = values[~np.isnan(values)]
+    return float(known.mean()) if known.size else float("nan")  # np.nanmean would warn
 
 
 def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: int = 1000) -> tuple[float, float]:
-    """Return the 95 % interval of the mean of values (n,) when people, not frames, are drawn anew.
-
-    Frames of one person resemble each other, so an interval over frames would be too narrow.
-    """
+    """Return the 95 % bootstrap interval of the mean of values (n,), drawing people: frames of a person are alike."""
     _, person = np.unique(people, return_inverse=True)
-    sums = np.bincount(person, values)
-    counts = np.bincount(person)
+    sums, counts = np.bincount(person, values), np.bincount(person)
     draws = np.random.default_rng(seed).integers(0, len(sums), (rounds, len(sums)))
     means = sums[draws].sum(1) / counts[draws].sum(1)
     return tuple(float(v) for v in np.percentile(means, [2.5, 97.5]))
@@ -98,27 +101,35 @@ def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: 
 def summary(
     predicted: np.ndarray, target: np.ndarray, *, sizes: np.ndarray | None = None, people: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return all our scores of a set in one dict; faces that cannot be measured (see `nme`) are left out.
+    """Return all scores of a set of faces; those that cannot be measured (see `unit`) are left out.
 
-    sizes: (n, 2) width and height of each image, for errors at 224 pixels
-    people: (n,) for the bootstrap interval of the NME
+    Args:
+        sizes: (n, 2) width and height of each image, for errors at 224 pixels
+        people: (n,) for the bootstrap interval of the NME
     """
     errors = point_errors(predicted, target)
     faces = _face_means(errors)
     measured = ~np.isnan(faces)
     if not measured.any():
-        raise ValueError(f"target: expected a face with both outer eye corners, got none in {len(faces)}")
+        labels = "both outer eye corners" if errors.shape[1] == 68 else "two labels or more"
+        raise ValueError(f"target: expected a face with {labels}, got none in {len(faces)}")
     errors, faces, predicted, target = (v[measured] for v in (errors, faces, np.asarray(predicted), np.asarray(target)))
     sizes, people = (None if v is None else np.asarray(v)[measured] for v in (sizes, people))
     found = np.isfinite(faces)
     mae, rmse = pixel_errors(predicted[found], target[found])
     scores = {
-        "faces": len(faces), "not_found": int((~found).sum()), "nme": float(faces.mean()),
-        "nme_median": float(np.median(faces)), "nme_over_0.10": float((faces > 0.10).mean()),
-        "pck_0.05": pck(errors, 0.05), "pck_0.10": pck(errors, 0.10),
-        "auc_0.08": auc(faces, 0.08), "auc_0.5": auc(faces, 0.5), "mae_px": mae, "rmse_px": rmse,
-    }  # fmt: skip
-    scores |= {f"nme_{region}": float(_mean(errors[:, list(points)])) for region, points in REGIONS.items()}
+        "faces": len(faces),
+        "not_found": int((~found).sum()),
+        "nme": float(faces.mean()),
+        "nme_median": float(np.median(faces)),
+        "nme_over_0.10": float((faces > 0.10).mean()),
+        **{f"pck_{limit:.2f}": pck(errors, limit) for limit in (0.05, 0.10)},
+        **{f"auc_{limit}": auc(faces, limit) for limit in (0.08, 0.5)},
+        "mae_px": mae,
+        "rmse_px": rmse,
+    }
+    if errors.shape[1] == 68:
+        scores |= {f"nme_{region}": _mean(errors[:, list(points)]) for region, points in REGIONS.items()}
     if sizes is not None:
         at_224 = 224 / sizes[found].astype(np.float64)
         scores["mae_224"], scores["rmse_224"] = pixel_errors(predicted[found], target[found], at_224)

@@ -1,4 +1,4 @@
-"""Where a head turns, and whether its eyes are open: from keypoints alone. Built in notebook 04."""
+"""Head pose, eye opening and blinks from 68 keypoints."""
 
 from collections.abc import Sequence
 
@@ -7,30 +7,41 @@ import numpy as np
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import similarity
-from fkd_helpers.faces.landmarks import generic_face
+from fkd_helpers.faces.landmarks import LEFT_EYE, RIGHT_EYE, generic_face
 
-STIFF = (0, 1, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45)  # what an expression hardly moves
+STIFF = [0, 1, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]  # keypoints that an expression hardly moves
 BEHIND = np.array([1, 1, -1])  # the shape model's z comes towards the camera, OpenCV's goes away from it
 
 
-def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
-    """Return the pose (3, 4) of a head, [turn | place], from keypoints (68, 2) in a frame of `size` (width, height).
+def level_rotation(keypoints: np.ndarray) -> np.ndarray:
+    """Return the rotation (..., 2, 2) that makes the eyes of faces (..., 68, 2) level: `keypoints @ rotation.T`.
 
-    The generic face of the shape model is turned and moved until it projects onto the keypoints (`cv2.solvePnP`), in a
-    camera whose focal length is the frame's longer side. Place in face sides. None where no such pose is found.
-
-    Source: T. Baltrusaitis and others, OpenFace 2.0, 2018, for the way; the generic face is ours.
+    NaN where the eyes are missing or at one place.
     """
-    points = np.asarray(keypoints, np.float64)[list(STIFF)]
+    left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
+    with np.errstate(invalid="ignore"):
+        along = (right - left) / np.linalg.norm(right - left, axis=-1, keepdims=True)
+    return np.stack([along, along[..., ::-1] * [-1, 1]], -2)
+
+
+def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
+    """Return the pose (3, 4) of a head, [rotation | translation in face sides], in a frame of `size` (width, height).
+
+    `cv2.solvePnP` moves the generic face until it projects onto the keypoints (68, 2), in a camera whose focal length
+    is the frame's longer side. None where it finds no such pose.
+
+    Source: T. Baltrusaitis and others, OpenFace 2.0, 2018, for the method; the generic face is ours.
+    """
+    points = np.asarray(keypoints, np.float64)[STIFF]
     if not np.isfinite(points).all() or np.ptp(points, axis=0).min() < 1:
         return None
-    model, view = generic_face()[list(STIFF)] * BEHIND, camera(size)
-    # begin with a face that looks into the camera: of two mirrored answers this leads to the one that does
+    model, view = generic_face()[STIFF] * BEHIND, camera(size)
+    # start with a face that looks into the camera: of two mirrored solutions this leads to the one that does
     flat = similarity(model[:, :2], points)
-    turn, zoom = np.arctan2(flat[1, 0], flat[0, 0]), max(np.hypot(flat[0, 0], flat[1, 0]), 1e-3)
-    move = np.array([*((flat[:, 2] - view[:2, 2]) / zoom), view[0, 0] / zoom])
+    roll, zoom = np.arctan2(flat[1, 0], flat[0, 0]), max(np.hypot(flat[0, 0], flat[1, 0]), 1e-3)
+    start = np.array([*((flat[:, 2] - view[:2, 2]) / zoom), view[0, 0] / zoom])
     try:
-        found, turn, move = cv2.solvePnP(model, points, view, None, np.array([0, 0, turn]), move, True)
+        found, turn, move = cv2.solvePnP(model, points, view, None, np.array([0, 0, roll]), start, True)
     except cv2.error:
         return None
     if not found or not np.isfinite([*turn, *move]).all() or not move[2] > 0:
@@ -39,22 +50,19 @@ def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
 
 
 def camera(size: Sequence[int]) -> np.ndarray:
-    """Return the matrix (3, 3) of a camera for frames of `size` (width, height): it looks through their middle."""
+    """Return the matrix (3, 3) of a camera that looks through the middle of frames of `size` (width, height)."""
     focal = max(size)
     return np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
 
 
 def project(points: np.ndarray, pose: np.ndarray, size: Sequence[int]) -> np.ndarray:
-    """Return where points (n, 3) of the generic face, in face sides, are in the frame: (n, 2) pixels."""
+    """Return the pixels (n, 2) of points (n, 3) of the generic face, which are in face sides."""
     seen = (points * BEHIND) @ pose[:, :3].T + pose[:, 3]
     return (seen / seen[:, 2:]) @ camera(size)[:2].T
 
 
 def angles_of(pose: np.ndarray) -> tuple[float, float, float]:
-    """Return roll, yaw and pitch in degrees, with the signs of `shapes.face_shape`.
-
-    Positive roll is clockwise in the picture, positive yaw shifts the nose to the right, positive pitch lowers it.
-    """
+    """Return roll (clockwise), yaw (nose to the right) and pitch (nose down) in degrees, as `shapes.face_shape` has."""
     turn = pose[:, :3] * BEHIND * BEHIND[:, None]
     roll, yaw = np.arctan2(turn[1, 0], turn[0, 0]), np.arcsin(np.clip(-turn[2, 0], -1, 1))
     pitch = np.arctan2(-turn[2, 1], turn[2, 2])
@@ -62,7 +70,7 @@ def angles_of(pose: np.ndarray) -> tuple[float, float, float]:
 
 
 def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:
-    """Return how far each eye is open, (2,): the gap between its lids over its width, any size and tilt.
+    """Return how far each eye is open, (2,): the gap between its lids over its width.
 
     Source: T. Soukupova, J. Cech, "Real-time eye blink detection using facial landmarks", 2016.
 
@@ -76,26 +84,27 @@ def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:
 
 
 class BlinkCounter:
-    """Count blinks of one person, frame by frame.
+    """Count the blinks of one person, frame by frame.
 
-    closed, open: parts of this person's own open eye; a blink is counted when the ratio falls below `closed` and then
-        rises above `open` again, so that trembling at one limit counts once
-    forget: how fast the memory of the open eye fades, a part a frame
+    Args:
+        closed, open: shares of this person's open eye; a blink is a fall below `closed` and a rise above `open`, so
+            that trembling at one limit counts once
+        forget: share by which the memory of the open eye fades per frame
     """
 
     def __init__(self, *, closed: float = 0.75, open: float = 0.88, forget: float = 0.002):
         if not 0 < closed < open < 1 or not 0 <= forget < 1:
             raise InputError(f"expected 0 < closed < open < 1 and 0 <= forget < 1, got {closed}, {open}, {forget}")
         self.closed, self.open, self.forget = closed, open, forget
-        self.count, self.usual, self.shut = 0, 0.0, False
+        self.count, self.opened, self.shut = 0, 0.0, False
 
     def __call__(self, keypoints: np.ndarray) -> int:
-        """Take the next frame's keypoints (68, 2) and return the count; missing keypoints (NaN) change nothing."""
+        """Return the count after the next frame's keypoints (68, 2); missing ones (NaN) change nothing."""
         ratio = float(eye_open_ratio(keypoints).mean())
         if np.isfinite(ratio):
-            self.usual = max(ratio, self.usual * (1 - self.forget))
-            if self.shut and ratio > self.open * self.usual:
+            self.opened = max(ratio, self.opened * (1 - self.forget))
+            if self.shut and ratio > self.open * self.opened:
                 self.count, self.shut = self.count + 1, False
-            elif ratio < self.closed * self.usual:
+            elif ratio < self.closed * self.opened:
                 self.shut = True
         return self.count
