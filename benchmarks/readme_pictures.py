@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data
+from fkd_helpers import data, filters
 from fkd_helpers.core import records
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
@@ -25,7 +25,6 @@ from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.faces import images as photos
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.filters import filters
 from fkd_helpers.kaggle15 import data as kaggle_data
 from fkd_helpers.kaggle15 import puppets as kaggle_puppets
 from fkd_helpers.live.pipeline import Pipeline, overlay

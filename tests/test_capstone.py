@@ -6,11 +6,11 @@ import cv2
 import numpy as np
 import pytest
 
+from fkd_helpers import filters
 from fkd_helpers.course import checks
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import upright
 from fkd_helpers.faces import boxes
-from fkd_helpers.filters import filters
 
 
 def dot(frame, centre, radius):

@@ -10,9 +10,9 @@ import pytest
 import yaml
 from PIL import Image
 
+from fkd_helpers import filters
 from fkd_helpers.course import checks
 from fkd_helpers.course.checks import capstone
-from fkd_helpers.filters import filters
 
 ROOT = Path(__file__).parents[1]
 DOCS = ROOT / "docs"

@@ -20,7 +20,7 @@ from fkd_helpers.course.live_speed import film_speed
 from fkd_helpers.data import load, write_classic
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.sprites import load_sprite, place
-from fkd_helpers.filters.filters import FILTERS
+from fkd_helpers.filters import FILTERS
 from fkd_helpers.nets.losses import heatmap, mse
 from fkd_helpers.nets.models import build
 from fkd_helpers.predict.haar import detect

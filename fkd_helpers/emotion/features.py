@@ -47,8 +47,8 @@ def upright(keypoints: np.ndarray) -> np.ndarray:
         raise InputError(f"keypoints: expected (..., 68, 2), got {keypoints.shape}")
     middle = (keypoints[..., list(LEFT_EYE), :].mean(-2) + keypoints[..., list(RIGHT_EYE), :].mean(-2)) / 2
     outer = keypoints[..., OUTER_EYES[1], :] - keypoints[..., OUTER_EYES[0], :]
-    turned = (keypoints - middle[..., None, :]) @ np.swapaxes(level_rotation(keypoints), -1, -2)
     with np.errstate(invalid="ignore", divide="ignore"):
+        turned = (keypoints - middle[..., None, :]) @ np.swapaxes(level_rotation(keypoints), -1, -2)
         face = turned / np.linalg.norm(outer, axis=-1)[..., None, None]
     return np.where(np.isfinite(face), face, np.nan)
 

@@ -1,1 +1,13 @@
-"""Face filters."""
+"""Face filters: sprites, hidden faces, head axes."""
+
+from fkd_helpers.filters.filters import (
+    FILTERS,
+    FilterWarning,
+    face_filter,
+    face_outline,
+    filter_named,
+    sprite_filter,
+    wear,
+)
+
+__all__ = ["FILTERS", "FilterWarning", "face_filter", "face_outline", "filter_named", "sprite_filter", "wear"]

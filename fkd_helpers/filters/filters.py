@@ -1,5 +1,4 @@
-"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another. Built in
-notebook 04.
+"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another.
 
 A new one takes a few lines:
 
@@ -18,6 +17,7 @@ import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.draw import FARTHEST
 from fkd_helpers.faces.images import to_rgb
 from fkd_helpers.faces.pose import head_pose, project
 from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, Sprite, load_sprite, paint, place
@@ -26,8 +26,10 @@ Filter = Callable[[np.ndarray, np.ndarray], np.ndarray]
 FILTERS: dict[str, Filter] = {}
 
 LEAST_FACE = 4  # pixels, the longer side of a face that anything can be drawn on
-FARTHEST = 30_000  # pixels: OpenCV draws with 16 bits
 BLOCKS = 8  # of a hidden face, along its longer side
+NOSE_TIP = np.array([0, 0.0, 0.32])  # of the generic face, in face sides
+AXES = 0.5 * np.eye(3)  # to the side, down, ahead
+AXIS_COLOURS = ((235, 50, 40), (40, 190, 60), (50, 90, 255))
 
 
 class FilterWarning(UserWarning):
@@ -35,53 +37,39 @@ class FilterWarning(UserWarning):
 
 
 def face_filter(function: Filter) -> Filter:
-    """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return it made safe.
+    """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return a safe form of it.
 
-    The safe form is a filter: it takes a frame that is gray, RGB or RGBA, uint8, and keypoints (68, 2) or, for several
-    faces, (n, 68, 2), and returns an RGB frame (h, w, 3). The function is called for one face after the other; the
-    frame that it is given is a copy, so it may paint on it. A face with missing keypoints (NaN), smaller than 4 pixels
-    or far outside is left untouched, with a FilterWarning.
-
-    Raises:
-        InputError: when called, a frame or keypoints of another shape or type, or a function that returns no frame.
+    The safe form takes a gray, RGB or RGBA frame, uint8, and keypoints (68, 2) or (n, 68, 2), and returns an RGB frame.
+    It calls the function for each face, on a copy that may be painted on. A face with missing keypoints (NaN), smaller
+    than 4 pixels or far outside is left as it is, with a FilterWarning.
     """
 
     @functools.wraps(function)
     def safe(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
         painted = to_rgb(np.asarray(frame)).copy()
-        for face in _faces(keypoints):
-            if _usable(face):
-                shape, painted = painted.shape, function(painted, face)
-                if getattr(painted, "shape", None) != shape or painted.dtype != np.uint8:
-                    raise InputError(f"filter {function.__name__}: expected it to return a uint8 frame {shape}")
-            else:
+        for face in _as_faces(keypoints):
+            if not np.isfinite(face).all() or np.abs(face).max() >= FARTHEST or max(box_of(face)[2:]) < LEAST_FACE:
                 warnings.warn("a face without usable keypoints was left as it is", FilterWarning, stacklevel=2)
+                continue
+            shape, painted = painted.shape, function(painted, face)
+            if getattr(painted, "shape", None) != shape or painted.dtype != np.uint8:
+                raise InputError(f"filter {function.__name__}: expected it to return a uint8 frame {shape}")
         return painted
 
     FILTERS[function.__name__] = safe
     return safe
 
 
-def _faces(keypoints) -> np.ndarray:
+def _as_faces(keypoints) -> np.ndarray:
     """Return keypoints as (n, 68, 2)."""
     keypoints = np.asarray(keypoints, np.float32)
-    if not keypoints.size:
-        return np.zeros((0, KEYPOINTS, 2), np.float32)
-    if keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3):
+    if keypoints.size and (keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3)):
         raise InputError(f"keypoints: expected ({KEYPOINTS}, 2) or (n, {KEYPOINTS}, 2), got {keypoints.shape}")
     return keypoints.reshape(-1, KEYPOINTS, 2)
 
 
-def _usable(face: np.ndarray) -> bool:
-    return bool(np.isfinite(face).all() and np.abs(face).max() < FARTHEST and max(box_of(face)[2:]) >= LEAST_FACE)
-
-
 def filter_named(name: str) -> Filter:
-    """Return a registered filter.
-
-    Raises:
-        InputError: no such filter; the message suggests the nearest.
-    """
+    """Return a registered filter."""
     if name not in FILTERS:
         raise unknown("filter", name, FILTERS)
     return FILTERS[name]
@@ -90,17 +78,16 @@ def filter_named(name: str) -> Filter:
 def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Sequence[str | Filter]) -> np.ndarray:
     """Return a frame with filters applied to all faces, the first at the bottom. Made for video.
 
-    frame: uint8, gray, RGB or RGBA; keypoints: (68, 2), or (n, 68, 2) for several faces, or an empty list
-    filters: names or functions, one or several
-
     A filter that fails on a frame is left out there, with a FilterWarning: the video goes on.
 
-    Raises:
-        InputError: a name that is not registered, a frame or keypoints of another shape or type.
+    Args:
+        frame: uint8, gray, RGB or RGBA
+        keypoints: (68, 2), or (n, 68, 2) for several faces, or an empty list
+        filters: names or functions, one or several
     """
     chosen = [filters] if isinstance(filters, str) or callable(filters) else filters
     functions = [filter_named(one) if isinstance(one, str) else one for one in chosen]
-    frame, faces = to_rgb(np.asarray(frame)), _faces(keypoints)
+    frame, faces = to_rgb(np.asarray(frame)), _as_faces(keypoints)
     for function in functions:
         try:
             frame = function(frame, faces)
@@ -111,11 +98,7 @@ def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Seque
 
 
 def sprite_filter(sprite: Sprite | str) -> Filter:
-    """Register a filter that puts a sprite (or the shipped one of that name) on each face, and return it.
-
-    A shipped sprite is read when it is first worn. A face that leaves no room for it, its anchors on one line, is left
-    untouched.
-    """
+    """Register a filter that puts a sprite, or the shipped one of that name, on each face, and return it."""
 
     def put_on(frame, keypoints):
         worn = load_sprite(sprite) if isinstance(sprite, str) else sprite
@@ -163,7 +146,7 @@ def _hide(frame, keypoints, enlarge):
 
 
 def face_outline(keypoints: np.ndarray) -> np.ndarray:
-    """Return a convex outline (m, 2) of a face with its forehead, a little larger than its keypoints (68, 2).
+    """Return a convex outline (m, 2) of a face (68, 2) with its forehead, 8 % larger than the points.
 
     The keypoints end at the brows: the forehead is as high above them as the base of the nose is below, at any tilt.
     """
@@ -179,11 +162,10 @@ def axes(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     pose = head_pose(keypoints, size)
     if pose is None:
         return frame
-    tip = np.array([0, 0.0, 0.32])  # of the nose of the generic face, in face sides
-    ends = project(tip + np.array([[0, 0, 0], [0.5, 0, 0], [0, 0.5, 0], [0, 0, 0.5]]), pose, size)
+    ends = project(NOSE_TIP + np.vstack([np.zeros(3), AXES]), pose, size)
     if np.abs(ends).max() < FARTHEST:
         thick = max(1, round(max(box_of(keypoints)[2:]) / 50))
         nose, *others = np.round(ends + keypoints[30] - ends[0]).astype(int).tolist()
-        for end, colour in zip(others, ((235, 50, 40), (40, 190, 60), (50, 90, 255)), strict=True):
+        for end, colour in zip(others, AXIS_COLOURS, strict=True):
             cv2.arrowedLine(frame, nose, end, colour, thick, cv2.LINE_AA, tipLength=0.15)
     return frame
