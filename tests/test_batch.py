@@ -183,7 +183,6 @@ def test_no_more_is_held_as_a_folder_goes_on(tmp_path, images, monkeypatch):
     """With short lists and parts: what Python and Arrow hold at the end of the 4th of 13 parts and of the 12th."""
     monkeypatch.setattr(batch, "PART", 16)
     monkeypatch.setattr(face_table, "ROW_GROUP", 16)
-    monkeypatch.setattr("fkd_helpers.faces.images.LISTED", 16)
     (tmp_path / "photos").mkdir()
     write_photo(tmp_path / "face.jpg", images[0])
     for i in range(200):

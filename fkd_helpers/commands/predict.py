@@ -126,7 +126,7 @@ def _photos(names: list[str], out: Path | None) -> tuple[list[Path], list[str]]:
             continue
         own = out.resolve() if out and path.resolve() in out.resolve().parents else None
         try:
-            photos += [photo for photo in find_photos(path) if own is None or own not in photo.resolve().parents]
+            photos += [photo for photo in find_photos(path).found if own is None or own not in photo.resolve().parents]
         except InputError as error:
             empty.append(str(error))
     return photos, empty

@@ -165,7 +165,7 @@ def _finished(out, folder, parts) -> Summary:
 
 def _parts(folder: Path, settings: str) -> Iterator[tuple[list[Path], str]]:
     """Yield the photos of each part with a key, which is another where a photo or the settings are others."""
-    photos = find_photos(folder)
+    photos = iter(find_photos(folder).found)
     while part := list(islice(photos, PART)):
         yield part, digest_of([settings, [(_name(path, folder), *_stamp(path)) for path in part]])
 
