@@ -27,7 +27,8 @@ from fkd_helpers.faces import images as photos
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.kaggle15 import data as kaggle_data
 from fkd_helpers.kaggle15 import puppets as kaggle_puppets
-from fkd_helpers.live.pipeline import Pipeline, overlay
+from fkd_helpers.live.pipeline import Pipeline, Result
+from fkd_helpers.live.settings import LiveSettings
 from fkd_helpers.plots import emotion as emotion_plots
 from fkd_helpers.plots import figures as plots
 from fkd_helpers.predict.predictor import KeypointPredictor
@@ -157,7 +158,7 @@ def moving_puppet() -> list[np.ndarray]:
     """Return the frames (h, w, 3) of a puppet that turns, smiles and blinks: what is found on it, and what it wears."""
     person = puppets.make_puppet(4, name="astronaut")
     wall = scenery.background(np.random.default_rng(12), (300, 300), kind=0)
-    pipeline, frames = Pipeline(filter="sunglasses", hold=5), []
+    pipeline, frames = Pipeline(LiveSettings(filter="sunglasses")), []
     for turn in np.linspace(0, 2 * np.pi, LOOP, endpoint=False):
         happy, cross = max(0.0, np.sin(turn)), max(0.0, -np.sin(turn))
         blink, talk = max(0.0, np.cos(3 * (turn - 4))) ** 24, max(0.0, np.sin(2 * turn)) ** 2
@@ -166,8 +167,8 @@ def moving_puppet() -> list[np.ndarray]:
         pose = (18 * np.sin(turn), 14 * np.cos(turn), 4 * np.sin(2 * turn))
         centre = (150 + 12 * np.sin(turn), 162 + 6 * np.cos(2 * turn))
         frame = puppets.put_face(wall, person, knobs, pose, 150, centre)[0]
-        faces, labels, worn = pipeline(frame)
-        frames.append(np.hstack([overlay(frame, faces, labels), worn]))
+        faces, moods, worn = pipeline(frame, len(frames) * PACE / 1000)
+        frames.append(np.hstack([Result(None, frame, None, faces, moods, 0.0, 0.0).drawn(), worn]))
     return frames
 
 

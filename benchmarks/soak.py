@@ -68,7 +68,7 @@ def soak(minutes: float, fps: float, folder: Path | None) -> dict:
         "minutes": minutes, "sent": sent, "answered_once": once, "lost_silently": sent - once,
         "memory_start_mb": held[0], "memory_end_mb": held[-1], "growth_mb": held[-1] - held[0], "memory_mb": held,
         "engine": {name: statistics[name] for name in kept},
-        "recording": saved and {"seconds": saved.seconds, "frames": saved.frames, "words": saved.words},
+        "recording": saved and {"seconds": saved.seconds, "frames": saved.frames, "message": saved.message},
     }  # fmt: skip
 
 

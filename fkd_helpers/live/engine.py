@@ -1,4 +1,4 @@
-"""The live engine: frames in, faces and emotions out, always the latest; no Jupyter in it. Built in notebook 05.
+"""The live engine: frames in, faces and emotions out, always the latest; it knows no Jupyter.
 
 Two threads: one reads the source, one looks for faces. Between them is a mailbox of one slot, so that a slow moment
 costs frames and never time: what is shown is never older than one frame's work.
@@ -10,108 +10,97 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
+
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import free_path
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.live.frames import read_jpeg, small_enough
 from fkd_helpers.live.mailbox import Mailbox
-from fkd_helpers.live.meter import Meter
-from fkd_helpers.live.pacing import check_wishes, timed
-from fkd_helpers.live.pipeline import Pipeline, Result, drawn
-from fkd_helpers.live.recorder import Saved
-from fkd_helpers.live.recordings import Recordings
-from fkd_helpers.live.sources import Source, open_source
+from fkd_helpers.live.pipeline import Pipeline, Result
+from fkd_helpers.live.recorder import Recorder, Saved, facts
+from fkd_helpers.live.settings import LiveSettings, check_limits
+from fkd_helpers.live.sources import Source, fit_size, open_source, read_jpeg
+from fkd_helpers.live.timing import Meter, timed
 
 AHEAD = 4  # frames that are read ahead where each one counts
+NO_SOUND = "A recording has no sound; the film's is left out."
 
 
-def _silent(_):
+def _ignore(_):
     pass
 
 
 @dataclass(eq=False)
 class _Run:
-    """What belongs to one start: late threads of an earlier one cannot disturb the next."""
+    """The state of one start, so that late threads of an earlier one cannot disturb the next."""
 
     source: Source
     mailbox: Mailbox
     meter: Meter
     stopped: threading.Event
-    words: str = ""
+    message: str = ""
     threads: tuple = ()
 
 
 class LiveEngine:
-    """Look for faces in what a source gives, in threads of its own.
+    """Look for faces in the frames of a source, in threads of its own.
 
-    model, device, detector, filter, emotion, smooth, hold, calm: of `Pipeline`
-    max_fps: frames of a source that come faster are left out; seconds: end the source after so many
-    every: give each frame of a file, folder or puppet as fast as it can be worked on, none dropped; otherwise they
-        are played at their own speed and the latest wins
-    on_result(Result), on_drop(key), on_end(words), on_note(words): called from the engine's threads (on_drop also from
-        `submit`'s): a frame's result; a submitted frame that nothing was looked for in; the source ended by itself;
-        something that a person should read once. They must not wait for a lock that is held around `stop`.
-    clock: the seconds now
+    Args:
+        seconds: end the source after so long
+        every: process each frame of a file, folder or puppet, as fast as possible; otherwise they are played at their
+            own speed and the latest frame wins
+        on_result, on_drop, on_end, on_note: called from the engine's threads with a `Result`; the key of a submitted
+            frame that gets none; the reason why the source ended by itself; a message for the user. They must not wait
+            for a lock that is held around `stop`.
+        clock: returns the seconds now
+        settings: see `LiveSettings`
 
-    After a source has ended by an error, `fault` is that error.
+    After a source has ended by an error, `error` is that error.
     """
 
     def __init__(
-        self, *, max_fps: float | None = None, seconds: float | None = None, every: bool = False,
-        on_result: Callable = _silent, on_drop: Callable = _silent, on_end: Callable = _silent,
-        on_note: Callable = _silent, clock: Callable[[], float] = time.monotonic, **settings,
+        self, *, seconds: float | None = None, every: bool = False, on_result: Callable = _ignore,
+        on_drop: Callable = _ignore, on_end: Callable = _ignore, on_note: Callable = _ignore,
+        clock: Callable[[], float] = time.monotonic, **settings,
     ):  # fmt: skip
-        check_wishes(max_fps=max_fps, seconds=seconds)
-        self.max_fps, self.seconds, self.every, self.clock = max_fps, seconds, every, clock
+        check_limits(seconds=seconds)
+        self.seconds, self.every, self.clock, self.settings = seconds, every, clock, LiveSettings().updated(**settings)
         self._on_result, self._on_drop, self._on_end, self._on_note = on_result, on_drop, on_end, on_note
-        self._pipeline = Pipeline(**settings)
-        self._run, self._last, self._noted, self.fault = None, None, set(), None
-        self._recordings = Recordings(clock, lambda: self.settings, self._on_note, patient=every)
-
-    # -- what a person does
+        self._pipeline, self._lock = Pipeline(self.settings), threading.RLock()
+        self._run, self._last, self._noted, self.error = None, None, set(), None
+        self._recorder, self._recorded, self._saved = None, None, None
 
     def start(self, source: str, address: str | int | Path = "") -> None:
-        """Begin with a source, see `sources.open_source`; one that is running is stopped before.
-
-        Raises:
-            InputError: it cannot be opened.
-        """
+        """Begin with a source, see `open_source`; one that is running is stopped before."""
         if self.running:
             self.stop()
         self._halt()
         opened = open_source(source, address)
         patient = self.every and not opened.live
-        mailbox = Mailbox(AHEAD if patient else 1, patient=patient)
         self._pipeline.reset()
-        self._last, self._noted, self.fault = None, set(), None
+        self._last, self._noted, self.error = None, set(), None
+        mailbox = Mailbox(AHEAD if patient else 1, patient=patient)
         run = self._run = _Run(opened, mailbox, Meter(self.clock), threading.Event())
-        work = threading.Thread(target=self._work, args=(run,), daemon=True, name="live engine")
-        read = threading.Thread(target=self._read, args=(run,), daemon=True, name="live source")
-        run.threads = (work,) if source == "browser" else (work, read)
+        targets = [self._work] if opened.frames is None else [self._work, self._read]
+        run.threads = tuple(threading.Thread(target=t, args=(run,), daemon=True, name="live engine") for t in targets)
         for thread in run.threads:
             thread.start()
 
     def submit(self, jpeg: bytes, key: object) -> None:
-        """Give a frame of source "browser"; only the latest is kept, and every key is answered exactly once."""
+        """Give a frame to the source "browser"; only the latest is kept, and every key is answered exactly once."""
         run, item = self._run, (jpeg, None, self.clock(), key)
         self._drop(run, [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item))
 
     def change(self, **settings) -> None:
-        """Change max_fps or settings of the `Pipeline` while it runs.
-
-        Raises:
-            InputError: unknown or out of range; then nothing is changed.
-        """
-        max_fps = settings.pop("max_fps", self.max_fps)
-        check_wishes(max_fps=max_fps)
-        if settings:
-            self._pipeline.change(**settings)
-        self.max_fps = max_fps
+        """Change settings while it runs: all of them, or none where one is refused."""
+        changed = self.settings.updated(**settings)
+        self._pipeline.change(changed)
+        self.settings = changed
 
     def stop(self) -> None:
-        """Stop, wait for the engine's threads, finish a recording. Harmless when nothing runs."""
+        """Stop, wait for the threads, finish a recording; harmless when nothing runs."""
         self._halt()
-        self._recordings.end()
+        self._end_recording()
 
     def _halt(self) -> None:
         if (run := self._run) is not None:
@@ -130,66 +119,69 @@ class LiveEngine:
 
     @property
     def running(self) -> bool:
-        """Whether a source is being looked at: False as soon as it has ended or was stopped."""
+        """Whether a source is being processed: False as soon as it has ended or was stopped."""
         return self._run is not None and not self._run.stopped.is_set()
 
-    @property
-    def settings(self) -> dict:
-        """All that can be changed, by name."""
-        return self._pipeline.settings | {"max_fps": self.max_fps}
-
     def statistics(self) -> dict:
-        """Return what `Meter.read` says about this run, or the last one; recording: its path, recorded: its seconds."""
-        meter = Meter(self.clock) if self._run is None else self._run.meter
-        path = self.recording
-        return meter.read() | {"recording": path and str(path), "recorded": self.recorded}
+        """Return what `Meter.read` says about this run, or the last one."""
+        return (Meter(self.clock) if self._run is None else self._run.meter).read()
 
     def snapshot(self, path: str | Path) -> Path:
-        """Write the frame that is shown, with filter and keypoints; return the path, which is never an older file's.
-
-        Raises:
-            InputError: no frame yet, a suffix of no image format, or the disk does not allow it.
-        """
+        """Write the frame that is shown, with filter and keypoints; return its path, never an older file's."""
         if self._last is None:
             raise InputError("snapshot: no frame has come yet")
-        write_photo(path := free_path(Path(path)), drawn(self._last))
+        write_photo(path := free_path(Path(path)), self._last.drawn())
         return path
 
     def record(self, path: str | Path) -> Path:
-        """Begin a recording with the next frame; return its path, which is never an older file's.
-
-        Raises:
-            InputError: one is under way, a name that does not end in .mp4, or the disk does not allow it.
-        """
-        return self._recordings.begin(path)
+        """Begin a recording with the next frame; return its path, which is never an older file's."""
+        with self._lock:
+            if self.recording is not None:
+                raise InputError(f"{path}: {self.recording} is still being recorded")
+            self._end_recording()
+            recorder = Recorder(path, patient=self.every, on_error=self._on_note)
+            self._recorded, self._recorder, self._saved = Meter(self.clock), recorder, None
+            return recorder.path
 
     def finish(self) -> Saved | None:
-        """End the recording that is under way, or hand out the one that ended by itself or by `stop`; None: no news."""
-        return self._recordings.fetch()
+        """End the recording, or return the one that ended by itself or by `stop`; None: nothing new."""
+        self._end_recording()
+        saved, self._saved = self._saved, None
+        return saved
 
     @property
     def recording(self) -> Path | None:
         """The file that is being written; None when there is none, or the disk has ended it."""
-        return self._recordings.path
+        recorder = self._recorder
+        return recorder.path if recorder and not recorder.message else None
 
     @property
     def recorded(self) -> float:
-        """How many seconds the recording has so far."""
-        return self._recordings.seconds
+        """The length of the recording so far, in seconds."""
+        recorder = self._recorder
+        return recorder.seconds if recorder else 0.0
 
-    # -- what the threads do
+    def _end_recording(self) -> None:
+        with self._lock:
+            recorder, self._recorder = self._recorder, None
+            if recorder:
+                self._recorded.end()
+                self._saved = recorder.finish(**facts(self._recorded.read(), self.settings))
+
+    # -- the threads
 
     def _read(self, run: _Run) -> None:
-        frames = timed(run.source, run.stopped, self.clock, self)
+        frames = timed(run.source, every=self.every, seconds=self.seconds, max_fps=lambda: self.settings.max_fps,
+                       clock=self.clock, stopped=run.stopped)  # fmt: skip
         try:
             for frame, when in frames:
                 arrived = None if self.every and not run.source.live else self.clock()
                 self._drop(run, run.mailbox.put((frame, when, arrived, None)))
                 if run.stopped.is_set():
                     break
-            run.words = run.source.ended
+            run.message = run.source.end_message
         except Exception as error:
-            run.words, self.fault = f"The source failed: {error}", error
+            run.message, self.error = f"The source failed: {error}", error
         finally:
             frames.close()
             run.source.frames.close()  # a camera's light goes off
@@ -198,26 +190,26 @@ class LiveEngine:
     def _work(self, run: _Run) -> None:
         try:
             while (item := run.mailbox.take()) is not None:
-                self._look(run, *item)
+                self._process(run, *item)
         except Exception as error:
-            run.words, self.fault = f"Stopped by a fault: {type(error).__name__}: {error}", error
+            run.message, self.error = f"Stopped by a fault: {type(error).__name__}: {error}", error
         by_itself = not run.stopped.is_set()
         run.stopped.set()
         run.meter.end()
         self._drop(run, run.mailbox.close())
-        self._tell_trouble(run)
-        self._recordings.end()
+        self._note(run)
+        self._end_recording()
         if by_itself:
-            self._on_end(run.words)
+            self._on_end(run.message)
 
-    def _look(self, run: _Run, frame, when, arrived, key) -> None:
+    def _process(self, run: _Run, frame, when, arrived, key) -> None:
         arrived = self.clock() if arrived is None else arrived
         try:
             frame = read_jpeg(frame) if isinstance(frame, bytes) else frame
         except InputError:
             return self._drop(run, [(key,)], "unreadable")
-        frame, words = small_enough(frame)
-        self._note(words)
+        size, note = fit_size(*frame.shape[1::-1])
+        frame = cv2.resize(frame, size, interpolation=cv2.INTER_AREA) if note else frame
         when, patient = arrived if when is None else when, self.every and not run.source.live
         try:
             faces, moods, shown = self._pipeline(frame, when, alone=not run.source.film, patient=patient)
@@ -228,22 +220,24 @@ class LiveEngine:
         self._last = result = Result(key, frame, shown, faces, moods, seconds, when)
         run.meter.add(faces, result.labels, when=when, seconds=seconds)
         self._on_result(result)
-        self._recordings.add(result)
-        self._tell_trouble(run)
+        recorder, meter = self._recorder, self._recorded
+        if recorder and not recorder.message:
+            recorder.add(result.drawn(), when)
+            meter.add(faces, result.labels, when=when, seconds=seconds)
+            note = NO_SOUND if run.source.sound else note
+        self._note(run, note)
 
-    def _tell_trouble(self, run: _Run) -> None:
-        while run.source.trouble:
-            self._note(run.source.trouble.pop(0))
-
-    def _note(self, words: str) -> None:
-        if words and words not in self._noted:
-            self._noted.add(words)
-            self._on_note(words)
+    def _note(self, run: _Run, *notes: str) -> None:
+        waiting = run.source.notes
+        for note in [*notes, *(waiting.pop(0) for _ in range(len(waiting)))]:
+            if note and note not in self._noted:
+                self._noted.add(note)
+                self._on_note(note)
 
     def _drop(self, run: _Run | None, items: list, why: str = "dropped") -> None:
         for *_, key in items:
-            for counts in (run and run.meter, self._recordings):
-                if counts:
-                    counts.count(why)
+            for meter in (run and run.meter, self._recorder and self._recorded):
+                if meter:
+                    meter.count(why)
             if key is not None:
                 self._on_drop(key)

@@ -1,17 +1,14 @@
-"""Hand frames from one thread to another without a queue that grows. Built in notebook 05."""
+"""Hand frames from one thread to another without a queue that grows."""
 
 import threading
 from collections import deque
 
 
 class Mailbox:
-    """A few slots between a giver and a taker.
+    """A few slots between two threads; when they are full, the newest item replaces the oldest.
 
-    slots: how many items wait at most
-    patient: when all slots are full the giver waits; otherwise the newest item takes the place of the oldest
-
-    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the box is
-    closed), or by `close`.
+    A patient mailbox lets the giver wait instead. Every item that was put in comes out exactly once: by `take`, by
+    `put` (displaced, or refused once the box is closed), or by `close`.
     """
 
     def __init__(self, slots: int = 1, *, patient: bool = False):
@@ -19,7 +16,7 @@ class Mailbox:
         self._changed, self.closed = threading.Condition(), False
 
     def put(self, item: object) -> list:
-        """Put an item in; return what thereby will not be taken: nothing, a displaced item, or this one."""
+        """Put an item in; return what will therefore not be taken: nothing, a displaced item, or this one."""
         with self._changed:
             while self._patient and len(self._items) >= self._slots and not self.closed:
                 self._changed.wait()
@@ -41,13 +38,13 @@ class Mailbox:
             return self._items.popleft()
 
     def finish(self) -> None:
-        """Take nothing more in; what waits can still be taken."""
+        """Accept no more items; those that wait can still be taken."""
         with self._changed:
             self.closed = True
             self._changed.notify_all()
 
     def close(self) -> list:
-        """Take nothing more in and return what waits: nobody will take it."""
+        """Accept no more items, and return those that wait: nobody will take them."""
         with self._changed:
             self.closed = True
             left, self._items = list(self._items), deque()

@@ -1,13 +1,14 @@
-"""The live picture in the notebook: frames come from the browser's camera or go out to it, with what was found in them.
+"""The live picture in the notebook: a widget that shows frames with faces drawn on them, and can open a camera.
 
 Frames travel as custom messages, never as traits, so nothing of them lands in the notebook file. The messages are
-listed in `widget.js`. Built in notebook 05.
+listed in `widget.js`.
 """
 
 import threading
 import time
 from collections.abc import Callable, Sequence
 from contextvars import copy_context
+from dataclasses import asdict
 from pathlib import Path
 
 import anywidget
@@ -16,12 +17,12 @@ import numpy as np
 import traitlets
 
 from fkd_helpers.live.moods import Mood
+from fkd_helpers.live.sources import MAX_BYTES
 from fkd_helpers.predict.predictor import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
-LOST = 5.0  # seconds after which one without an answer no longer counts
-CHUNK = 2**21  # bytes of a file in a message
-LARGEST = 20 * 2**20  # bytes of a frame: more is no camera's
+LOST = 5.0  # seconds after which a frame without an answer no longer counts
+CHUNK = 2**21  # bytes of a file per message
 ANY_TIME, OF_A_SESSION = ("hello", "fetch", "cameras"), ("opened", "frame", "ack", "seen", "stop", "trouble")
 KINDS = {".mp4": ("video", "video/mp4"), ".png": ("image", "image/png"), ".jpg": ("image", "image/jpeg")}
 
@@ -29,8 +30,9 @@ KINDS = {".mp4": ("video", "video/mp4"), ".png": ("image", "image/png"), ".jpg":
 class Picture(anywidget.AnyWidget):
     """A picture that shows frames with keypoints drawn on them, and can open the browser's camera.
 
-    on: by the kind of event, what is called when the browser says so: frame(jpeg, key), stop(words), trouble(words),
-        cameras([(name, id)]), hello(). The key of a frame goes back with `answer` or `drop`, exactly once.
+    Args:
+        on: what to call when the page says so: frame(jpeg, key), stop(message), trouble(message),
+            cameras([(name, id)]), hello(). The key of a frame goes back with `answer` or `drop`, exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -42,125 +44,119 @@ class Picture(anywidget.AnyWidget):
 
     def __init__(self, on: dict[str, Callable], **traits):
         self._on, self._lock = on, threading.Lock()
-        self._session, self._owner, self._source, self._files = 0, None, None, {}
-        self._out: dict[int, float] = {}  # frames that are on their way: when they left
+        self._owner, self._source, self._files = None, None, {}
+        self._in_flight: dict[int, float] = {}  # frames on their way to the page: when they left
         self._context = copy_context()
-        self._count, self.garbage, self.skipped, self.measured, self.heard = 0, 0, 0, {}, 0.0
+        self._count, self.session, self.garbage, self.skipped, self.measured, self.heard = 0, 0, 0, 0, {}, 0.0
         super().__init__(**traits)
-        self.on_msg(self._heard_message)
-
-    @property
-    def session(self) -> int:
-        """Which showing this is: `begin` and `end` each begin another."""
-        return self._session
+        self.on_msg(self._on_message)
 
     @property
     def showing(self) -> bool:
         """Whether frames are shown now, between `begin` and `end`."""
         return self._source is not None
 
-    # -- to the browser
+    # -- to the page
 
-    def as_heard(self, act: Callable, *values) -> object:
-        """Call a function as if in answer to what the page said last, from any thread.
+    def in_page_context(self, function: Callable, *values) -> object:
+        """Call a function, from any thread, as if in answer to the last message of the page.
 
-        What a thread sends otherwise counts as part of the cell that runs now, and then the page's next messages wait
-        for the end of that cell (ipykernel 7.4 routes them so).
+        What a thread sends otherwise counts as output of the cell that runs now, and then the page's next messages
+        wait for the end of that cell (ipykernel 7.4).
         """
-        return self._context.copy().run(act, *values)
+        return self._context.copy().run(function, *values)
 
     def send(self, content, buffers=None):
-        """Send a custom message to the page, as in `ipywidgets.Widget`."""
-        self.as_heard(super().send, content, buffers)
+        """Send a custom message to the page."""
+        self.in_page_context(super().send, content, buffers)
 
     def begin(self, source: str, *, camera: str | None = None, max_fps: float | None = None, side: int = 640) -> None:
-        """Begin to show frames; source "browser" makes the page open its camera (an id, None for any).
+        """Begin to show frames; for the source "browser" the page opens its camera (an id, None for any).
 
-        side: longer frames of the browser's camera are made this small, pixels; max_fps: more are left out
+        side: longer frames of that camera are scaled to so many pixels
         """
         with self._lock:
-            self._session, self._owner, self._source, self._out = self._session + 1, None, source, {}
+            self.session, self._owner, self._source, self._in_flight = self.session + 1, None, source, {}
         self.measured, self.heard, self.skipped = {}, time.monotonic(), 0
-        self._say("start", source=source, camera=camera, max_fps=max_fps, side=side)
+        self._post("start", source=source, camera=camera, max_fps=max_fps, side=side)
 
-    def end(self, words: str = "") -> None:
-        """Stop: the page turns its camera off, and frames that still come are no one's."""
-        self._say("stop", words=words)
+    def end(self, message: str = "") -> None:
+        """Stop: the page turns its camera off, and frames that still come are ignored."""
+        self._post("stop", message=message)
         with self._lock:
-            self._session, self._source = self._session + 1, None
+            self.session, self._source = self.session + 1, None
 
     def answer(self, key: tuple, faces: Sequence[Face], moods: Sequence[Mood | None], shown: np.ndarray | None = None):
-        """Send what was found in a frame of the browser; shown: the frame (h, w, 3) as it is to be seen instead."""
-        self._say("result", key, faces, moods, [] if shown is None else [to_jpeg(shown)])
+        """Send what was found in a frame of the browser, and the frame (h, w, 3) to show where it has a filter."""
+        self._post("result", key, faces, moods, [] if shown is None else [to_jpeg(shown)])
 
     def drop(self, key: tuple) -> None:
-        """Tell that nothing was looked for in a frame of the browser."""
-        self._say("drop", key)
+        """Tell the page that a frame gets no result."""
+        self._post("drop", key)
 
-    def push(self, frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None], *, spent: float) -> bool:
-        """Show a frame (h, w, 3) of the kernel's own source, spent seconds old; False when the browser is behind."""
+    def push(self, frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None], *, age: float) -> bool:
+        """Show a frame (h, w, 3) of the kernel's own source, age in seconds; False when the page is behind."""
         now = time.monotonic()
         with self._lock:
-            self._out = {number: left for number, left in self._out.items() if now - left < LOST}
-            if len(self._out) >= WINDOW:
+            self._in_flight = {number: left for number, left in self._in_flight.items() if now - left < LOST}
+            if len(self._in_flight) >= WINDOW:
                 self.skipped += 1
                 return False
             self._count += 1
-            self._out[self._count] = now
-            key = (self._session, self._count)
-        self._say("frame", key, faces, moods, [to_jpeg(frame)], spent=1000 * spent)
+            self._in_flight[self._count] = now
+            key = (self.session, self._count)
+        self._post("frame", key, faces, moods, [to_jpeg(frame)], age=1000 * age)
         return True
 
     def tell(self, **readout) -> None:
         """Send what the page shows beside its own measurements; it is also the kernel's sign of life."""
-        self._say("readout", **readout)
+        self._post("readout", **readout)
 
     def offer(self, path: Path, *, seconds: float | None = None) -> None:
-        """Offer a file that was written, a recording (with its length) or a snapshot, to look at and to download."""
+        """Offer a recording or a snapshot to look at and to download."""
         kind, mime = KINDS[path.suffix]
         self._files[path.name] = path, mime
         entry = {"name": path.name, "path": str(path), "kind": kind, "size": path.stat().st_size, "seconds": seconds}
         saved = [entry, *(old for old in self.saved if old["name"] != path.name)][:3]
-        self.as_heard(setattr, self, "saved", saved)
+        self.in_page_context(setattr, self, "saved", saved)
 
-    def _say(self, kind, key=None, faces=None, moods=(), buffers=(), **content):
-        session, number = key or (self._session, None)
+    def _post(self, kind, key=None, faces=None, moods=(), buffers=(), **content):
+        session, number = key or (self.session, None)
         content |= {"type": kind, "session": session, "id": number}
         if faces is not None:
             content["faces"] = [
-                {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints), **_told(mood)}
+                {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints)}
+                | (asdict(mood) | {"scales": mood.scales} if mood else {"label": None})
                 for face, mood in zip(faces, moods, strict=True)
             ]
-            points = [np.asarray(face.keypoints, "<f4").ravel() for face in faces]
-            buffers = [np.concatenate(points).tobytes() if points else b"", *buffers]
+            buffers = [b"".join(np.asarray(face.keypoints, "<f4").tobytes() for face in faces), *buffers]
         self.send(content, buffers=list(buffers))
 
-    # -- from the browser: the page may be another's, so nothing that comes is trusted
+    # -- from the page, which may be another's: nothing that comes is trusted
 
-    def _heard_message(self, _, content, buffers):
+    def _on_message(self, _, content, buffers):
         self._context = copy_context()
         kind = content.get("type") if isinstance(content, dict) else None
         try:
-            if kind not in ANY_TIME and (kind not in OF_A_SESSION or content["session"] != self._session):
+            if kind not in ANY_TIME and (kind not in OF_A_SESSION or content["session"] != self.session):
                 raise ValueError
             getattr(self, f"_on_{kind}")(content, buffers)
         except (KeyError, TypeError, ValueError, OverflowError):
-            self.garbage += kind != "frame" or content.get("session") == self._session
+            self.garbage += kind != "frame" or content.get("session") == self.session
 
     def _on_hello(self, content, buffers):
         self._on["hello"]()
 
     def _on_opened(self, content, buffers):
-        with self._lock:
-            first = self._owner is None
-            self._owner = content["client"] if first else self._owner
         self.heard = time.monotonic()
-        if not first and content["client"] != self._owner:
-            self._say("stop", client=content["client"], words="The camera is open in another page.")
+        with self._lock:
+            self._owner = content["client"] if self._owner is None else self._owner
+        if content["client"] != self._owner:
+            self._post("stop", client=content["client"], message="The camera is open in another page.")
 
     def _on_frame(self, content, buffers):
-        key = self._session, int(content["id"])
-        if len(buffers) != 1 or not 0 < len(buffers[0]) <= LARGEST:
+        key = self.session, int(content["id"])
+        if len(buffers) != 1 or not 0 < len(buffers[0]) <= MAX_BYTES:
             self.drop(key)
             raise ValueError
         if self._source == "browser" and self._owner in (None, content["client"]):
@@ -170,17 +166,16 @@ class Picture(anywidget.AnyWidget):
     def _on_ack(self, content, buffers):
         self.heard = time.monotonic()
         with self._lock:
-            self._out.pop(int(content["id"]), None)
+            self._in_flight.pop(int(content["id"]), None)
 
     def _on_seen(self, content, buffers):
         names = ("fps", "p50", "p95", "drawn", "dropped", "lost")
         self.measured = {name: None if content[name] is None else float(content[name]) for name in names}
 
     def _on_stop(self, content, buffers):
-        self._on["stop"](str(content["words"])[:300])
+        self._on[content["type"]](str(content["message"])[:300])
 
-    def _on_trouble(self, content, buffers):
-        self._on["trouble"](str(content["words"])[:300])
+    _on_trouble = _on_stop
 
     def _on_cameras(self, content, buffers):
         self._on["cameras"]([(str(name)[:80], str(identity)) for name, identity in content["cameras"]][:20])
@@ -190,9 +185,8 @@ class Picture(anywidget.AnyWidget):
         offset = max(0, int(content["offset"]))
         try:
             with path.open("rb") as file:
-                size = path.stat().st_size
                 file.seek(offset)
-                part = file.read(CHUNK)
+                part, size = file.read(CHUNK), path.stat().st_size
         except OSError as error:
             self.status = f"{path}: cannot be read ({error.strerror})"
             self.saved = [file for file in self.saved if file["name"] != path.name]
@@ -201,12 +195,6 @@ class Picture(anywidget.AnyWidget):
         self.send(message | {"size": size}, buffers=[part])
 
 
-def _told(mood: Mood | None) -> dict:
-    if mood is None:
-        return {"label": None}
-    return {"label": mood.label, "reason": mood.reason, "valence": mood.valence, "scales": mood.scales}
-
-
 def to_jpeg(frame: np.ndarray, quality: int = 80) -> bytes:
-    """Return an RGB frame (h, w, 3) as the bytes of a JPEG."""
+    """Encode an RGB frame (h, w, 3) as a JPEG."""
     return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()

@@ -1,87 +1,89 @@
-"""Where the frames of the live demo come from: a browser, a camera, a film, a folder, the puppet. Built in notebook 05.
+"""Frame sources of the live demo: the browser, a camera, a film, a folder of pictures, the puppet.
 
-Every source is a `Source`, whose frames are RGB (h, w, 3) uint8 with the second at which each belongs on the source's
-own clock, None where it has none: then it belongs to when it arrives.
+A frame is RGB (h, w, 3) uint8 and comes with its time in seconds on the source's own clock; None means that the frame
+belongs to the moment at which it arrives.
 """
 
+import io
 from collections.abc import Callable, Generator
 from dataclasses import dataclass, field
+from itertools import count
 from pathlib import Path
+from urllib.parse import urlsplit
+from urllib.request import url2pathname
 
 import av
 import cv2
 import numpy as np
+from av.sidedata.sidedata import Type
+from PIL import Image, UnidentifiedImageError
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.images import SUFFIXES, read_photo
 
-MAX_SIDE = 1920  # pixels; longer frames are made this small
-RETRIES = 5  # reads that may fail before a camera counts as unplugged
+MAX_SIDE = 1920  # pixels; longer frames are scaled down to this
+MAX_BYTES = 20 * 2**20  # of a submitted JPEG
+MAX_PIXELS = 8192 * 8192  # of a submitted JPEG
+MAX_RETRIES = 5  # failed reads in a row after which a camera counts as unplugged
+MAX_DAMAGED = 1000  # packets that cannot be decoded, after which a film has ended
+MAX_GAP = 10.0  # seconds between two frames of a film; a longer gap is a fault of its time stamps
+TIMEOUT = 5.0  # seconds that an address may take to answer
+FILM = "expected a film such as .mp4, .webm or .avi"
 
 
 @dataclass(eq=False)
 class Source:
-    """Frames with their seconds, and what is to be said when they end.
+    """Frames with their times, and what to tell the user about them.
 
-    kind: the name it was opened by; frames: a generator that may end; None for the browser
-    live: frames come when they come; otherwise they can be had as fast as they are asked for
-    film: they follow one another; otherwise each is a picture of its own
-    trouble: what went wrong on the way and did not end it, in words
-    ended: what is to be said at the end
+    Args:
+        kind: one of SOURCES
+        frames: (frame, seconds) pairs; None for the browser, whose frames are submitted
+        live: frames arrive on their own; otherwise they can be read as fast as they are asked for
+        film: frames follow one another; otherwise each is a picture of its own
+        sound: it has sound, which no recording keeps
+        notes: problems on the way that did not end it
+        end_message: why the frames ended
     """
 
     kind: str
     frames: Generator[tuple[np.ndarray, float | None], None, None] | None = None
     live: bool = False
     film: bool = True
-    trouble: list[str] = field(default_factory=list)
-    ended: str = "The source ended."
+    sound: bool = False
+    notes: list[str] = field(default_factory=list)
+    end_message: str = "The source ended."
 
 
 def open_source(kind: str, address: str | int | Path = "") -> Source:
-    """Open a source.
-
-    kind: "browser" (frames are submitted, it has none of its own), "camera" (address: number or URL), "file" (path of
-        a film), "images" (path of a folder), "puppet"
-
-    Raises:
-        InputError: an unknown kind, or one that cannot be opened; the message says what came and what to do next.
-    """
+    """Open a source: "browser", "camera" (number or URL), "file" (path or URL), "images" (folder) or "puppet"."""
     if kind not in SOURCES:
         raise unknown("source", kind, SOURCES)
     return SOURCES[kind](address)
 
 
-def _browser(address):
-    return Source("browser", live=True)
-
-
-def _puppet(address):
-    return Source("puppet", ((frame, i / 30) for i, (frame, _, _) in enumerate(stream(fps=30))))
-
-
-def _camera(address):
-    place = int(address or 0) if str(address or 0).isdecimal() else str(address)
+def _open_camera(address):
+    if "://" in str(address):
+        return _open_film(address)
+    device = int(address or 0) if str(address or 0).isdecimal() else str(address)
     logging = getattr(cv2.utils, "logging", cv2)  # older OpenCV has the two functions at its top
-    before = logging.getLogLevel()
-    logging.setLogLevel(0)  # silent: a camera that is not there would write five lines of warnings
+    level = logging.getLogLevel()
+    logging.setLogLevel(0)  # silent: a missing camera writes five lines of warnings
     try:
-        capture = cv2.VideoCapture(place)
+        capture = cv2.VideoCapture(device)
     finally:
-        logging.setLogLevel(before)
+        logging.setLogLevel(level)
     if not capture.isOpened():
         capture.release()
-        raise InputError(f"camera {place!r} cannot be opened: try another number, or the source 'puppet'")
-    source = Source("camera", live=True, ended=f"Camera {place!r} gives no more frames: was it unplugged?")
-    source.frames = _captured(capture)
-    return source
+        raise InputError(f"camera {device!r} cannot be opened: try another number, or the source 'puppet'")
+    message = f"Camera {device!r} gives no more frames: was it unplugged?"
+    return Source("camera", _capture(capture), live=True, end_message=message)
 
 
-def _captured(capture):
+def _capture(capture):
     try:
         failed = 0
-        while failed < RETRIES:
+        while failed < MAX_RETRIES:
             good, frame = capture.read()
             failed = 0 if good and frame is not None and frame.size else failed + 1
             if not failed:
@@ -90,67 +92,88 @@ def _captured(capture):
         capture.release()
 
 
-def _file(address):
-    path = Path(address)
-    wanted = "expected a film such as .mp4, .webm or .avi"
-    if not path.exists():
-        raise InputError(f"{path}: no such file, {wanted}")
-    if path.is_dir() or not str(address):
-        raise InputError(f"{path}: {'a folder' if str(address) else 'no path'}, {wanted}")
+def _open_film(address):
+    url = urlsplit(str(address))
+    address = url2pathname(url.path) if url.scheme == "file" else str(address)
+    remote = "://" in address
     try:
-        if not path.stat().st_size:
-            raise InputError(f"{path}: an empty file, {wanted}")
-        container = av.open(str(path))
-    except av.error.FFmpegError as error:
-        raise InputError(f"{path}: not a film that can be read ({error.strerror}), {wanted}") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    films = [track for track in container.streams.video if not track.disposition & av.stream.Disposition.attached_pic]
-    if not films:
+        container = av.open(address, timeout=(TIMEOUT, 2 * TIMEOUT) if remote else None)
+    except av.error.ExitError:
+        raise InputError(f"{address}: no answer within {TIMEOUT:g} seconds; check the address") from None
+    except (av.error.FFmpegError, OSError) as error:
+        reason = "no such file" if isinstance(error, FileNotFoundError) else error.strerror
+        raise InputError(f"{address or 'no path'}: {reason}, {FILM}") from None
+    tracks = [t for t in container.streams.video if not t.disposition & av.stream.Disposition.attached_pic]
+    if not tracks:
         container.close()
-        raise InputError(f"{path}: sound without a picture, {wanted}")
-    source = Source("file", ended=f"{path.name} came to its end.")
-    source.frames = _decoded(container, films[0], source)
-    first = next(source.frames, None)
+        raise InputError(f"{address}: sound without a picture, {FILM}")
+    live = remote and not container.duration and container.size <= 0  # a camera or a broadcast has no end
+    source = Source("camera" if live else "file", live=live, sound=bool(container.streams.audio))
+    source.end_message = f"{address} gives no more frames." if live else f"{Path(address).name} came to its end."
+    frames = _decode(container, tracks[0], source, Path(address).name)
+    first = next(frames, None)
     if first is None:
-        raise InputError(f"{path}: no frame in it can be read, {wanted}")
-    source.frames = _again(first, source.frames)
+        raise InputError(f"{address}: no frame in it can be read, {FILM}")
+    source.frames = _put_back(first, frames)
     return source
 
 
-def _again(first, rest):
+def _put_back(first, rest):
     yield first
     yield from rest
 
 
-def _decoded(container, film, source):
-    film.thread_type = "AUTO"
-    step = 1 / float(film.average_rate or 30)
-    broken, when, name = 0, -step, Path(container.name).name
+def _decode(container, track, source, name):
+    """Yield the frames of a film with their times, which neither run backwards nor jump."""
+    track.thread_type = "AUTO"
+    step = 1 / float(track.average_rate or 30)
+    pixel = float(track.sample_aspect_ratio or 1)  # its width in heights
+    damaged, stamp, now = 0, None, 0.0
     with container:
-        packets = container.demux(film)
-        while True:
+        packets = container.demux(track)
+        while damaged <= MAX_DAMAGED:
             try:
                 packet = next(packets, None)
+                for frame in packet.decode() if packet is not None else ():
+                    if stamp is None:
+                        now = stamp = frame.time or 0.0
+                    else:
+                        gap = step if frame.time is None else frame.time - stamp
+                        stamp += gap
+                        if not 0 <= gap <= MAX_GAP:
+                            source.notes.append(f"{name}: a jump of {gap:.0f} s in its time stamps was left out.")
+                            gap = step
+                        now += gap
+                    yield _to_rgb(frame, pixel, source), None if source.live else now
                 if packet is None:
                     break
-                for frame in packet.decode():
-                    when = when + step if frame.time is None else float(frame.time)
-                    yield _rgb(frame, source), when
-            except (av.error.FFmpegError, ValueError) as error:
-                if isinstance(error, av.error.EOFError):
-                    break
-                broken += 1
-                if broken > 1000:
-                    break
-    if broken:
-        source.trouble.append(f"{name}: {broken} damaged parts were left out.")
+            except (av.error.EOFError, av.error.ExitError):  # the end, or an address that went silent
+                break
+            except (av.error.FFmpegError, ValueError):
+                damaged += 1
+    if damaged:
+        source.notes.append(f"{name}: {damaged} damaged parts were left out.")
 
 
-def fitting(width: int, height: int) -> tuple[tuple[int, int], str]:
-    """Return the size (width, height) in which a frame is looked at, and what is to be said when that is another.
+def _to_rgb(frame, pixel, source):
+    """Return a decoded frame as it is to be seen: upright, of square pixels, no longer than MAX_SIDE."""
+    size, note = fit_size(round(frame.width * pixel), frame.height)
+    source.notes += [note] if note else []
+    scaled = {} if size == (frame.width, frame.height) else {"width": size[0], "height": size[1]}
+    image = frame.to_ndarray(format="rgb24", **scaled)
+    matrix = frame.side_data.get(Type.DISPLAYMATRIX)
+    if matrix is not None:
+        a, b, _, c, d = np.frombuffer(bytes(matrix), np.int32)[:5].tolist()  # x' = a x + c y, y' = b x + d y
+        if abs(b) > abs(a):  # a quarter turn
+            image, a, d = image.swapaxes(0, 1), c, b
+        image = image[:: -1 if d < 0 else 1, :: -1 if a < 0 else 1]
+    return np.ascontiguousarray(image)
 
-    >>> fitting(7680, 4320)
+
+def fit_size(width: int, height: int) -> tuple[tuple[int, int], str]:
+    """Return the size (width, height) in which a frame is processed, and a note when that is another one.
+
+    >>> fit_size(7680, 4320)
     ((1920, 1080), 'Frames of 7680x4320 pixels are made 1920x1080.')
     """
     scale = MAX_SIDE / max(width, height)
@@ -160,14 +183,7 @@ def fitting(width: int, height: int) -> tuple[tuple[int, int], str]:
     return size, f"Frames of {width}x{height} pixels are made {size[0]}x{size[1]}."
 
 
-def _rgb(frame, source):
-    (width, height), words = fitting(frame.width, frame.height)
-    source.trouble += [words] if words else []
-    size = {"width": width, "height": height} if words else {}
-    return np.ascontiguousarray(np.rot90(frame.to_ndarray(format="rgb24", **size), round(frame.rotation / 90)))
-
-
-def _images(address):
+def _open_images(address):
     folder = Path(address)
     try:
         if not str(address):
@@ -177,23 +193,43 @@ def _images(address):
         raise InputError(f"{folder}: cannot be read ({error.strerror}), expected a folder of pictures") from None
     if not paths:
         raise InputError(f"{folder}: no picture in this folder, expected files ending in {', '.join(SUFFIXES)}")
-    source = Source("images", film=False, ended=f"All {len(paths)} pictures of {folder} were shown.")
-    source.frames = _pictures(paths, source)
+    source = Source("images", film=False, end_message=f"All {len(paths)} pictures of {folder} were shown.")
+    source.frames = _read_pictures(paths, source.notes)
     return source
 
 
-def _pictures(paths, source):
-    shown = 0
+def _read_pictures(paths, notes):
+    seconds = count()
     for path in paths:
         try:
             frame = read_photo(path)
         except InputError as error:
-            source.trouble.append(f"left out: {error}")
-            continue
-        yield frame, float(shown)  # a second each
-        shown += 1
+            notes.append(f"left out: {error}")
+        else:
+            yield frame, float(next(seconds))
+
+
+def read_jpeg(jpeg: bytes) -> np.ndarray:
+    """Decode a JPEG that an untrusted page has sent into an RGB frame (h, w, 3)."""
+    if not 0 < len(jpeg) <= MAX_BYTES:
+        raise InputError(f"frame: expected a JPEG of at most {MAX_BYTES} bytes, got {len(jpeg)}")
+    try:
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as header:  # its size, before the memory is taken
+            pixels = header.width * header.height
+    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
+        raise InputError(f"frame: not a JPEG ({error})") from None
+    if pixels > MAX_PIXELS or b"\xff\xd9" not in jpeg[-16:]:
+        raise InputError(f"frame: a JPEG of {pixels} pixels that is too large or cut off")
+    try:
+        return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
+    except cv2.error:
+        raise InputError("frame: a damaged JPEG") from None
 
 
 SOURCES: dict[str, Callable[[object], Source]] = {
-    "browser": _browser, "camera": _camera, "file": _file, "images": _images, "puppet": _puppet,
-}  # fmt: skip
+    "browser": lambda _: Source("browser", live=True),
+    "camera": _open_camera,
+    "file": _open_film,
+    "images": _open_images,
+    "puppet": lambda _: Source("puppet", ((frame, i / 30) for i, (frame, *_) in enumerate(stream(fps=30)))),
+}

@@ -380,7 +380,7 @@ export default () => {
 
       // Everything off at once, here; the kernel hears of it when it can.
       halt(words, tell = Boolean(camera.stream)) {
-        if (tell && hub.session !== null) send({ type: "stop", session: hub.session, words });
+        if (tell && hub.session !== null) send({ type: "stop", session: hub.session, message: words });
         camera.close();
         clearInterval(hub.timer);
         hub.running = false;
@@ -451,13 +451,13 @@ export default () => {
         } catch (error) {
           if (hub.session !== message.session) return;
           const words = sentence(error);
-          send({ type: "trouble", session: message.session, name: error.name, words });
+          send({ type: "trouble", session: message.session, name: error.name, message: words });
           hub.halt(words, false);
         }
       },
 
       stop(message) {
-        if (!message.client || message.client === client) hub.halt(message.words || "", false);
+        if (!message.client || message.client === client) hub.halt(message.message || "", false);
       },
 
       result(message, buffers) {
@@ -474,7 +474,7 @@ export default () => {
           const picture = await decode(buffers[1]);
           if (message.session === hub.session && message.id > pushed.id) {
             pushed.id = message.id;
-            show(picture, since - message.spent, message, buffers);
+            show(picture, since - message.age, message, buffers);
           }
         } finally { // without a view nobody watches: the kernel shall notice
           if (views.size) send({ type: "ack", session: message.session, id: message.id });

@@ -1,4 +1,4 @@
-"""The live demo as a widget: Start, Stop, Record and Snapshot around one live picture. Built in notebook 05."""
+"""The live demo as a widget: Start, Stop, Record and Snapshot around one live picture."""
 
 import os
 import threading
@@ -9,7 +9,7 @@ from pathlib import Path
 import ipywidgets as widgets
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.live.controls import SOURCES, Buttons, Settings
+from fkd_helpers.live.controls import SOURCES, Buttons, Controls
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION, EMOTIONS
 from fkd_helpers.live.picture import Picture
@@ -21,14 +21,12 @@ _demos: weakref.WeakSet = weakref.WeakSet()
 def live_demo(source: str | None = None, **settings) -> "LiveDemo":
     """Return the live demo, for the last line of a cell; the camera stays off until Start.
 
-    source: "browser" (this page's camera), "camera" (one at the kernel), "file", "images" or "puppet"; None takes
-        $FKD_LIVE_SOURCE, else the browser
-    settings: of `LiveDemo`
+    A demo of an earlier cell, or of an earlier run of this cell, is stopped.
 
-    A demo that an earlier cell, or an earlier run of this cell, has made is stopped.
-
-    Raises:
-        InputError: an unknown source, model or filter.
+    Args:
+        source: "browser" (this page's camera), "camera" (one at the kernel), "file", "images" or "puppet"; None takes
+            $FKD_LIVE_SOURCE, else the browser
+        settings: see `LiveDemo`
     """
     for demo in list(_demos):
         demo.stop("Stopped: another demo was made.")
@@ -38,44 +36,32 @@ def live_demo(source: str | None = None, **settings) -> "LiveDemo":
 class LiveDemo(widgets.VBox):
     """Buttons, picture and settings; `start`, `stop`, `record` and `snapshot` are what the buttons call.
 
-    address: number or URL of the camera, path of the file or folder
-    model, filter, emotion, smooth, hold, calm: of the engine
-    mirror: show the picture as a mirror does; None does so for a camera (recordings are never mirrored)
-    max_fps: frames beyond it are left out; folder: where recordings and snapshots go
+    Args:
+        address: number or URL of the camera, path of the file or folder
+        mirror: show the picture as a mirror does; None does so for a camera (recordings are never mirrored)
+        folder: where recordings and snapshots go
+        settings: see `LiveSettings`
     """
 
     def __init__(
-        self,
-        source: str = "browser",
-        *,
-        address: str | int = "",
-        model: str = "small",
-        filter: str | None = None,
-        emotion: str = "rules",
-        smooth: float = 0.4,
-        hold: int = 15,
-        calm: float = 0.5,
-        mirror: bool | None = None,
-        max_fps: float | None = None,
-        folder: str | Path = "recordings",
-    ):
-        self.max_fps, self.folder, self._lock, self._starts = max_fps, Path(folder), threading.RLock(), 0
+        self, source: str = "browser", *, address: str | int = "", mirror: bool | None = None,
+        folder: str | Path = "recordings", **settings,
+    ):  # fmt: skip
+        self.folder, self._lock, self._starts = Path(folder), threading.RLock(), 0
         mirror = source in ("browser", "camera") if mirror is None else mirror
-        self.settings = Settings(
-            self._changed, self._say, source=source, address=str(address), model=model, filter=filter,
-            emotion=emotion, smooth=smooth, hold=hold, calm=calm, mirror=mirror,
-        )  # fmt: skip
         self.engine = LiveEngine(
-            model=model, filter=filter, emotion=emotion, smooth=smooth, hold=hold, calm=calm, max_fps=max_fps,
-            on_result=self._result, on_drop=lambda key: self.picture.drop(key), on_end=self._ended, on_note=self._say,
+            on_result=self._on_result, on_drop=lambda key: self.picture.drop(key), on_end=self._on_end,
+            on_note=self._say, **settings,
         )  # fmt: skip
-        events = {"frame": self.engine.submit, "stop": self.stop, "trouble": self.stop,
-                  "cameras": self.settings.offer_cameras, "hello": self._hello}  # fmt: skip
-        self.picture = Picture(
-            events, mirror=mirror, status="Press Start.", caution=CAUTION if emotion == "expressions" else ""
+        self.settings = Controls(
+            self.engine.settings, self._on_change, self._say, source=source, address=str(address), mirror=mirror
         )
-        acts = {"Start": self.start, "Stop": self.stop, "Record": self.record, "Snapshot": self.snapshot}
-        self.buttons = Buttons(acts, self._say)
+        events = {"frame": self.engine.submit, "stop": self.stop, "trouble": self.stop,
+                  "cameras": self.settings.offer_cameras, "hello": lambda: self.buttons.announce()}  # fmt: skip
+        self.picture = Picture(events, mirror=mirror, status="Press Start.")
+        self._show_caution()
+        actions = {"Start": self.start, "Stop": self.stop, "Record": self.record, "Snapshot": self.snapshot}
+        self.buttons = Buttons(actions, self._say)
         super().__init__([self.buttons, self.picture, self.settings])
         self.add_class("fkd-demo")
         _demos.add(self)
@@ -85,41 +71,32 @@ class LiveDemo(widgets.VBox):
         """What the engine counted, and under "browser" what the page measured."""
         return self.engine.statistics() | {"browser": self.picture.measured}
 
-    # -- what the buttons do
-
     def start(self) -> None:
-        """Start the source that is chosen; the browser asks for its camera's permission.
-
-        Raises:
-            InputError: a source that cannot be opened.
-        """
+        """Start the source that is chosen; the browser asks for its camera's permission."""
         with self._lock:
             self.stop("")
             self._starts += 1
             source = self.settings["source"]
             self.engine.start(source, self.settings["address"])
-            self.picture.begin(source, camera=self.settings["camera"] or None, max_fps=self.max_fps)
+            max_fps = self.engine.settings.max_fps
+            self.picture.begin(source, camera=self.settings["camera"] or None, max_fps=max_fps)
             self._say(f"Showing {SOURCES[source][0]}.")
             self._show()
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
 
-    def stop(self, words: str = "Stopped: the camera is off.") -> None:
+    def stop(self, message: str = "Stopped: the camera is off.") -> None:
         """Stop everything: camera off, a recording finished and offered."""
         with self._lock:
             showing = self.picture.showing
-            self.picture.end(words)
+            self.picture.end(message)
             self.engine.stop()
             saved = self._offer_recording()
-            if showing and words:
-                self._say(" ".join(filter(None, [words, saved])))
+            if showing and message:
+                self._say(" ".join(filter(None, [message, saved])))
             self._show()
 
     def record(self) -> None:
-        """Begin a recording, a new file in the folder; end it when one is under way.
-
-        Raises:
-            InputError: nothing is running, or the file cannot be written.
-        """
+        """Begin a recording, a new file in the folder; end it when one is under way."""
         with self._lock:
             if self.engine.recording is not None:
                 self._say(self._offer_recording())
@@ -130,61 +107,57 @@ class LiveDemo(widgets.VBox):
             self._show()
 
     def snapshot(self) -> None:
-        """Write the frame that is shown, with its keypoints, to the folder.
-
-        Raises:
-            InputError: no frame yet, or the file cannot be written.
-        """
+        """Write the frame that is shown, with its keypoints, to the folder."""
         path = self.engine.snapshot(self._new_file(".png"))
         self.picture.offer(path)
         self._say(f"Saved the picture to {path}.")
 
-    # -- what the engine, the page and the settings say
+    # -- what the engine, the page and the controls say
 
-    def _result(self, result):
+    def _on_result(self, result):
         if result.key is None:
             frame = result.frame if result.shown is None else result.shown
-            self.picture.push(frame, result.faces, result.moods, spent=result.seconds)
+            self.picture.push(frame, result.faces, result.moods, age=result.seconds)
         else:
             self.picture.answer(result.key, result.faces, result.moods, result.shown)
 
-    def _ended(self, words):
-        """Stop, in a thread of its own: `stop` waits for the engine's, which says this."""
+    def _on_end(self, message):
+        """Stop, in a thread of its own: `stop` waits for the engine's thread, which calls this."""
         starts = self._starts
 
         def stop():
             with self._lock:
                 if self._starts == starts:  # and not started again since
-                    self.stop(words)
+                    self.stop(message)
 
         threading.Thread(target=stop, daemon=True).start()
 
-    def _changed(self, name, value):
+    def _on_change(self, name, value):
         if name == "mirror":
             self.picture.mirror = value
         elif name in ("source", "camera", "address"):
             if self.engine.running:
                 self.start()
-        elif name == "emotion":
-            self._choose_emotion(value)
         else:
-            self.engine.change(**{name: value or None if name == "filter" else value})
+            try:
+                self.engine.change(**{name: value or None if name == "filter" else value})
+                if name == "emotion":
+                    self._say(f"Emotion: {EMOTIONS[value]}.")
+            finally:  # a value that was refused is not shown as chosen
+                chosen = getattr(self.engine.settings, name)
+                self.settings.by_name[name].value = "" if chosen is None else chosen
+                self._show_caution()
 
-    def _choose_emotion(self, emotion):
-        try:
-            self.engine.change(emotion=emotion)
-            self._say(f"Emotion: {EMOTIONS[emotion]}.")
-        finally:  # one that cannot be had is not shown as chosen
-            self.settings.by_name["emotion"].value = self.engine.settings["emotion"]
-            self.picture.caution = CAUTION if self.engine.settings["emotion"] == "expressions" else ""
+    def _show_caution(self):
+        self.picture.caution = CAUTION if self.engine.settings.emotion == "expressions" else ""
 
     def _offer_recording(self) -> str:
-        """Finish the recording under way, or take the one that ended by itself; offer it and return what to say."""
+        """End the recording, or take the one that ended by itself; offer it and return what to say."""
         saved = self.engine.finish()
         if saved is None or saved.path is None:
-            return "" if saved is None else saved.words or "Nothing was recorded: no frame came."
+            return saved.message if saved else ""
         self.picture.offer(saved.path, seconds=saved.seconds)
-        return saved.words or f"Saved {saved.seconds:.1f} s to {saved.path}."
+        return saved.message or f"Saved {saved.seconds:.1f} s to {saved.path}."
 
     def _new_file(self, suffix):
         try:
@@ -193,27 +166,25 @@ class LiveDemo(widgets.VBox):
             raise InputError(f"{self.folder}: cannot be made ({error.strerror}); choose another folder") from None
         return self.folder / f"live-{time.strftime('%Y%m%d-%H%M%S')}{suffix}"
 
-    def _hello(self):
-        self.buttons.speak()
-
-    def _say(self, words):
-        self.picture.as_heard(setattr, self.picture, "status", words)
+    def _say(self, message):
+        self.picture.in_page_context(setattr, self.picture, "status", message)
 
     def _show(self):
         running, recording = self.engine.running, self.engine.recording is not None
-        self.picture.as_heard(lambda: self.buttons.show(running=running, recording=recording))
+        self.picture.in_page_context(lambda: self.buttons.show(running=running, recording=recording))
 
     def _watch(self, session):
+        """Tell the page twice a second how things are, and stop everything when no page listens."""
         while self.picture.session == session:
             if time.monotonic() - self.picture.heard > GONE_AFTER:
                 self.stop("Stopped: no page showed the picture for a while.")
                 break
-            recording = self.engine.recording is not None
-            own = self.settings["source"] != "browser"  # of the browser's frames the page counts them itself
+            recording = self.engine.recorded if self.engine.recording is not None else None
+            own = self.settings["source"] != "browser"  # the page counts the browser's frames itself
             dropped = self.engine.statistics()["dropped"] + self.picture.skipped if own else 0
-            self.picture.tell(recording=self.engine.recorded if recording else None, dropped=dropped)
-            with self._lock:  # one that ended by itself, as the disk is full, is offered
-                if self.engine.recording is None and (words := self._offer_recording()):
-                    self._say(words)
+            self.picture.tell(recording=recording, dropped=dropped)
+            with self._lock:  # a recording that ended by itself, as the disk is full, is offered
+                if recording is None and self.engine.recording is None and (message := self._offer_recording()):
+                    self._say(message)
                     self._show()
             time.sleep(0.5)
