@@ -17,11 +17,10 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data, filters
+from fkd_helpers import data, emotion, filters
 from fkd_helpers.core import records
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
-from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.faces import images as photos
 from fkd_helpers.faces.landmarks import EXPRESSIONS

@@ -6,10 +6,8 @@ import cv2
 import numpy as np
 import pytest
 
-from fkd_helpers import filters
+from fkd_helpers import emotion, filters
 from fkd_helpers.course import checks
-from fkd_helpers.emotion import rules as emotion
-from fkd_helpers.emotion.features import upright
 from fkd_helpers.faces import boxes
 
 
@@ -69,7 +67,7 @@ def test_a_filter_is_stopped_where_it_fails(function, says):
 
 
 def lifted(keypoints):
-    y = upright(keypoints)[:, 1]
+    y = emotion.upright(keypoints)[:, 1]
     lift = y[[51, 57]].mean() - y[[48, 54]].mean()
     return "positive" if lift > 0.05 else "negative" if lift < -0.06 else "neutral"
 

@@ -25,7 +25,7 @@ def run(options) -> int:
         raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
     if picture and not picture.parent.is_dir():
         raise InputError(f"--picture: no such folder {picture.parent}")
-    _, keypoints = read_predictions(options.predictions)
+    keypoints = read_predictions(options.predictions)
     labels = fill_emotions(options.predictions) if options.fill else emotion_labels(keypoints)
     print(f"{options.predictions}: {len(labels)} face{'s' * (len(labels) != 1)}")
     print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.data.puppets import stream
-from fkd_helpers.emotion.rules import read_emotion
+from fkd_helpers.emotion import read_emotion
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import expression_reader
 from fkd_helpers.live.recorder import Recorder

@@ -1,1 +1,16 @@
-"""Emotion rules on keypoints."""
+"""Emotion rules on keypoints; tables of predictions are in `emotion.table`."""
+
+from fkd_helpers.emotion.features import FEATURES, neutral_face, upright
+from fkd_helpers.emotion.rules import (
+    LABELS,
+    LEARNED_FILE,
+    UNKNOWN,
+    Emotion,
+    EmotionSmoother,
+    changes,
+    emotion_labels,
+    learned_scores,
+    load_rules,
+    read_emotion,
+    rule_scores,
+)

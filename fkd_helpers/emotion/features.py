@@ -1,6 +1,6 @@
-"""Measures of expression from 68 keypoints that do not depend on size, place and roll. Built in notebook 04.
+"""Measures of expression from 68 keypoints that do not depend on size, position and roll of the head.
 
-Lengths are in distances of the outer eye corners; y goes down. A head that is turned aside or nods still changes them.
+Lengths are in distances of the outer eye corners; y goes down. Yaw and pitch still change them.
 """
 
 import numpy as np
@@ -13,7 +13,7 @@ CORNERS, LIP_MIDDLE = (48, 54), (51, 57, 62, 66)
 UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER = (50, 51, 52), (61, 62, 63), (67, 66, 65), (58, 57, 56)
 ONE_SIDE = np.flatnonzero(MIRROR >= np.arange(68))  # the points that, with their mirrored ones, make the whole face
 
-# What each feature measures, and how a face reads on which it is larger or smaller than on the neutral one.
+# What each feature measures, and what is said where it is larger or smaller than on the neutral face.
 FEATURES = {
     "corner_lift": ("mouth corners above the middle of the lips", "mouth corners raised", "mouth corners lowered"),
     "mouth_width": ("from corner to corner", "mouth wider", "mouth narrower"),
@@ -33,10 +33,7 @@ FEATURES = {
 def upright(keypoints: np.ndarray) -> np.ndarray:
     """Return keypoints (..., 68, 2) with the eyes level, their middle at (0, 0) and the outer corners 1 apart.
 
-    A face without eyes, or with all of its points in one place, becomes NaN.
-
-    Raises:
-        InputError: another shape.
+    A face without eyes, or with all of its points at one place, becomes NaN.
 
     >>> face = np.random.default_rng(0).uniform(0, 90, (68, 2))
     >>> bool(np.allclose(upright(face), upright(3 * face + 50)))
@@ -63,29 +60,25 @@ def features(keypoints: np.ndarray) -> np.ndarray:
     def length(a, b):
         return np.linalg.norm(face[..., a, :] - face[..., b, :], axis=-1)
 
-    lips = height(*UPPER_INNER) - height(*UPPER_OUTER) + height(*LOWER_OUTER) - height(*LOWER_INNER)
-    return np.stack([
-        height(*LIP_MIDDLE) - height(*CORNERS),
-        length(*CORNERS),
-        height(*LOWER_INNER) - height(*UPPER_INNER),
-        lips,
-        -height(*range(17, 27)),
-        length(21, 22),
-        height(40, 41, 46, 47) - height(37, 38, 43, 44),
-        height(17, 26) - height(21, 22),
-        length(31, 35),
-        height(*UPPER_OUTER) - height(33),
-        np.abs(face[..., 48, 1] - face[..., 54, 1]),
-        height(*CORNERS),
-    ], -1)  # fmt: skip
+    values = {
+        "corner_lift": height(*LIP_MIDDLE) - height(*CORNERS),
+        "mouth_width": length(*CORNERS),
+        "mouth_opening": height(*LOWER_INNER) - height(*UPPER_INNER),
+        "lip_height": height(*UPPER_INNER) - height(*UPPER_OUTER) + height(*LOWER_OUTER) - height(*LOWER_INNER),
+        "brow_height": -height(*range(17, 27)),
+        "inner_brows": length(21, 22),
+        "eye_opening": height(40, 41, 46, 47) - height(37, 38, 43, 44),
+        "brow_slant": height(17, 26) - height(21, 22),
+        "nose_width": length(31, 35),
+        "upper_lip": height(*UPPER_OUTER) - height(33),
+        "lopsided": np.abs(face[..., 48, 1] - face[..., 54, 1]),
+        "corner_drop": height(*CORNERS),
+    }
+    return np.stack([values[name] for name in FEATURES], -1)
 
 
 def neutral_face(keypoints: np.ndarray) -> np.ndarray:
-    """Return a person's own neutral face (68, 2) from frames (n, 68, 2) or (68, 2) of rest: the calibration.
-
-    Raises:
-        InputError: another shape, or no frame with all of its points.
-    """
+    """Return a person's own neutral face (68, 2) from frames (n, 68, 2) or (68, 2) of rest: the calibration."""
     faces = upright(keypoints).reshape(-1, 68, 2)
     faces = faces[np.isfinite(faces).all((1, 2))]
     if not len(faces):
@@ -94,9 +87,9 @@ def neutral_face(keypoints: np.ndarray) -> np.ndarray:
 
 
 def learned_inputs(keypoints: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Return what the learned classifier sees of faces (n, 68, 2): changes of the features and of the symmetric face.
+    """Return the inputs of the learned classifier: changes of the features and of the symmetric face.
 
-    The symmetric face is the mean of the face and its mirror image: half as many numbers, and half of the noise.
+    The symmetric face is the mean of a face (n, 68, 2) and its mirror image: half as many numbers, half of the noise.
     """
     shapes = []
     for face in (upright(keypoints), upright(neutral)):

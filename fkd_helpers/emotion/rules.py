@@ -1,8 +1,7 @@
-"""Negative, neutral or positive from 68 keypoints: features, rules, smoothing. Built in notebook 04.
+"""Negative, neutral or positive from 68 keypoints, by rules with reasons or by a learned classifier.
 
-A rule looks at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
-All lengths are in distances of the outer eye corners, so that size, place and roll of the head do not matter; a head
-that is turned aside or nods still changes them. The rules are fitted by `benchmarks/fit_emotion_rules.py`.
+Both look at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
+Lengths are in distances of the outer eye corners. `fit_emotion_rules.py` fits the rules and the classifier.
 """
 
 import functools
@@ -17,16 +16,16 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.emotion.features import FEATURES, features, learned_inputs
 
 LABELS = ("negative", "neutral", "positive")
-UNKNOWN = "unknown"  # keypoints that no feature can be taken from
+UNKNOWN = "unknown"  # some of the points that the features need are missing
 COLUMN = "emotion"  # of a table of predictions
 LEAST_GAIN = 0.5  # points; a sign that gives less is not named as a reason
-RULES_FILE = Path(__file__).parents[1] / "assets" / "emotion_rules.json"
-LEARNED_FILE = Path(__file__).parents[1] / "assets" / "emotion_learned.json"
+ASSETS = Path(__file__).parents[1] / "assets"
+RULES_FILE, LEARNED_FILE = ASSETS / "emotion_rules.json", ASSETS / "emotion_learned.json"
 
 
 @dataclass(frozen=True, eq=False)
 class Emotion:
-    """What a face shows: a label (see LABELS, or UNKNOWN), why, and shares (3,) of the LABELS that sum to 1."""
+    """The emotion of a face: one of LABELS or UNKNOWN, the reason, and scores (3,) of the LABELS that sum to 1."""
 
     label: str
     reason: str
@@ -35,10 +34,11 @@ class Emotion:
 
 @dataclass(frozen=True)
 class Sign:
-    """A change that speaks for or against the labels.
+    """A change of a feature that speaks for or against the labels.
 
-    low, high: change of the feature at which the sign begins to show and is there in full, in eye distances
-    points: (3,) what the full sign gives to each of LABELS
+    Args:
+        low, high: change at which the sign begins to show and at which it is there in full, in eye distances
+        points: (3,) what the full sign gives to each of LABELS
     """
 
     feature: str
@@ -47,7 +47,7 @@ class Sign:
     points: tuple[int, int, int]
 
     def strength(self, changes: np.ndarray) -> np.ndarray:
-        """Return how much (-1..1) of the sign changes (n, 12) show beyond the neutral face."""
+        """Return how much of the sign (-1..1) shows in changes (..., 12), beyond what the neutral face has of it."""
         change = np.asarray(changes)[..., list(FEATURES).index(self.feature)]
         ramp = np.clip((change - self.low) / (self.high - self.low), 0, 1)
         return ramp - np.clip(-self.low / (self.high - self.low), 0, 1)
@@ -55,9 +55,10 @@ class Sign:
 
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """Signs with their points, the points (3,) that a neutral face has, and the average neutral face (68, 2).
+    """Signs, the points (3,) that a neutral face starts with, and the average neutral face (68, 2).
 
-    points_of_e: this many points more make a label e times as likely, which turns points into shares
+    Args:
+        points_of_e: this many points more make a label e times as likely, which turns points into scores
     """
 
     signs: tuple[Sign, ...]
@@ -73,63 +74,55 @@ class Rules:
 
 @functools.cache
 def load_rules(path: Path = RULES_FILE) -> Rules:
-    """Return the rules of a file, by default those that ship with the package."""
+    """Load rules, by default those that ship with the package."""
     stored = json.loads(Path(path).read_text(encoding="utf-8"))
     signs = tuple(Sign(s["feature"], s["low"], s["high"], tuple(s["points"])) for s in stored["signs"])
     return Rules(signs, np.array(stored["start"], float), np.array(stored["neutral"], float), stored["points_of_e"])
 
 
 def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
-    """Return how far the features (..., 12) of faces lie from the neutral face (68, 2), by default the average one."""
+    """Return how far the features (..., 12) of faces are from those of a neutral face, by default the average one."""
     return features(keypoints) - features(load_rules().neutral if neutral is None else neutral)
 
 
 def rule_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None, *, rules: Rules | None = None) -> np.ndarray:
-    """Return the shares (..., 3) of LABELS that the rules give to faces (..., 68, 2); NaN where unknown."""
+    """Return the scores (..., 3) of LABELS by the rules, for faces (..., 68, 2); NaN where unknown."""
     rules = rules or load_rules()
-    return _shares(rules.points(changes(keypoints, rules.neutral if neutral is None else neutral)) / rules.points_of_e)
+    return _softmax(rules.points(changes(keypoints, rules.neutral if neutral is None else neutral)) / rules.points_of_e)
 
 
-def _shares(logits):
-    raised = np.exp(logits - logits.max(-1, keepdims=True))
-    return raised / raised.sum(-1, keepdims=True)
+def _softmax(logits):
+    powers = np.exp(logits - logits.max(-1, keepdims=True))
+    return powers / powers.sum(-1, keepdims=True)
 
 
 def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Emotion:
-    """Return what one face (68, 2) shows by the rules, with the reason; UNKNOWN where points are missing.
-
-    neutral: (68, 2) this person's own, from `neutral_face`
-
-    Raises:
-        InputError: keypoints of another shape.
+    """Return the emotion of one face (68, 2) by the rules; `neutral` is this person's own, from `neutral_face`.
 
     >>> read_emotion(load_rules().neutral).label
     'neutral'
     """
     if np.shape(keypoints) != (68, 2):
         raise InputError(f"keypoints: expected (68, 2), got {np.shape(keypoints)}")
-    rules = load_rules()
-    change = changes(keypoints, neutral)
+    rules, change = load_rules(), changes(keypoints, neutral)
     if not np.isfinite(change).all():
         return Emotion(UNKNOWN, "points of the eyes, brows or mouth are missing", np.full(3, 1 / 3))
     points = rules.points(change)
-    best = int(points.argmax())
-    return Emotion(LABELS[best], _reason(rules, change, best), _shares(points / rules.points_of_e))
+    return Emotion(LABELS[int(points.argmax())], _reason(rules, change, points), _softmax(points / rules.points_of_e))
 
 
-def _reason(rules, change, best) -> str:
-    """Say which changes gave the label most, or for a neutral face what came nearest to another label."""
+def _reason(rules, change, points) -> str:
+    """Name the changes that gave most to the label, or for a neutral face what came nearest to another label."""
+    best, second = np.argsort(-points, kind="stable")[:2].tolist()
     if LABELS[best] != "neutral":
-        told = _told(rules, change, best)[:2]
+        told = _changes_for(rules, change, best)[:2]
         return " and ".join(told) + " of the eye distance" if told else "little differs from the neutral face"
-    points = rules.points(change)
-    nearest = max((k for k in range(3) if k != best), key=lambda k: points[k])
-    told = _told(rules, change, nearest)[:1]
-    return f"{told[0]} of the eye distance, too little for {LABELS[nearest]}" if told else "close to the neutral face"
+    told = _changes_for(rules, change, second)[:1]
+    return f"{told[0]} of the eye distance, too little for {LABELS[second]}" if told else "close to the neutral face"
 
 
-def _told(rules, change, label) -> list[str]:
-    """Return the changes that speak for a label, in words, the strongest first."""
+def _changes_for(rules, change, label) -> list[str]:
+    """Return the changes that speak for a label in words, the strongest first."""
     gains: Counter = Counter()
     for sign in rules.signs:
         others = (sum(sign.points) - sign.points[label]) / 2
@@ -140,13 +133,13 @@ def _told(rules, change, label) -> list[str]:
 
 
 def emotion_labels(keypoints: np.ndarray) -> list[str]:
-    """Return the label of each of the faces (n, 68, 2) by the rules, UNKNOWN where points are missing."""
-    shares = rule_scores(keypoints)
-    return [LABELS[int(row.argmax())] if np.isfinite(row).all() else UNKNOWN for row in shares]
+    """Return the label of each face (n, 68, 2) by the rules, UNKNOWN where points are missing."""
+    scores = rule_scores(keypoints)
+    return [LABELS[int(row.argmax())] if np.isfinite(row).all() else UNKNOWN for row in scores]
 
 
 def emotion_column(keypoints: np.ndarray) -> dict[str, list[str]]:
-    """Return the labels of faces (n, k, 2) as a further column of a table; no column where there are not 68 points."""
+    """Return the labels of faces (n, k, 2) as a column of a table; no column where there are not 68 points."""
     return {COLUMN: emotion_labels(keypoints)} if keypoints.shape[1] == 68 else {}
 
 
@@ -157,11 +150,11 @@ def _learned() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
 
 
 def learned_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
-    """Return the shares (n, 3) of LABELS by logistic regression over seven expressions, for faces (n, 68, 2)."""
+    """Return the scores (n, 3) of LABELS by logistic regression over seven expressions, for faces (n, 68, 2)."""
     coefficients, intercepts, to_labels = _learned()
     inputs = learned_inputs(keypoints, load_rules().neutral if neutral is None else neutral)
-    weighed = _shares(inputs @ coefficients.T + intercepts) @ to_labels
-    return weighed / weighed.sum(-1, keepdims=True)
+    scores = _softmax(inputs @ coefficients.T + intercepts) @ to_labels
+    return scores / scores.sum(-1, keepdims=True)
 
 
 class EmotionSmoother:

@@ -9,5 +9,3 @@ from fkd_helpers.filters.filters import (
     sprite_filter,
     wear,
 )
-
-__all__ = ["FILTERS", "FilterWarning", "face_filter", "face_outline", "filter_named", "sprite_filter", "wear"]

@@ -9,7 +9,7 @@ import numpy as np
 from fkd_helpers.course.verdicts import Verdict
 from fkd_helpers.data.puppets import make_puppet, put_face
 from fkd_helpers.data.puppets.shapes import draw_knobs, face_shape
-from fkd_helpers.emotion.rules import LABELS, read_emotion
+from fkd_helpers.emotion import LABELS, read_emotion
 from fkd_helpers.faces.boxes import similarity
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 
