@@ -6,7 +6,7 @@ Needs both sets below FKD_DATA_DIR and a network that learned their labels as gi
     python benchmarks/label_shift.py --model runs/keypoints68_people/small.onnx
 
 Such a network answers with the middle between a label and its mirror image, so what it misses by on training faces is
-the shift. `fkd_helpers.data.labelling.SHIFTS` holds the result.
+the shift. `fkd_helpers.data.labels.SHIFTS` holds the result.
 """
 
 import argparse

@@ -1,5 +1,6 @@
+"""Label tables and folders: what is written is read again, what is odd is said, what is wrong is named."""
+
 import errno
-import json
 import os
 import time
 import warnings
@@ -11,8 +12,11 @@ from PIL import Image
 
 from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import CLASSIC, FaceSet, image_cache, load, reading, split
+from fkd_helpers.data import CLASSIC, FaceSet, decoding, load, split
+from fkd_helpers.data.labels import photo_of
+from fkd_helpers.faces import images
 from fkd_helpers.faces.images import write_photo
+from fkd_helpers.faces.landmarks import POINTS_15
 
 TRAINING, TEST = CLASSIC.values()
 
@@ -24,7 +28,7 @@ def small_set(people=6, frames=3):
     sizes = rng.integers(8, 20, (len(names), 2))
     return FaceSet(
         images=[rng.integers(0, 256, (h, w, 3), np.uint8) for h, w in sizes],
-        keypoints=rng.uniform(-5, 120, (len(names), 68, 2)),
+        keypoints=rng.uniform(0, 10, (len(names), 68, 2)),
         names=names,
     )
 
@@ -37,6 +41,21 @@ def faces():
 @pytest.fixture
 def folder(faces, tmp_path):
     return data.write_classic(faces, tmp_path / "set")
+
+
+@pytest.fixture
+def own(tmp_path):
+    """Write `labels.csv` beside pictures a.png to e.png of 40 x 30 pixels; return the folder."""
+
+    def write(text, encoding="utf-8", **files):
+        for name in "abcde":
+            write_photo(tmp_path / f"{name}.png", np.zeros((30, 40, 3), np.uint8))
+        (tmp_path / "labels.csv").write_bytes(text.encode(encoding))
+        for name, content in files.items():
+            (tmp_path / name.replace("_", ".")).write_text(content)
+        return tmp_path
+
+    return write
 
 
 def same(a, b):
@@ -55,31 +74,26 @@ def edit(table, row, column, text):
     table.write_text("\n".join(lines))
 
 
-def test_what_is_written_is_loaded_again(faces, folder):
-    loaded = load(folder)
+# Folders
+
+
+def test_load_returns_what_write_classic_wrote(faces, folder):
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        loaded = load(folder, on_error="raise")
     assert same(loaded, faces) and loaded.people.tolist() == faces.people.tolist() and loaded.problems == ()
     assert loaded.keypoints.dtype == np.float32 and all(image.dtype == np.uint8 for image in loaded.images)
     assert load(folder / TEST).names == tuple(name.rpartition("/")[2] for name in faces.part("test").names)
-
-
-def test_one_table_alone_keeps_its_people(folder):
     assert sorted(set(load(folder / TRAINING).people)) == [f"Ann_{p}" for p in range(6)]
 
 
-def test_png_with_alpha_under_a_jpg_name(tmp_path):
-    faces = small_set()[[0, 1]]
-    (tmp_path / "training").mkdir()
-    for name, image in zip(["A_0.jpg", "A_1.jpg"], faces.images, strict=True):
-        Image.fromarray(image).convert("RGBA").save(tmp_path / "training" / name, "PNG")
-    table = faces.table()
-    table.index = ["A_0.jpg", "A_1.jpg"]
-    table.to_csv(tmp_path / TRAINING)
-    loaded = load(tmp_path)
-    assert all(np.array_equal(a, b) for a, b in zip(loaded.images, faces.images, strict=True))
-    assert loaded.people.tolist() == ["A", "A"]
+def test_load_reads_a_png_with_alpha_under_a_jpg_name(own):
+    folder = own("name,0,1\nf.jpg,1,2\n")
+    Image.new("RGBA", (9, 8), (1, 2, 3, 255)).save(folder / "f.jpg", "PNG")
+    assert (load(folder).images[0] == (1, 2, 3)).all()
 
 
-def test_missing_points_stay(folder):
+def test_load_keeps_missing_points(folder):
     edit(folder / TRAINING, 1, 5, "")
     edit(folder / TRAINING, 2, 9, " NaN")
     loaded = load(folder)
@@ -91,7 +105,7 @@ def test_missing_points_stay(folder):
         data.complete_only(loaded[[0, 1]], why="training")
 
 
-def test_a_bad_row_is_named_and_the_rest_goes_on(folder):
+def test_load_names_a_bad_row_and_goes_on(folder):
     table = folder / TRAINING
     edit(table, 1, 3, "twelve")
     edit(table, 2, 0, "none.png")
@@ -102,57 +116,32 @@ def test_a_bad_row_is_named_and_the_rest_goes_on(folder):
     lines[7] = lines[7].rpartition(",")[0]
     table.write_text("\n".join(lines))
     (folder / "training" / "Ann_2_1.png").write_bytes(b"not a picture")
-    with pytest.warns(UserWarning, match="7 rows left out, first: .*'twelve'") as caught:
+    with pytest.warns(UserWarning, match="7 rows left out, first: ") as caught:
         loaded = load(folder)
     assert caught[0].filename == __file__  # the warning points at the line that loads
     assert len(loaded) == 36 - 7
     expected = [
-        "row 1 (Ann_0_0.png), column 2: expected a number, got 'twelve'", "row 4 (Ann_0_2.png): the same name as row 3",
+        "row 4 (Ann_0_2.png): the same name as row 3", "row 6 (Ann_1_2.png): expected 137 columns, got 138",
+        "row 7 (Ann_2_0.png): expected 137 columns, got 136",
+        "row 1 (Ann_0_0.png), column 2: expected a number, got 'twelve'",
         "row 5 (Ann_1_1.png), column 135: expected a number, got 'inf'",
-        "row 6 (Ann_1_2.png): expected 136 coordinates, got 137",
-        "row 7 (Ann_2_0.png): expected 136 coordinates, got 135",
         "none.png: no such file", "Ann_2_1.png: not an image",
     ]  # fmt: skip
-    assert len(loaded.problems) == 7
     for problem, part in zip(loaded.problems, expected, strict=True):
         assert part in problem
-    with pytest.raises(InputError, match=r"'twelve'; .* and 4 more"):
+    with pytest.raises(InputError, match=r"the same name as row 3; .* and 4 more"):
         load(folder, on_error="raise")
 
 
-@pytest.mark.parametrize(
-    "content, message",
-    [
-        (b"", "empty, expected a header"),
-        (b"\n\n", "empty, expected a header"),
-        (b",0,1,2,3\na.png,1,2,3,4\n", r"expected 136 coordinate columns \(68 keypoints\), got 4"),
-        ((",".join(["", *map(str, range(138))]) + "\n").encode(), "expected 136 .* got 138"),
-        ((",".join(["", *map(str, range(136))]) + "\n").encode(), "no rows, expected one a face"),
-        (b"\xff\xfe\x00\x80", "not a label table"),
-        (b'a,"0,1\n', "not a label table"),
-        ((",".join(["", *map(str, range(136))]) + "\na.png" + ",x" * 136).encode(), "no usable row .*got 'x'"),
-    ],
-)
-def test_tables_that_are_none(tmp_path, content, message):
-    (tmp_path / TRAINING).write_bytes(content)
-    with pytest.raises(InputError, match=message) as caught:
-        load(tmp_path)
-    assert str(tmp_path) in str(caught.value) and len(str(caught.value).splitlines()) == 1
+def test_load_takes_the_one_label_table_of_a_folder(own):
+    folder = own("name,0,1\na.png,1,2\n", notes_csv="a,b\n1,2\n")
+    assert load(folder).names == load(folder / "labels.csv").names == ("a.png",)
+    (folder / "more.csv").write_text("name,0,1\na.png,1,2\n")
+    with pytest.raises(InputError, match=r"or one label table, found labels\.csv, more\.csv, notes\.csv"):
+        load(folder)
 
 
-def test_a_folder_with_one_table_of_another_name(tmp_path):
-    faces = small_set()[[0, 1, 2]]
-    data.write_classic(faces, tmp_path)
-    (tmp_path / TRAINING).rename(tmp_path / "training" / "labels.csv")
-    assert load(tmp_path / "training").names == ("Ann_0_0.png", "Ann_0_1.png", "Ann_0_2.png")
-    (tmp_path / "training" / "notes.csv").write_text("a,b\n1,2\n")
-    assert len(load(tmp_path / "training")) == 3  # only one has the header of coordinates
-    (tmp_path / "training" / "labels.csv").write_text("name,0,1,2\na.png,1,2,3\n")
-    with pytest.raises(InputError, match=r"even number of coordinate columns .* got 3"):
-        load(tmp_path / "training" / "labels.csv")
-
-
-def test_what_is_not_there(tmp_path, monkeypatch):
+def test_load_names_what_is_not_there(tmp_path, monkeypatch):
     monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "mine").mkdir()
@@ -167,7 +156,7 @@ def test_what_is_not_there(tmp_path, monkeypatch):
         load(tmp_path / "mine", on_error="ignore")
 
 
-def test_names_are_looked_up_here_and_in_the_data_folders(folder, tmp_path, monkeypatch):
+def test_load_looks_here_and_in_the_data_folders(folder, tmp_path, monkeypatch):
     monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
     assert len(load("set")) == 36
     monkeypatch.setenv("FKD_DATASET", "set")
@@ -175,10 +164,6 @@ def test_names_are_looked_up_here_and_in_the_data_folders(folder, tmp_path, monk
     monkeypatch.chdir(folder)
     assert len(load(TEST)) == 18  # a table in this folder
     assert len(load("puppets", n=2)) == 2
-
-
-def test_half_of_the_real_set_is_not_the_set(folder, tmp_path, monkeypatch):
-    monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
     folder.rename(tmp_path / "ytf")
     assert len(load("ytf")) == 36
     (tmp_path / "ytf" / TEST).unlink()
@@ -186,7 +171,7 @@ def test_half_of_the_real_set_is_not_the_set(folder, tmp_path, monkeypatch):
         load("ytf")
 
 
-def test_no_permission_is_one_line(folder, monkeypatch):
+def test_load_says_no_permission_in_one_line(folder, monkeypatch):
     real = Path.iterdir
 
     def refuse(self):
@@ -199,104 +184,208 @@ def test_no_permission_is_one_line(folder, monkeypatch):
         load(folder)
 
 
-# The cache
+def test_load_moves_the_labels_of_large_photos_with_their_scale(own, monkeypatch):
+    folder = own("name,0,1\na.png,19.5,9.5\nb.png,1,2\n")
+    monkeypatch.setattr(images, "MAX_PIXELS", 1199)
+    write_photo(folder / "b.png", np.zeros((10, 10, 3), np.uint8))
+    loaded = load(folder)
+    assert [image.shape for image in loaded.images] == [(15, 20, 3), (10, 10, 3)]
+    assert loaded.keypoints[:, 0].tolist() == [[9.5, 4.5], [1, 2]]
 
 
-def no_reading(monkeypatch):
-    monkeypatch.setattr(image_cache, "read_photo", lambda file: pytest.fail(f"{file} was decoded again"))
+# Tables in other orders and from other programs
+
+POINTS = np.array([[[1.5, 2], [3, 4]], [[5, 6], [7, 8.5]]])  # of two faces
+NAN = np.nan
 
 
-def test_a_second_loading_decodes_nothing(faces, folder, monkeypatch, cache_folder):
+@pytest.mark.parametrize(
+    "text",
+    [
+        "name,0,1,2,3\na.png,1.5,2,3,4\nb.png,5,6,7,8.5\n",
+        ",1,2,3,4\na.png,1.5,2,3,4\n\nb.png,5,6,7,8.5\n",
+        "file,x0,y0,x1,y1\na.png,1.5,2,3,4\nb.png,5,6,7,8.5\n",
+        "file,x_0,x_1,y_0,y_1\na.png,1.5,3,2,4\nb.png,5,7,6,8.5\n",
+        "file,y0,x0,y1,x1\na.png,2,1.5,4,3\nb.png,6,5,8.5,7\n",
+        "file,x2,y2,x1,y1\na.png,3,4,1.5,2\nb.png,7,8.5,5,6\n",
+        "file,p0x,p0y,p1x,p1y\na.png,1.5,2,3,4\nb.png,5,6,7,8.5\n",
+        "file,x,y,visibility,x,y,visibility\na.png,1.5,2,1,3,4,1\nb.png,5,6,0,7,8.5,2\n",
+        "file,x,y,w,h,x_0,y_0,x_1,y_1\na.png,0,0,9,9,1.5,2,3,4\nb.png,0,0,9,9,5,6,7,8.5\n",
+        "file,x_min,y_min,x_max,y_max,x_0,y_0,x_1,y_1\na.png,0,0,9,9,1.5,2,3,4\nb.png,0,0,9,9,5,6,7,8.5\n",
+        "file,left,top,eye_x,eye_y,nose_x,nose_y\na.png,0,0,1.5,2,3,4\nb.png,0,0,5,6,7,8.5\n",
+        "eye_x,eye_y,nose_x,nose_y,Image_Name\n1.5,2,3,4,a.png\n5,6,7,8.5,b.png\n",
+        "file;x0;y0;x1;y1\na.png;1,5;2;3;4\nb.png;5;6;7;8,5\n",
+        "sep=;\nfile;x0;y0;x1;y1\na.png;1,5;2;3;4\nb.png;5;6;7;8,5\n",
+        "file\tx0\ty0\tx1\ty1\r\n.\\a.png\t1.5\t2\t3\t4\r\nb.png\t5\t6\t7\t8.5\r\n",
+        '"file","x0","y0","x1","y1"\n"a.png","1,5","2","3","4"\n"b.png","5","6","7","8.5"\n',
+    ],
+)
+def test_read_table_obeys_the_header(own, text):
+    loaded = load(own(text), on_error="raise")
+    assert loaded.names == ("a.png", "b.png") and np.array_equal(loaded.keypoints, POINTS)
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-le", "cp1252"])
+def test_read_table_reads_other_encodings(own, encoding):
+    folder = own("name,0,1\nJürgen.png,1,2\n", encoding)
+    write_photo(folder / "Jürgen.png", np.zeros((5, 5, 3), np.uint8))
+    assert load(folder).names == ("Jürgen.png",)
+
+
+def test_read_table_takes_backslashes_for_folders(own):
+    folder = own("name,0,1\nsub\\f.png,1,2\n")
+    (folder / "sub").mkdir()
+    write_photo(folder / "sub" / "f.png", np.zeros((5, 5, 3), np.uint8))
+    assert load(folder).names == ("sub/f.png",)
+
+
+@pytest.mark.parametrize(
+    "text, keypoints, remark",
+    [
+        ("a.png,1.5,2,3,4\nb.png,5,6,7,8.5\n", POINTS, "no header row, read as file name, x0, y0"),
+        ("name,0,1,2,3\na.png,1,2,-1,-1\n", [[[1, 2], [NAN, NAN]]], r"1 points at \(-1, -1\) count as missing"),
+        ("name,0,1,2,3\na.png,1,2,0,0\nb.png,0,0,1,2\nc.png,3,4,0,0\n", None, r"3 points lie at \(0, 0\): leave"),
+        ("name,0,1,2,3\na.png,.1,.2,.3,.9\nb.png,.1,.2,.3,1\n", None, "all coordinates lie in 0..1, as if .* shares"),
+        ("name,0,1,2,3,4,5\na.png,1,2,90,2,1,95\nb.png,1,2,3,4,5,6\n", None, "most points of 1 faces .* first a.png"),
+        ("name,0,1\na.png,,\n", [[[NAN, NAN]]], "no keypoint has a label"),
+    ],
+)  # fmt: skip
+def test_load_warns_of_odd_labels(own, text, keypoints, remark):
+    folder = own(text)
+    with pytest.warns(UserWarning, match=remark) as caught:
+        loaded = load(folder)
+    assert len(caught) == 1 and caught[0].filename == __file__
+    assert keypoints is None or np.array_equal(loaded.keypoints, keypoints, equal_nan=True)
+
+
+def test_read_table_takes_zeros_without_visibility_for_missing(own):
+    text = "f,x0,y0,v0,x1,y1,v1\na.png,0,0,0,3,4,2\nb.png,5,6,0,0,0,1\n"
+    expected = [[[NAN, NAN], [3, 4]], [[5, 6], [0, 0]]]
+    assert np.array_equal(load(own(text)).keypoints, expected, equal_nan=True)
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("", "empty, expected a header"), ("\n\n", "empty, expected a header"),
+        ("name,0,1,2\na.png,1,2,3\n", "even number of coordinate columns .* got 3"),
+        ("name,0,1\n", "no rows, expected one per face"),
+        ('a,"0,1\n', "not a label table"),
+        ("name,0,1\na.png,x,1", "no usable row .*got 'x'"),
+        ("name,x0,y0,x1\na.png,1,2,3\n", "point 1: expected x and y, got x in name, x0, y0, x1"),
+        ("name,x0,y0,x_0,y_0\na.png,1,2,3,4\n", "x of point 0 twice in name, x0"),
+        ("name,x1,y1,x2,y2,eye_x,eye_y\na.png,1,2,3,4,5,6\n", "numbered and named points"),
+        ("name,x,y,0,1,2,3\na.png,1,2,3,4,5,6\n", "read name, x, y, 0, 1, 2 ... 3; expected a column of file names"),
+        ("name,5,6,7,8\na.png,1,2,3,4\n", "read name, 5, 6, 7, 8; expected"),
+        ("x0,y0,x1,y1\n1,2,3,4\n", "read x0, y0, x1, y1; expected a column of file names"),
+        ("who,what\na,b\n", "read who, what; expected a column of file names, then x0, y0"),
+        ("1,2,3\n4,5,6\n", "read 1, 2, 3; expected"),
+        ("name 0 1\na.png 1 2\n", "read name 0 1; expected"),
+    ],
+)  # fmt: skip
+def test_read_table_names_what_it_does_not_understand(own, text, message):
+    folder = own(text)
+    with pytest.raises(InputError, match=message) as caught:
+        load(folder)
+    assert str(folder) in str(caught.value) and len(str(caught.value).splitlines()) == 1
+
+
+def test_read_table_refuses_a_binary_file(own):
+    folder = own("")
+    (folder / "labels.csv").write_bytes(b"\x89PNG\0\0\0" * 9)
+    with pytest.raises(InputError, match=r"labels\.csv: not a text file"):
+        load(folder)
+
+
+# One's own points
+
+
+def table_of(k, header=None):
+    return f"{header or ','.join(['name', *map(str, range(2 * k))])}\n" + f"a.png,{','.join(map(str, range(2 * k)))}\n"
+
+
+@pytest.mark.parametrize("k", [5, 15, 21, 98, 106])
+@pytest.mark.filterwarnings("ignore:.*outside")
+def test_load_reads_any_number_of_points_and_knows_no_mirror_order(own, k):
+    loaded = load(own(table_of(k)))
+    assert loaded.keypoints.shape == (1, k, 2) and loaded.mirror is None
+
+
+@pytest.mark.parametrize("text", ["1 0 2 4 3", "1,0,2\n4,3\n", "[1, 0, 2, 4, 3]", "[[0, 1], [4, 3]]"])
+@pytest.mark.parametrize("name", ["mirror_txt", "mirror_json"])
+def test_load_reads_the_mirror_order_of_the_folder(own, text, name):
+    assert load(own(table_of(5), **{name: text})).mirror.tolist() == [1, 0, 2, 4, 3]
+
+
+@pytest.mark.filterwarnings("ignore:.*outside")
+def test_load_knows_the_mirror_order_of_the_layout_of_named_sides_and_none(own):
+    assert load(own(table_of(68))).mirror[0] == 16
+    assert load(own(table_of(68), mirror_txt="none")).mirror is None
+    header = ",".join(["name", *(f"{name}_{axis}" for name in POINTS_15[::-1] for axis in "xy")])
+    loaded = load(own(table_of(15, header)).joinpath("labels.csv"))
+    assert loaded.keypoints[0, 0].tolist() == [28, 29]  # in Kaggle's order
+
+
+@pytest.mark.parametrize(
+    "text, message",
+    [
+        ("1 0", "each of 0 to 4 once, got .1, 0."), ("1 2 0 3 4", "pairs that swap, got 0 -> 1 -> 2"),
+        ("left right", "order of 5 points in a mirror"), ("[[0, 9]]", "order of 5 points"), ("[", "order of 5 points"),
+    ],
+)  # fmt: skip
+def test_load_names_what_is_no_mirror_order(own, text, message):
+    with pytest.raises(InputError, match=rf"mirror\.txt: .*{message}"):
+        load(own(table_of(5), mirror_txt=text))
+
+
+def test_split_by_a_column_of_people(own):
+    text = "file,person,0,1\na.png,Ann,1,2\nb.png,Ben,1,2\nc.png,Ann,1,2\nd.png,Eve,1,2\n"
+    loaded = load(own(text))
+    assert loaded.people.tolist() == ["Ann", "Ben", "Ann", "Eve"]
+    training, test = split(loaded, "person", held_out=0.4)
+    assert not set(training.people) & set(test.people) and len(training) + len(test) == 4
+
+
+def test_photo_of_keeps_a_photo_and_its_crops_together():
+    assert photo_of("a/77_0.png") == photo_of("a/77_1.png") == "a/77"
+    assert photo_of("a/image_1.png") != photo_of("a/image_2.png")
+
+
+# Images that are decoded once
+
+
+def test_load_decodes_an_image_once_and_a_changed_one_again(faces, folder, monkeypatch):
     load(folder)
-    assert sorted(file.suffix for file in cache_folder.rglob("*.*")) == [".json", ".pixels"]
-    no_reading(monkeypatch)
-    assert same(load(folder), faces)
-
-
-def test_a_changed_file_is_decoded_anew(faces, folder):
-    load(folder)
-    place = folder / faces.names[4]
-    write_photo(place, 255 - faces.images[4])
-    os.utime(place, ns=(1, 1))
+    with monkeypatch.context() as patch:
+        patch.setattr(decoding, "read_scaled", lambda file: pytest.fail(f"{file} was decoded again"))
+        assert same(load(folder), faces)
+    write_photo(folder / faces.names[4], 255 - faces.images[4])
+    os.utime(folder / faces.names[4], ns=(1, 1))
     assert (load(folder).images[4] == 255 - faces.images[4]).all()
 
 
-def test_a_file_that_was_missing_or_closed_to_us_is_found_when_it_is_back(faces, folder, monkeypatch):
-    place = folder / faces.names[0]
-    place.rename(folder / "away.png")
+def test_load_finds_a_file_that_is_back_or_may_be_read_now(faces, folder, monkeypatch):
+    file = folder / faces.names[0]
+    file.rename(folder / "away.png")
     with pytest.warns(UserWarning, match="1 rows left out"):
         assert len(load(folder)) == 35
-    (folder / "away.png").rename(place)
-    real = image_cache.read_photo
+    (folder / "away.png").rename(file)
+    real = decoding.read_scaled
 
-    def refuse(file):
-        if file == place:
-            raise InputError(f"{file}: no permission to read it")
-        return real(file)
+    def refuse(path):
+        if path == file:
+            raise InputError(f"{path}: permission denied")
+        return real(path)
 
     with monkeypatch.context() as patch:
-        patch.setattr(image_cache, "read_photo", refuse)
-        with pytest.warns(UserWarning, match="no permission"):
+        patch.setattr(decoding, "read_scaled", refuse)
+        with pytest.warns(UserWarning, match="permission denied"):
             assert len(load(folder)) == 35
     assert same(load(folder), faces)  # neither size nor time of the file has changed
 
 
-@pytest.mark.parametrize("harm", ["cut", "empty", "gone", "index"])
-def test_a_damaged_cache_is_made_anew(faces, folder, cache_folder, harm, monkeypatch):
-    load(folder)
-    (pixels,), (index,) = cache_folder.rglob("*.pixels"), cache_folder.rglob("*.json")
-    if harm == "gone":
-        pixels.unlink()
-    elif harm == "index":
-        index.write_text('{"shapes": [[0')
-    else:
-        pixels.write_bytes(pixels.read_bytes()[: 1000 * (harm == "cut")])
-    assert same(load(folder), faces)
-    no_reading(monkeypatch)
-    assert same(load(folder), faces)
-
-
-@pytest.mark.parametrize("what", ["write", "close", "index", "folder"])
-def test_a_full_disk_or_a_closed_cache_folder_is_a_warning(faces, folder, cache_folder, what, monkeypatch):
-    full = OSError(errno.ENOSPC, "No space left on device")
-    real = Path.open
-
-    class Full:
-        def __init__(self, stream):
-            self.stream = stream
-
-        def __enter__(self):
-            return self
-
-        def __exit__(self, *_):
-            self.stream.close()
-            if what == "close":
-                raise full
-
-        def write(self, content):
-            if what == "write" and self.stream.tell() > 1000:
-                raise full
-            return self.stream.write(content)
-
-    def fail(*_, **__):
-        raise full
-
-    def opened(self, mode="r", *rest, **options):
-        stream = real(self, mode, *rest, **options)
-        return Full(stream) if mode == "wb" else stream
-
-    if what in ("write", "close"):
-        monkeypatch.setattr(Path, "open", opened)
-    else:
-        monkeypatch.setattr(Path, "write_text" if what == "index" else "mkdir", fail)
-    with pytest.warns(UserWarning, match="no cache in .*No space left on device") as caught:
-        assert same(load(folder), faces)
-    assert caught[0].filename == __file__
-    assert not [file for file in cache_folder.rglob("*") if file.is_file()]
-
-
-def test_interrupted_decoding_leaves_nothing(folder, cache_folder, monkeypatch):
-    real, seen = image_cache.read_photo, []
+def test_load_interrupted_leaves_nothing(folder, cache_folder, monkeypatch):
+    real, seen = decoding.read_scaled, []
 
     def interrupted(file):
         seen.append(file)
@@ -306,44 +395,17 @@ def test_interrupted_decoding_leaves_nothing(folder, cache_folder, monkeypatch):
         return real(file)
 
     monkeypatch.setattr(os, "cpu_count", lambda: 2)
-    monkeypatch.setattr(image_cache, "read_photo", interrupted)
+    monkeypatch.setattr(decoding, "read_scaled", interrupted)
     with pytest.raises(KeyboardInterrupt):
         load(folder)
     assert not [file for file in cache_folder.rglob("*") if file.is_file()]
     assert len(seen) < 36  # nor are all the others decoded first
 
 
-def test_the_index_names_no_more_than_shapes(folder, cache_folder):
-    load(folder)
-    places = json.loads(next(cache_folder.rglob("*.json")).read_text())["shapes"]
-    assert len(places) == 36 and places[0][0] == 0 and all(len(place) == 4 for place in places)
-
-
 # The set itself
 
 
-@pytest.mark.parametrize(
-    "which, names",
-    [(slice(1, 3), "bc"), ([2, 0], "ca"), (1, "b"), (-1, "c"), (np.array([True, False, True]), "ac"), ([], "")],
-)
-def test_faceset_indexing_gives_a_set(which, names):
-    faces = FaceSet([np.full((4, 4), i, np.uint8) for i in range(3)], np.zeros((3, 5, 2)), tuple("abc"))
-    chosen = faces[which if isinstance(which, slice | int) or len(which) else np.zeros(3, bool)]
-    assert chosen.names == tuple(names) and [image[0, 0] for image in chosen.images] == ["abc".index(n) for n in names]
-
-
-def test_faceset_mirror_is_known_for_the_layouts_and_given_for_others():
-    def mirror(k, **given):
-        return FaceSet([], np.zeros((0, k, 2)), (), **given).mirror
-
-    assert mirror(68)[0] == 16 and mirror(15)[0] == 1 and mirror(5) is None and mirror(68, mirror=None) is None
-    assert mirror(5, mirror=[1, 0, 2, 4, 3]).tolist() == [1, 0, 2, 4, 3]
-    for wrong, message in [([0, 1], "each of 0 to 4 once"), ([1, 2, 0, 3, 4], "pairs that swap, got 0 -> 1 -> 2")]:
-        with pytest.raises(InputError, match=message):
-            mirror(5, mirror=wrong)
-
-
-def test_lengths_and_shapes_are_checked():
+def test_faceset_checks_lengths_and_shapes():
     images = [np.zeros((4, 4), np.uint8)] * 2
     with pytest.raises(InputError, match=r"keypoints: expected \(n, k, 2\), got \(2, 136\)"):
         FaceSet(images, np.zeros((2, 136)), ("a.png", "b.png"))
@@ -353,24 +415,46 @@ def test_lengths_and_shapes_are_checked():
         FaceSet(images, np.zeros((2, 68, 2)), ("a", "b"), extras={"mood": np.zeros(1)})
 
 
-def test_subsets_take_everything_along(faces):
-    moods = FaceSet(faces.images, faces.keypoints, faces.names, extras={"mood": np.arange(36)})
-    last = moods[np.arange(36) > 33]
-    assert last.extras["mood"].tolist() == [34, 35] and last.names == faces.names[34:]
-    assert np.array_equal(last.images[1], faces.images[35]) and (last.people == faces.people[34:]).all()
-    assert moods[[5, 2]].extras["mood"].tolist() == [5, 2]
-    assert moods.table().shape == (36, 136) and moods.table().iloc[3, 5] == moods.keypoints[3, 2, 1]
+@pytest.mark.parametrize(
+    "which, names",
+    [
+        (slice(1, 3), "bc"), ([2, 0], "ca"), (1, "b"), (-1, "c"), (np.array([True, False, True]), "ac"),
+        (np.zeros(3, bool), ""), (np.array([], int), ""),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("whole", [False, True])
+def test_faceset_indexing_takes_everything_along(which, names, whole):
+    images = [np.full((4, 4), i, np.uint8) for i in range(3)]
+    moods = {"mood": np.arange(3)}
+    faces = FaceSet(np.stack(images) if whole else images, np.zeros((3, 5, 2)), tuple("abc"), extras=moods)[which]
+    numbers = ["abc".index(name) for name in names]
+    assert faces.names == tuple(faces.people.tolist()) == tuple(names)
+    assert [image[0, 0] for image in faces.images] == faces.extras["mood"].tolist() == numbers
+
+
+def test_faceset_table_is_that_of_the_classic_files(faces):
+    assert faces.table().shape == (36, 136) and faces.table().iloc[3, 5] == faces.keypoints[3, 2, 1]
+
+
+def test_faceset_mirror_is_known_for_the_layouts_and_given_for_others():
+    def mirror(k, **given):
+        return FaceSet([], np.zeros((0, k, 2)), (), **given).mirror
+
+    assert mirror(68)[0] == 16 and mirror(15)[0] == 1 and mirror(5) is None and mirror(68, mirror=None) is None
+    assert mirror(5, mirror=[1, 0, 2, 4, 3]).tolist() == [1, 0, 2, 4, 3]
+    with pytest.raises(InputError, match="each of 0 to 4 once"):
+        mirror(5, mirror=[0, 1])
 
 
 @pytest.mark.parametrize(
     "name, person",
     [("training/Ann_Lee_21.jpg", "Ann_Lee"), ("Ann_Lee_0.png", "Ann_Lee"), ("test/Ann.png", "Ann"), ("a/Ann_1", "Ann")],
 )
-def test_the_person_is_the_name_up_to_its_last_underscore(name, person):
+def test_person_of_is_the_name_up_to_its_last_underscore(name, person):
     assert data.person_of(name) == person
 
 
-def test_the_official_split_is_by_folder(faces):
+def test_split_official_is_by_folder(faces):
     training, test = split(faces, "official")
     assert {name.split("/")[0] for name in training.names} == {"training"} and len(training) == len(test) == 18
     with pytest.raises(InputError, match="unknown part 'tests': did you mean 'test'"):
@@ -395,39 +479,10 @@ def test_no_person_is_on_both_sides_of_a_person_split():
     assert len(set(split(faces, held_out=0.5)[1].people)) == 20
 
 
-def test_neither_side_of_a_split_is_empty():
+def test_split_leaves_neither_side_empty():
     training, test = split(small_set(people=2), "person")
     assert len(set(training.people)) == len(set(test.people)) == 1
     with pytest.raises(InputError, match=r"expected 2 people or more .* got 1 and 0\.2"):
         split(small_set(people=1), "person")
     with pytest.raises(InputError, match=r"got 6 and 1\.5"):
         split(small_set(), "person", held_out=1.5)
-
-
-def test_a_photo_and_its_crops_stay_together():
-    assert reading.photo_of("a/77_0.png") == reading.photo_of("a/77_1.png") == "a/77"
-    assert reading.photo_of("a/image_1.png") != reading.photo_of("a/image_2.png")
-
-
-def test_loading_without_trouble_warns_of_nothing(folder):
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        load(folder)
-        load(folder, on_error="raise")
-
-
-def test_sets_that_were_not_used_for_longest_make_room(faces, tmp_path, cache_folder, monkeypatch):
-    folders = [data.write_classic(faces, tmp_path / name) for name in ("old", "used", "new")]
-    for age, folder in enumerate(folders[:2]):
-        load(folder)
-        newest = max(cache_folder.rglob("*.pixels"), key=lambda path: path.stat().st_ctime_ns)
-        os.utime(newest, (1000 + age, 1000 + age))
-    load(folders[0])  # so that the second is the one that was not used for longest
-    one = newest.stat().st_size
-    monkeypatch.setattr(image_cache, "MAX_BYTES", int(2.5 * one))
-    load(folders[2])
-    assert len(list(cache_folder.rglob("*.pixels"))) == len(list(cache_folder.rglob("*.json"))) == 2
-    monkeypatch.setattr(image_cache, "read_photo", None)
-    for folder in (folders[0], folders[2]):
-        assert len(load(folder)) == len(faces)
-    assert not newest.exists()

@@ -6,7 +6,7 @@ from fkd_helpers.core.errors import InputError
 
 WORDS = """\
 The record holds the scores from photo to keypoints and with the true box given, each with the answers moved to where
-the labels of the set lie (see fkd_helpers/data/labelling.py) and as given ("raw"); 95 % intervals by drawing people;
+the labels of the set lie (see fkd_helpers/data/labels.py) and as given ("raw"); 95 % intervals by drawing people;
 the error by head turn, tilt, sharpness, light and size; the cumulative error curve; the worst faces by their place in
 the part. --robustness writes a second record: the error as the photos are turned, shrunk, blurred and so on.
 """

@@ -17,7 +17,7 @@ class RunConfig:
     data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
     extra_use: what is learned of the extra set: "all" points, "but_jaw" (another convention), "none" (it is scored)
     split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
-    labels: "centred" = where the points are, for sets whose labels lie beside them (see labelling.py), or "given"
+    labels: "centred" = where the points are, for sets whose labels lie beside them (see data/labels.py), or "given"
     view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
     unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
     momentum: of sgd only

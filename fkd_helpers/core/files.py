@@ -11,6 +11,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from fkd_helpers.core.errors import InputError
+
 if TYPE_CHECKING:
     import numpy as np
 
@@ -91,6 +93,20 @@ def _evict(newest: Path) -> None:
         if sum(sizes.values()) > MAX_CACHED and entry != newest:
             shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
             sizes[entry] = 0
+
+
+def read_text(path: str | Path) -> str:
+    """Return the text of a file in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252."""
+    try:
+        content = Path(path).read_bytes()
+    except OSError as error:
+        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    for encoding in ("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "utf-16-le", "cp1252"):
+        with contextlib.suppress(UnicodeDecodeError):
+            text = content.decode(encoding)
+            if "\0" not in text and (encoding != "utf-16-le" or b"\0" in content):
+                return text
+    raise InputError(f"{path}: not a text file")
 
 
 def free_path(path: Path) -> Path:

@@ -5,8 +5,8 @@ from pathlib import Path
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data.faceset import CLASSIC, FaceSet
+from fkd_helpers.data.labels import read_folder
 from fkd_helpers.data.puppets.puppet import make_set
-from fkd_helpers.data.reading import read_folder
 
 
 def data_dirs() -> list[Path]:

@@ -56,7 +56,7 @@ def scored(predicted: np.ndarray, faces: FaceSet, *, curve: bool = False) -> dic
 def evaluation_of(predictor: KeypointPredictor, faces: FaceSet, data: str | Path = "") -> dict:
     """Return what the record of an evaluation holds.
 
-    data: the set that the faces come from; answers are moved to where its labels lie, see `labelling`
+    data: the set that the faces come from; answers are moved to where its labels lie, see `data.labels`
 
     Returns:
         scores, scores_true_box: photo in; the true box given. raw, raw_true_box: the same, answers not moved.

@@ -5,6 +5,7 @@ Left and right are the person's own in Kaggle's names; x goes right and y down i
 
 import functools
 import re
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -25,8 +26,6 @@ POINTS_15 = (
     "right_eyebrow_outer_end", "nose_tip", "mouth_left_corner", "mouth_right_corner", "mouth_center_top_lip",
     "mouth_center_bottom_lip",
 )  # fmt: skip
-_SIDES = {"left": "right", "right": "left"}
-MIRROR_15 = np.array([POINTS_15.index(re.sub("left|right", lambda side: _SIDES[side[0]], name)) for name in POINTS_15])
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's order
 SHAPE_MODEL = Path(__file__).parents[1] / "assets" / "shape_model.npz"
 
@@ -40,6 +39,21 @@ COLOURS = {
     for region, name in zip(REGIONS, ("sky blue", "orange", "green", "yellow", "purple"), strict=True)
 }
 TARGET, PREDICTED = OKABE_ITO["green"], OKABE_ITO["vermilion"]
+
+
+def mirror_by_name(names: Sequence[str]) -> np.ndarray | None:
+    """Return the mirror order (k,) of points by "left" and "right" in their names, None where a side has no other.
+
+    >>> mirror_by_name(["left_eye", "right_eye", "nose"]).tolist()
+    [1, 0, 2]
+    """
+    sides = {"left": "right", "right": "left"}
+    others = [re.sub("left|right", lambda side: sides[side[0]], name) for name in names]
+    known = set(others) == set(names) and others != list(names)
+    return np.array([list(names).index(name) for name in others]) if known else None
+
+
+MIRROR_15 = mirror_by_name(POINTS_15)
 
 
 @functools.cache

@@ -1,0 +1,197 @@
+"""Label tables and image folders on disk as one set, and the shift between the labels of two data sets.
+
+Mirror a face and its keypoints: for labels that all lie a little to the right, the mirrored ones lie a little to the
+left, and a network that is shown both learns the middle. Its error is then the shift, measured on training faces by
+benchmarks/label_shift.py (records label-shift-*). A mirror tells right from left; a shift up or down stays unseen.
+"""
+
+import json
+import re
+import warnings
+from collections.abc import Iterable
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import read_text
+from fkd_helpers.data.decoding import read_images
+from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
+from fkd_helpers.data.tables import Table, layout_of, read_cells, read_table
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.images import write_photo
+from fkd_helpers.faces.landmarks import mirror_by_name
+
+MIRROR_FILES = ("mirror.txt", "mirror.json")
+# To the right: pixels of the image, and a share of the longer side of the face's box.
+SHIFTS = {"ytf": (0.45, 0.0070), "wild68": (0.69, 0.0)}
+
+
+def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -> FaceSet:
+    """Read a classic folder, a folder with one label table, or a label table beside its images."""
+    if on_error not in ("skip", "raise"):
+        raise InputError(f"on_error: expected 'skip' or 'raise', got {on_error!r}")
+    problems, remarks = [], []
+    files, names, people, points = [], [], [], []
+    tables = _tables(Path(path))
+    # frames of a film belong to a person, files of other folders to the photo that they were cut from
+    person = person_of if any(file.name in CLASSIC.values() for file, *_ in tables) else photo_of
+    for file, folder, prefix in tables:
+        table = read_table(file, problems)
+        remarks += table.remarks
+        points.append(table.keypoints)
+        files += [folder / name for name in table.names]
+        names += [prefix + name for name in table.names]
+        people += table.people or [person(prefix + name) for name in table.names]
+    if len({part.shape[1] for part in points}) > 1:
+        raise InputError(f"{path}: its tables have different numbers of keypoints, expected one number")
+    images, scales = read_images(files, progress=progress)
+    problems += [image for image in images if isinstance(image, str)]
+    kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
+    if problems and on_error == "raise":
+        raise InputError("; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""))
+    if not kept:
+        raise InputError(f"{path}: no usable row ({problems[0] if problems else 'the table is empty'})")
+    keypoints, scales = np.concatenate(points)[kept], scales[kept, None, None]
+    faces = FaceSet(
+        images=[images[i] for i in kept],
+        keypoints=np.where(scales == 1, keypoints, (keypoints + 0.5) * scales - 0.5),  # large photos come smaller
+        names=tuple(names[i] for i in kept),
+        people=[people[i] for i in kept],
+        problems=tuple(problems),
+        mirror=mirror_of(tables[0][0].parent, table),
+    )
+    if problems:
+        warnings.warn(f"{path}: {len(problems)} rows left out, first: {problems[0]}", stacklevel=3)
+    for remark in [*remarks, *(f"{path}: {doubt}" for doubt in doubts(faces))]:
+        warnings.warn(remark, stacklevel=3)
+    return faces
+
+
+def doubts(faces: FaceSet) -> list[str]:
+    """Return what looks wrong about the coordinates of a set, one line each."""
+    lines = []
+    points, sizes = faces.keypoints, np.array([image.shape[1::-1] for image in faces.images], np.float32)[:, None]
+    known = ~np.isnan(points).any(2)
+    if not known.any():
+        return ["no keypoint has a label"]
+    if points[known].min() >= 0 and points[known].max() <= 1 and (points[known] % 1).any():
+        return ["all coordinates lie in 0..1, as if they were shares of the image; expected pixels"]
+    outside = known & ((points < -0.5) | (points > sizes - 0.5)).any(2)
+    if len(lost := np.flatnonzero(outside.sum(1) > known.sum(1) / 2)):
+        lines.append(f"most points of {len(lost)} faces lie outside their image, first {faces.names[lost[0]]}")
+    odd = known & (points[..., 0] == points[..., 1]) & ((points[..., 0] <= 0) | outside)
+    values, counts = np.unique(points[odd][:, 0], return_counts=True)
+    for value, count in zip(values[counts > 2], counts[counts > 2], strict=True):
+        lines.append(f"{count} points lie at ({value:g}, {value:g}): leave cells blank where that stands for missing")
+    return lines
+
+
+def mirror_of(folder: Path, table: Table) -> np.ndarray | str | None:
+    """Return the mirror order of a folder's points: of its mirror file, of "left" and "right" in names, or a layout's.
+
+    A mirror file holds the order (`[1, 0, 2]`: points 0 and 1 swap) or the pairs that swap (`[[0, 1]]`), or "none".
+    """
+    count = table.keypoints.shape[1]
+    file = next((folder / name for name in MIRROR_FILES if (folder / name).exists()), None)
+    if file is None:
+        named = mirror_by_name(table.keys) if table.keys else None
+        return "layout" if named is None and count == 68 else named
+    text = read_text(file).strip()
+    if text.lower() in ("none", "null", ""):
+        return None
+    try:
+        given = json.loads(text) if text.startswith("[") else [int(number) for number in re.split(r"[\s,;]+", text)]
+        order = np.arange(count)
+        if np.ndim(given) == 2:
+            for first, second in given:
+                order[[first, second]] = second, first
+        else:
+            order = np.array(given)
+        return FaceSet([], np.empty((0, count, 2)), (), mirror=order).mirror
+    except (ValueError, IndexError, TypeError) as error:
+        wanted = f"expected the order of {count} points in a mirror, or the pairs that swap"
+        raise InputError(f"{file}: {wanted} ({error})") from None
+
+
+def photo_of(name: str) -> str:
+    """Return the photo that a crop was cut from: a number before the last underscore, else the file itself.
+
+    >>> photo_of("helen/1234_2.jpg"), photo_of("lfpw/image_0042.jpg")
+    ('helen/1234', 'lfpw/image_0042')
+    """
+    stem = name.rpartition(".")[0] or name
+    head = stem.rpartition("_")[0]
+    return head if any(letter.isdigit() for letter in head.rpartition("/")[2]) else stem
+
+
+def _tables(path: Path) -> list[tuple[Path, Path, str]]:
+    """Return (table, folder of its images, prefix of its names) for a path."""
+    try:
+        if not path.exists():
+            raise InputError(f"{path}: no such folder or CSV file")
+        if path.is_file():
+            own = [path.parent / folder for folder, table in CLASSIC.items() if table == path.name]
+            return [(path, next(filter(Path.is_dir, own), path.parent), "")]
+        others = sorted(file for file in path.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
+    except PermissionError as error:
+        raise InputError(f"{error.filename}: no permission to read it") from None
+    classic = {folder: path / table for folder, table in CLASSIC.items() if path / table in others}
+    if classic:
+        return [(table, path / folder, f"{folder}/") for folder, table in classic.items()]
+    labelled = others if len(others) == 1 else [table for table in others if _is_label_table(table)]
+    if len(labelled) != 1:
+        found = ", ".join(table.name for table in others) or "no CSV file"
+        raise InputError(f"{path}: expected {' and '.join(CLASSIC.values())}, or one label table, found {found}")
+    return [(labelled[0], path, "")]
+
+
+def _is_label_table(table: Path) -> bool:
+    try:
+        return bool(layout_of(next(iter(read_cells(table)), [""])))
+    except InputError:
+        return False
+
+
+def write_classic(faces: FaceSet, folder: Path, *, parts: Iterable[str] | None = None) -> Path:
+    """Write a set in the classic layout (images, and one CSV per part) and return the folder.
+
+    Args:
+        parts: n folder names; by default the folder in each face's own name, else "training".
+    """
+    folder = Path(folder)
+    if parts is None:
+        parts = [name.rpartition("/")[0] or "training" for name in faces.names]
+    parts = np.array(list(parts))
+    for part in np.unique(parts):
+        (folder / part).mkdir(parents=True, exist_ok=True)
+        chosen = faces[parts == part]
+        table = chosen.table()
+        table.index = pd.Index([name.rpartition("/")[2] for name in chosen.names])
+        for name, image in zip(table.index, chosen.images, strict=True):
+            write_photo(folder / part / name, image)
+        table.to_csv(folder / CLASSIC.get(str(part), f"{part}_frames_keypoints.csv"))
+    return folder
+
+
+def shift_of(keypoints: np.ndarray, data: str | Path) -> np.ndarray:
+    """Return how many pixels (n, 1) to the right the labels of a data set lie; 0 for a set that was not measured."""
+    pixels, share = SHIFTS.get(Path(data).name, (0.0, 0.0))
+    side = box_of(keypoints)[:, 2:].max(-1, keepdims=True)
+    return np.float32(pixels) + np.float32(share) * side.astype(np.float32)
+
+
+def centred(faces: FaceSet, data: str | Path) -> FaceSet:
+    """Return the faces with their labels where the points are."""
+    keypoints = faces.keypoints.copy()
+    keypoints[..., 0] -= shift_of(keypoints, data)
+    return replace(faces, keypoints=keypoints)
+
+
+def as_labelled(predicted: np.ndarray, data: str | Path) -> np.ndarray:
+    """Return predicted keypoints (n, k, 2), pixels of the image, where the labels of that data set would lie."""
+    moved = np.array(predicted, np.float32)
+    moved[..., 0] += shift_of(moved, data)
+    return moved
