@@ -6,7 +6,6 @@ from fkd_helpers.emotion.rules import (
     LEARNED_FILE,
     UNKNOWN,
     Emotion,
-    EmotionSmoother,
     changes,
     emotion_labels,
     learned_scores,

@@ -6,7 +6,7 @@ Lengths are in distances of the outer eye corners. `fit_emotion_rules.py` fits t
 
 import functools
 import json
-from collections import Counter, deque
+from collections import Counter
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -155,35 +155,3 @@ def learned_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> 
     inputs = learned_inputs(keypoints, load_rules().neutral if neutral is None else neutral)
     scores = _softmax(inputs @ coefficients.T + intercepts) @ to_labels
     return scores / scores.sum(-1, keepdims=True)
-
-
-class EmotionSmoother:
-    """Steady the emotion of one face over frames: scores glide, and the label is the most frequent of late.
-
-    m: how much of the previous scores stays, new = m x previous + (1 - m) x this frame's
-    hold: of so many last labels the most frequent is shown; of equally frequent ones the latest
-    """
-
-    def __init__(self, *, m: float = 0.4, hold: int = 15):
-        if not 0 <= m < 1 or hold < 1:
-            raise InputError(f"expected m from 0 to below 1 and hold of at least 1, got m={m}, hold={hold}")
-        self.m, self.hold = m, hold
-        self.reset()
-
-    def reset(self) -> None:
-        """Forget the past, before another person."""
-        self._scores, self._labels, self._reasons = None, deque(maxlen=self.hold), {}
-
-    def __call__(self, emotion: Emotion) -> Emotion:
-        """Return the steadied emotion after this frame's; an UNKNOWN frame changes nothing."""
-        if emotion.label != UNKNOWN:
-            before = emotion.scores if self._scores is None else self._scores
-            self._scores = self.m * before + (1 - self.m) * emotion.scores
-            self._labels.append(LABELS[int(self._scores.argmax())])
-            self._reasons[emotion.label] = emotion.reason
-        if not self._labels:
-            return emotion
-        label = Counter(reversed(self._labels)).most_common(1)[0][0]
-        return Emotion(
-            label, self._reasons.get(label, "between the other two, as frames were averaged"), self._scores.copy()
-        )

@@ -1,5 +1,6 @@
-"""Figures on expressions: what each feature measures, how labels differ in it, who is taken for whom."""
+"""Figures on emotions: what each feature measures, how labels differ in it, which labels are confused."""
 
+import math
 from collections.abc import Mapping, Sequence
 
 import numpy as np
@@ -16,7 +17,8 @@ from fkd_helpers.emotion.features import (
 )
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.plots.figures import OKABE_ITO, figure
+from fkd_helpers.faces.landmarks import OKABE_ITO
+from fkd_helpers.plots.figures import figure
 
 HUES = {"negative": OKABE_ITO["vermilion"], "neutral": OKABE_ITO["black"], "positive": OKABE_ITO["blue"]}
 EYES = range(36, 48)
@@ -35,34 +37,30 @@ MEASURED: dict[str, list[tuple[Sequence[int], Sequence[int]]]] = {
     "lopsided": [((48,), (54,))],
     "corner_drop": [(EYES, CORNERS)],
 }
-STROKES = (
-    range(17), range(17, 22), range(22, 27), range(27, 31), range(31, 36), (*range(36, 42), 36), (*range(42, 48), 42),
-    (*range(48, 60), 48), (*range(60, 68), 60),
-)  # fmt: skip
+STROKES = [[*range(low, high)] for low, high in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36))]
+STROKES += [[*range(low, high), low] for low, high in ((36, 42), (42, 48), (48, 60), (60, 68))]  # closed
 
 
-def draw_face(axes, keypoints: np.ndarray, *, colour: str = "black", label: str = "") -> None:
+def draw_face(axes, keypoints: np.ndarray, *, colour: str = "black", label: str | None = None) -> None:
     """Draw the outlines of a face (68, 2)."""
-    for i, stroke in enumerate(STROKES):
-        axes.plot(*keypoints[list(stroke)].T, color=colour, linewidth=1.5, label=label if i == 0 else None)
+    for stroke in STROKES:
+        axes.plot(*keypoints[stroke].T, color=colour, linewidth=1.5, label=label if stroke is STROKES[0] else None)
 
 
 def draw_feature(axes, keypoints: np.ndarray, name: str) -> None:
     """Draw what a feature measures on a face (68, 2): the points it takes, and lines between their middles."""
     for pair in MEASURED[name]:
-        middles = np.stack([keypoints[list(group)].mean(0) for group in pair])
         for group in pair:
             axes.scatter(*keypoints[list(group)].T, s=9, c=OKABE_ITO["yellow"], linewidths=0, zorder=3)
+        middles = np.stack([keypoints[list(group)].mean(0) for group in pair])
         axes.plot(*middles.T, color=OKABE_ITO["sky blue"], linewidth=2.5)
 
 
 def feature_sketches(image: np.ndarray, keypoints: np.ndarray, *, columns: int = 6, size: float = 1.7) -> Figure:
     """Show each of FEATURES on a face (68, 2) in its image."""
-    rows = -(-len(FEATURES) // columns)
-    alt = "The same face twelve times; on each a line shows what one feature measures: " + "; ".join(
-        f"{name}, {text[0]}" for name, text in FEATURES.items()
-    )
-    made, axes = figure(rows, columns, size=size, alt=alt)
+    meanings = "; ".join(f"{name}, {meaning}" for name, (meaning, *_) in FEATURES.items())
+    alt = f"The same face twelve times; on each a line shows what one feature measures: {meanings}"
+    made, axes = figure(math.ceil(len(FEATURES) / columns), columns, size=size, alt=alt)
     x, y, w, h = box_of(keypoints)
     for ax, name in zip(axes.ravel(), FEATURES, strict=False):
         ax.imshow(image, cmap="gray", vmin=0, vmax=255)
@@ -90,11 +88,11 @@ def average_faces(mean_faces: Mapping[str, np.ndarray], *, size: float = 2.6) ->
 def feature_histograms(
     histograms: Mapping[str, Mapping], names: Sequence[str] | None = None, *, columns: int = 4
 ) -> Figure:
-    """Show how features are spread by label, from `emotion_table.histograms` or the record of the rules."""
+    """Show how features are spread by label, from `emotion.table.histograms` or the record of the rules."""
     names = list(names or histograms)
-    rows, columns = -(-len(names) // columns), min(columns, len(names))
+    columns = min(columns, len(names))
     alt = f"Histograms of {', '.join(names)}, one line for each of negative, neutral and positive"
-    made, axes = figure(rows, columns, size=2.4, alt=alt)
+    made, axes = figure(math.ceil(len(names) / columns), columns, size=2.4, alt=alt)
     for ax, name in zip(axes.ravel(), names, strict=False):
         edges = 100 * np.asarray(histograms[name]["edges"])
         for label in LABELS:
@@ -110,17 +108,15 @@ def feature_histograms(
 
 
 def confusion(tables: Mapping[str, np.ndarray], labels: Sequence[str] = LABELS) -> Figure:
-    """Show confusion matrices (k, k) by title: rows are what was labelled, as shares of their row."""
+    """Show confusion matrices (k, k) by title: rows are the labels, as shares of their row."""
+    from sklearn.metrics import ConfusionMatrixDisplay  # slow to import
+
     alt = "Confusion matrices, rows what was labelled, columns what was said: " + ", ".join(tables)
     made, axes = figure(1, len(tables), size=3.0, alt=alt)
     for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
-        shares = np.asarray(table, np.float64)
-        shares = shares / np.maximum(shares.sum(1, keepdims=True), 1)
-        ax.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-        for (row, column), share in np.ndenumerate(shares):
-            colour = "white" if share > 0.55 else "black"
-            ax.text(column, row, f"{share:.0%}", ha="center", va="center", color=colour)
-        ax.set_xticks(range(len(labels)), labels, fontsize=8)
-        ax.set_yticks(range(len(labels)), labels, fontsize=8, rotation=90, va="center")
+        shares = np.asarray(table, np.float64) / np.maximum(np.sum(table, 1, keepdims=True), 1)
+        display = ConfusionMatrixDisplay(shares, display_labels=labels)
+        display.plot(ax=ax, cmap="Blues", values_format=".0%", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
         ax.set(title=title, xlabel="said", ylabel="labelled")
+        ax.tick_params(labelsize=8)
     return made
