@@ -118,7 +118,7 @@ def picture(path: Path) -> None:
     with opened(quick_film, viewport={"width": 1000, "height": 1100}) as notebook:
         notebook.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         notebook.page.wait_for_timeout(30_000)  # the chart of the emotions is full
-        notebook.wait_live("live.label === 'positive'")
+        notebook.wait_live("live.face.label === 'positive'")
         notebook.page.wait_for_timeout(700)  # the numbers below follow twice a second
         shot = notebook.shown().screenshot()
     save(shot, path)
