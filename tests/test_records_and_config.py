@@ -1,78 +1,11 @@
-import errno
-import json
 from dataclasses import fields
-from pathlib import Path
 
 import numpy as np
 import pytest
 
-from fkd_helpers.core import records
 from fkd_helpers.core.config import CHOICES, CONFIGS, RANGES, RunConfig, as_yaml, load_config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.course import verdicts
-from fkd_helpers.data import load
-
-# Records
-
-
-def test_a_record_comes_back_with_plain_numbers(tmp_path):
-    path = records.write(
-        "speed", "here", folder=tmp_path / "new", config=RunConfig(name="x"), nme=np.float32(0.0123456789),
-        n=np.int64(7), best=np.bool_(True), curve=np.array([[1.0, 2.0]]), one=np.array(3), gap=float("nan"),
-        top=-np.inf, none=None, pair=(1, "a"),
-    )  # fmt: skip
-    assert path == tmp_path / "new" / "speed-here.json"
-    record = records.read(path)
-    assert record["kind"] == "speed" and record["name"] == "here" and record["config"]["name"] == "x"
-    assert record["nme"] == 0.012346 and record["n"] == 7 and record["curve"] == [[1.0, 2.0]] and record["one"] == 3
-    assert record["best"] is True and record["none"] is None and record["pair"] == [1, "a"]
-    assert record["gap"] == "nan" and record["top"] == "-inf"  # strict JSON has no such numbers
-    json.loads(path.read_text(), parse_constant=pytest.fail)
-    assert {"python", "numpy", "torch"} <= set(record["versions"])
-    assert set(record["machine"]) == {"system", "processor", "cores"}  # neither name nor address
-    assert records.find("speed", folder=tmp_path / "new") == [record]
-
-
-def test_a_damaged_record_is_left_out_and_named_when_asked_for(tmp_path):
-    records.write("speed", "a", folder=tmp_path)
-    (tmp_path / "speed-b.json").write_text('{"record": 1, "ki')
-    (tmp_path / "speed-c.json").write_text('{"record": 99}')
-    (tmp_path / "speed-d.json").write_text("[1, 2]")
-    (tmp_path / "speed-e.json").write_bytes(b"\xff\xfe")
-    (tmp_path / "speed-f.json").mkdir()
-    assert [record["name"] for record in records.find("speed", folder=tmp_path)] == ["a"]
-    for name, message in [
-        ("b", "not a record"), ("c", "expected a record of version 1, got 99"), ("d", "version 1, got list"),
-        ("e", "not a record"), ("f", "cannot be read"), ("g", "no such record"),
-    ]:  # fmt: skip
-        with pytest.raises(InputError, match=message):
-            records.read(tmp_path / f"speed-{name}.json")
-
-
-def test_a_full_disk_leaves_the_record_as_it_was(tmp_path, monkeypatch):
-    path = records.write("speed", "a", folder=tmp_path, round=1)
-
-    def full(self, *_, **__):
-        self.touch()
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"speed-a\.json: cannot be written \(No space left on device\)"):
-        records.write("speed", "a", folder=tmp_path, round=2)
-    assert [file.name for file in tmp_path.iterdir()] == ["speed-a.json"] and records.read(path)["round"] == 1
-
-
-def test_a_file_in_the_place_of_the_folder(tmp_path):
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written"):
-        records.write("speed", "a", folder=tmp_path / "file")
-
-
-def test_the_digest_tells_sets_apart():
-    faces, others = load("puppets", n=3), load("puppets", n=3, seed=1)
-    assert records.digest(faces) == records.digest(load("puppets", n=3)) != records.digest(others)
-    assert records.digest(faces) != records.digest(faces[[0, 2, 1]])
-
 
 # Run configs
 

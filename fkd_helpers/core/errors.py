@@ -1,19 +1,19 @@
-"""What goes wrong in a user's hands, said in one line."""
+"""Exceptions for invalid user input."""
 
 import difflib
 from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something that came from outside is not what was expected; the message says what came and what was.
+    """Something that came from outside is not what was expected; one line says what came and what was expected.
 
-    The command line prints the message alone and exits with 2; everything else is a fault of ours and keeps its
-    traceback.
+    Every public function of the package raises it for what its caller can get wrong; docstrings do not repeat that.
+    The command line prints the line alone and exits with 2. Everything else is a fault of ours and keeps its traceback.
     """
 
 
 def unknown(kind: str, name: object, options: Iterable[str]) -> InputError:
-    """Build the error for a name that is not among `options`, with the nearest one as a suggestion.
+    """Return the error for a name that is not among `options`, with the nearest one as a suggestion.
 
     >>> str(unknown("model", "smal", ["small", "course_cnn"]))
     "unknown model 'smal': did you mean 'small'? Known: course_cnn, small"

@@ -9,7 +9,7 @@ import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 from fkd_helpers.core.errors import InputError
 
@@ -51,6 +51,7 @@ def cached(kind: str, key: str, make: "Callable[[], dict[str, np.ndarray]]") -> 
     """Return the arrays that `make` returned for this key, memory-mapped from the user's cache; make them if need be.
 
     A damaged or incomplete entry is made again. Where the disk does not allow a cache, warn and return what was made.
+    A list of flat arrays counts as one array, joined on the disk.
     """
     import numpy as np  # slow to import, and `check` runs without it
 
@@ -65,7 +66,8 @@ def cached(kind: str, key: str, make: "Callable[[], dict[str, np.ndarray]]") -> 
         entry.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(dir=entry.parent, prefix="partial-", ignore_cleanup_errors=True) as partial:
             for name, array in arrays.items():
-                np.save(Path(partial) / f"{name}.npy", array, allow_pickle=False)
+                with (Path(partial) / f"{name}.npy").open("wb") as stream:
+                    _save(stream, array)
             (Path(partial) / "names.json").write_text(json.dumps(list(arrays)), encoding="utf-8")
             shutil.rmtree(entry, ignore_errors=True)
             with contextlib.suppress(OSError):  # another process was faster
@@ -75,7 +77,18 @@ def cached(kind: str, key: str, make: "Callable[[], dict[str, np.ndarray]]") -> 
     except (OSError, ValueError) as error:
         reason = getattr(error, "strerror", None) or error
         warnings.warn(f"no cache in {entry.parent} ({reason}): made again next time", stacklevel=2)
-        return arrays
+        return {name: np.concatenate(array) if isinstance(array, list) else array for name, array in arrays.items()}
+
+
+def _save(stream: BinaryIO, array: "np.ndarray | list[np.ndarray]") -> None:
+    import numpy as np  # slow to import, and `check` runs without it
+
+    if not isinstance(array, list):
+        return np.save(stream, array, allow_pickle=False)
+    header = {"descr": array[0].dtype.str, "fortran_order": False, "shape": (sum(map(len, array)),)}
+    np.lib.format.write_array_header_1_0(stream, header)
+    for part in array:
+        stream.write(part)
 
 
 def _read_entry(entry: Path) -> "dict[str, np.ndarray]":

@@ -1,4 +1,4 @@
-"""Run records: one JSON a run or benchmark, from which tables and the README are rendered."""
+"""Run records: one JSON file per run or benchmark, from which tables and the README are rendered."""
 
 import dataclasses
 import hashlib
@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import whole_file
+from fkd_helpers.core.files import read_text, whole_file
 
 RECORDS = Path(__file__).parents[2] / "data" / "records"
 VERSION = 1
@@ -53,26 +53,6 @@ def digest_of(value) -> str:
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:12]
 
 
-def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
-    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one.
-
-    Raises:
-        InputError: the disk does not allow it.
-    """
-    folder = Path(folder or RECORDS)
-    head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
-    record = {**head, "versions": versions(), "machine": machine(), **content}
-    path = folder / f"{kind}-{name}.json"
-    text = json.dumps(plain(record), indent=1) + "\n"
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
-            partial.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-    return path
-
-
 def plain(value):
     """Return JSON's own types: numbers with five significant digits, lists for arrays."""
     if dataclasses.is_dataclass(value):
@@ -89,19 +69,25 @@ def plain(value):
     return float(f"{number:.5g}") if np.isfinite(number) else str(number)
 
 
-def read(path: str | Path) -> dict:
-    """Read one record.
-
-    Raises:
-        InputError: no such file, not JSON, or a record of another version.
-    """
+def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Path:
+    """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one."""
+    path = Path(folder or RECORDS) / f"{kind}-{name}.json"
+    head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
+    text = json.dumps(plain({**head, "versions": versions(), "machine": machine(), **content}), indent=1)
     try:
-        record = json.loads(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such record") from None
+        path.parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(path) as partial:
+            partial.write_text(text + "\n", encoding="utf-8")
     except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    except (json.JSONDecodeError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    return path
+
+
+def read(path: str | Path) -> dict:
+    """Read one record."""
+    try:
+        record = json.loads(read_text(path))
+    except json.JSONDecodeError as error:
         raise InputError(f"{path}: not a record ({error})") from None
     came = record.get("record", "none") if isinstance(record, dict) else type(record).__name__
     if came != VERSION:

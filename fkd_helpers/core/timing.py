@@ -1,4 +1,4 @@
-"""Time functions beside each other, in turns."""
+"""Measure how long functions take, in turns."""
 
 import time
 from collections.abc import Callable
@@ -7,9 +7,9 @@ import numpy as np
 
 
 def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2, burst: int = 1) -> dict[str, float]:
-    """Return the median seconds of a call of each function; they take turns of `burst` calls.
+    """Return the median seconds per call of each function; they take turns of `burst` calls.
 
-    A network that is asked once and then pushed out of the processor's cache by a large one is not what a camera sees.
+    A burst keeps a network in the processor's cache, as a camera does.
     """
     times: dict[str, list[float]] = {name: [] for name in rows}
     for turn in range(warm + rounds):
@@ -20,6 +20,7 @@ def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2
 
 
 def timed(function, *arguments) -> float:
+    """Return the seconds of one call."""
     started = time.perf_counter()
     function(*arguments)
     return time.perf_counter() - started

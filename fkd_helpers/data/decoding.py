@@ -18,15 +18,11 @@ CACHE_VERSION = 2
 def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.ndarray | str], np.ndarray]:
     """Return n images, a line where a file cannot be read, and their scales (n,), see `images.read_scaled`."""
 
-    def make() -> dict[str, np.ndarray]:
+    def make() -> dict:
         decoded, scales = zip(*_decode(files, progress), strict=True)
-        shapes = np.array([(0, 0, 0) if isinstance(image, str) else image.shape for image in decoded])
-        pixels, start, decoded = np.empty(int(shapes.prod(1).sum()), np.uint8), 0, list(decoded)
-        for i, size in enumerate(shapes.prod(1).tolist()):
-            if size:
-                pixels[start : start + size] = decoded[i].ravel()
-            start, decoded[i] = start + size, None  # no image is held twice
-        return {"pixels": pixels, "shapes": shapes, "scales": np.array(scales, np.float32)}
+        shapes = [(0, 0, 0) if isinstance(image, str) else image.shape for image in decoded]
+        pixels = [np.empty(0, np.uint8) if isinstance(image, str) else image.ravel() for image in decoded]
+        return {"pixels": pixels, "shapes": np.array(shapes), "scales": np.array(scales, np.float32)}
 
     if not files:
         return [], np.ones(0, np.float32)
