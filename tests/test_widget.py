@@ -232,8 +232,8 @@ def test_controls_change_the_engine_while_it_runs(demo):
     settings = demo.engine.settings
     assert (settings.filter, settings.hold, settings.smooth) == ("crown", 0.4, 0.0)
     assert demo.picture.mirror and demo.engine.running
-    demo.settings.by_name["filter"].value = ""
-    assert demo.engine.settings.filter is None
+    demo.settings.by_name["filter"].value = "none"
+    assert not demo.engine.settings.filters()
     assert set(controls.SOURCES) == set(sources.SOURCES)
 
 

@@ -31,12 +31,10 @@ class Buttons(widgets.HBox):
     """Start, Stop, Record and Snapshot; each calls its action without arguments."""
 
     def __init__(self, actions: dict[str, Callable[[], None]], on_error: Callable[[str], None]):
-        self.by_name = {
-            name: widgets.Button(description=name, tooltip=tooltip, button_style=style)
-            for name, (tooltip, style) in BUTTONS.items()
-        }
-        for name, button in self.by_name.items():
-            button.on_click(lambda _, action=actions[name]: _call_and_report(action, on_error))
+        self.by_name = {}
+        for name, (tooltip, style) in BUTTONS.items():
+            self.by_name[name] = button = widgets.Button(description=name, tooltip=tooltip, button_style=style)
+            button.on_click(lambda _, action=actions[name]: _call_and_report(on_error, action))
         super().__init__(list(self.by_name.values()), layout=WRAP)
         self.show(running=False, recording=False)
 
@@ -55,8 +53,7 @@ class Buttons(widgets.HBox):
 class Controls(widgets.HBox):
     """Source, camera, address, model, filter, emotion and its smoothing, mirror.
 
-    Args:
-        on_change: gets the name and the new value of a setting
+    on_change gets the name and the new value of a setting.
     """
 
     def __init__(
@@ -65,32 +62,32 @@ class Controls(widgets.HBox):
     ):  # fmt: skip
         if source not in SOURCES:
             raise unknown("source", source, SOURCES)
-        models = sorted({file.stem for file in WEIGHTS.glob("*.safetensors")} | {settings.model})
-        filters = [("none", ""), *((name, name) for name in dict.fromkeys([*FILTERS, settings.filter]) if name)]
-        # numbers, not sliders: a slider of ipywidgets has no name for a screen reader
+        values = vars(settings) | {"source": source, "camera": "", "address": address, "mirror": mirror}
+
+        def choice(options):
+            return {"options": [(f"{name}: {text}" if text else name, name) for name, text in options.items()]}
+
+        models = {file.stem: "" for file in sorted(WEIGHTS.glob("*.safetensors"))} | {settings.model: ""}
+        filters = {name: "" for name in ("none", *FILTERS, settings.filter) if name}
         seconds = {"min": 0, "max": 10, "step": 0.05}
-        kinds = {
-            "source": ("Source", widgets.Dropdown, {"options": _described(SOURCES, lambda words: words[0])}),
+        kinds = {  # numbers, not sliders: a slider of ipywidgets has no name for a screen reader
+            "source": ("Source", widgets.Dropdown, choice({name: what for name, (what, _) in SOURCES.items()})),
             "camera": ("Camera", widgets.Dropdown, {"options": [("any", "")]}),
             "address": ("Address", widgets.Text, {"continuous_update": False}),
-            "model": ("Model", widgets.Dropdown, {"options": models}),
-            "filter": ("Filter", widgets.Dropdown, {"options": filters}),
-            "emotion": ("Emotion", widgets.Dropdown, {"options": _described(EMOTIONS)}),
+            "model": ("Model", widgets.Dropdown, choice(models)),
+            "filter": ("Filter", widgets.Dropdown, choice(filters)),
+            "emotion": ("Emotion", widgets.Dropdown, choice(EMOTIONS)),
             "smooth": ("Smoothing", widgets.BoundedFloatText, seconds | {"max": 0.95}),
             "hold": ("Hold (seconds)", widgets.BoundedFloatText, seconds),
             "calm": ("Calm (seconds)", widgets.BoundedFloatText, seconds),
             "mirror": ("Mirror", widgets.Checkbox, {}),
         }
-        values = {"source": source, "camera": "", "address": address, "mirror": mirror}
         make = {"layout": widgets.Layout(width="400px"), "style": {"description_width": "110px"}}
         self.by_name = {}
         for name, (description, kind, options) in kinds.items():
-            value = values[name] if name in values else getattr(settings, name)
-            value = "" if value is None else value
+            value = "none" if values[name] is None else values[name]
             self.by_name[name] = widget = kind(description=description, value=value, **options, **make)
-            widget.observe(
-                lambda change, name=name: _call_and_report(lambda: on_change(name, change.new), on_error), "value"
-            )
+            widget.observe(lambda change, name=name: _call_and_report(on_error, on_change, name, change.new), "value")
         super().__init__(layout=WRAP)
         for name in ("source", "emotion"):
             self.by_name[name].observe(lambda _: self._show(), "value")
@@ -116,12 +113,8 @@ class Controls(widgets.HBox):
         self.children = [widget for name, widget in self.by_name.items() if not hidden.get(name)]
 
 
-def _described(options, describe=str):
-    return [(f"{name}: {describe(text)}", name) for name, text in options.items()]
-
-
-def _call_and_report(function, on_error):
+def _call_and_report(on_error, function, *values):
     try:
-        function()
+        function(*values)
     except InputError as error:
         on_error(str(error))

@@ -52,7 +52,6 @@ class LiveEngine:
         on_result, on_drop, on_end, on_note: called from the engine's threads with a `Result`; the key of a submitted
             frame that gets none; the reason why the source ended by itself; a message for the user. They must not wait
             for a lock that is held around `stop`.
-        clock: returns the seconds now
         settings: see `LiveSettings`
 
     After a source has ended by an error, `error` is that error.
@@ -102,7 +101,7 @@ class LiveEngine:
         self._halt()
         self._end_recording()
 
-    def _halt(self) -> None:
+    def _halt(self):
         if (run := self._run) is not None:
             run.stopped.set()
             self._drop(run, run.mailbox.close())
@@ -124,7 +123,7 @@ class LiveEngine:
 
     def statistics(self) -> dict:
         """Return what `Meter.read` says about this run, or the last one."""
-        return (Meter(self.clock) if self._run is None else self._run.meter).read()
+        return (self._run.meter if self._run else Meter(self.clock)).read()
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the frame that is shown, with filter and keypoints; return its path, never an older file's."""
@@ -149,6 +148,13 @@ class LiveEngine:
         saved, self._saved = self._saved, None
         return saved
 
+    def _end_recording(self):
+        with self._lock:
+            recorder, self._recorder = self._recorder, None
+            if recorder:
+                self._recorded.end()
+                self._saved = recorder.finish(**facts(self._recorded.read(), self.settings))
+
     @property
     def recording(self) -> Path | None:
         """The file that is being written; None when there is none, or the disk has ended it."""
@@ -161,16 +167,9 @@ class LiveEngine:
         recorder = self._recorder
         return recorder.seconds if recorder else 0.0
 
-    def _end_recording(self) -> None:
-        with self._lock:
-            recorder, self._recorder = self._recorder, None
-            if recorder:
-                self._recorded.end()
-                self._saved = recorder.finish(**facts(self._recorded.read(), self.settings))
-
     # -- the threads
 
-    def _read(self, run: _Run) -> None:
+    def _read(self, run):
         frames = timed(run.source, every=self.every, seconds=self.seconds, max_fps=lambda: self.settings.max_fps,
                        clock=self.clock, stopped=run.stopped)  # fmt: skip
         try:
@@ -187,7 +186,7 @@ class LiveEngine:
             run.source.frames.close()  # a camera's light goes off
             run.mailbox.finish()
 
-    def _work(self, run: _Run) -> None:
+    def _work(self, run):
         try:
             while (item := run.mailbox.take()) is not None:
                 self._process(run, *item)
@@ -202,7 +201,7 @@ class LiveEngine:
         if by_itself:
             self._on_end(run.message)
 
-    def _process(self, run: _Run, frame, when, arrived, key) -> None:
+    def _process(self, run, frame, when, arrived, key):
         arrived = self.clock() if arrived is None else arrived
         try:
             frame = read_jpeg(frame) if isinstance(frame, bytes) else frame
@@ -216,25 +215,24 @@ class LiveEngine:
         except Exception:
             self._drop(run, [(key,)])
             raise
-        seconds = max(0.0, self.clock() - arrived)
-        self._last = result = Result(key, frame, shown, faces, moods, seconds, when)
-        run.meter.add(faces, result.labels, when=when, seconds=seconds)
+        self._last = result = Result(key, frame, shown, faces, moods, self.clock() - arrived, when)
+        run.meter.add(result)
         self._on_result(result)
         recorder, meter = self._recorder, self._recorded
         if recorder and not recorder.message:
             recorder.add(result.drawn(), when)
-            meter.add(faces, result.labels, when=when, seconds=seconds)
+            meter.add(result)
             note = NO_SOUND if run.source.sound else note
         self._note(run, note)
 
-    def _note(self, run: _Run, *notes: str) -> None:
+    def _note(self, run, *notes):
         waiting = run.source.notes
         for note in [*notes, *(waiting.pop(0) for _ in range(len(waiting)))]:
             if note and note not in self._noted:
                 self._noted.add(note)
                 self._on_note(note)
 
-    def _drop(self, run: _Run | None, items: list, why: str = "dropped") -> None:
+    def _drop(self, run, items, why="dropped"):
         for *_, key in items:
             for meter in (run and run.meter, self._recorder and self._recorded):
                 if meter:

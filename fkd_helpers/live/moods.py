@@ -58,31 +58,30 @@ class Smoother:
     """
 
     def __init__(self, glide: float = 0.5, hold: float = 0.5):
-        self.glide, self.hold = glide, hold
-        self._mean, self._when, self._label, self._lost, self._reasons = None, 0.0, None, None, {}
+        self.glide, self.hold, self.seen, self.when, self.mood = glide, hold, 0.0, -np.inf, None
+        self._mean, self._lead_lost, self._reasons = 0.0, None, {}
 
     def __call__(self, reading: Emotion | Reading, when: float) -> Mood:
         """Return the smoothed emotion after a reading at second `when`; an unknown one changes nothing."""
-        if isinstance(reading, Reading):
-            labels, values = EXPRESSIONS, np.array([*reading.shares, reading.valence, reading.arousal], np.float64)
-        elif reading.label == UNKNOWN:
-            return Mood(self._label or UNKNOWN, self._reasons.get(self._label, reading.reason))
+        network = isinstance(reading, Reading)
+        if not network and reading.label == UNKNOWN:
+            return self.mood or Mood(UNKNOWN, reading.reason)
+        labels = EXPRESSIONS if network else LABELS
+        values = np.array([*reading.shares, reading.valence, reading.arousal] if network else reading.scores)
+        stays = np.exp(-max(0.0, when - self.when) / max(self.glide, 1e-9))
+        self._mean, self.when = stays * self._mean + (1 - stays) * values, when
+        label = leader = labels[int(self._mean[: len(labels)].argmax())]
+        if self.mood is None or self.mood.label == leader:
+            self._lead_lost = None
         else:
-            labels, values = LABELS, reading.scores
+            self._lead_lost = when if self._lead_lost is None else self._lead_lost
+            label = leader if when - self._lead_lost >= self.hold else self.mood.label
+        if network:
+            self.mood = Mood(label, valence=float(self._mean[-2]), arousal=float(self._mean[-1]))
+        else:
             self._reasons[reading.label] = reading.reason
-        stays = 0.0 if self._mean is None else np.exp(-max(0.0, when - self._when) / max(self.glide, 1e-9))
-        self._mean = values if self._mean is None else stays * self._mean + (1 - stays) * values
-        self._when = when
-        leader = labels[int(self._mean[: len(labels)].argmax())]
-        if self._label in (None, leader):
-            self._label, self._lost = leader, None
-        else:
-            self._lost = when if self._lost is None else self._lost  # the second in which another took the lead
-            if when - self._lost >= self.hold:
-                self._label, self._lost = leader, None
-        if labels is EXPRESSIONS:
-            return Mood(self._label, valence=float(self._mean[-2]), arousal=float(self._mean[-1]))
-        return Mood(self._label, self._reasons.get(self._label, "between the other two, as frames were averaged"))
+            self.mood = Mood(label, self._reasons.get(label, "between the other two, as frames were averaged"))
+        return self.mood
 
 
 @functools.cache
@@ -93,16 +92,6 @@ def expression_reader() -> ExpressionReader:
     reader = ExpressionReader()
     reader.run(np.zeros((1, reader.size, reader.size, 3), np.uint8))
     return reader
-
-
-@dataclass(eq=False)
-class _Memory:
-    """A face: its smoother, its last emotion, and when it was seen and read."""
-
-    smoother: Smoother
-    mood: Mood | None = None
-    seen: float = 0.0
-    read: float = -np.inf
 
 
 class Moods:
@@ -116,7 +105,7 @@ class Moods:
 
     def reset(self) -> None:
         """Forget every face."""
-        self._faces = {}
+        self._smoothers = {}
 
     def __call__(
         self, frame: np.ndarray, faces: Sequence[Face], when: float, *, patient: bool = True
@@ -127,22 +116,21 @@ class Moods:
         """
         readable = [face for face in faces if self.emotion != "none" and face.keypoints.shape == (68, 2)]
         for face in readable:
-            self._faces.setdefault(face.id, _Memory(self._make())).seen = when
-        self._faces = {key: one for key, one in self._faces.items() if abs(when - one.seen) < FORGET}
+            self._smoothers.setdefault(face.id, self._make()).seen = when
+        self._smoothers = {key: one for key, one in self._smoothers.items() if abs(when - one.seen) < FORGET}
         due = readable if self._reader is None or patient else self._affordable(readable)
         started = perf_counter()
         keypoints = [face.keypoints for face in due]
         readings = map(read_emotion, keypoints) if self._reader is None else self._reader(frame, keypoints)
         for face, reading in zip(due, readings, strict=True):
-            memory = self._faces[face.id]
-            memory.mood, memory.read = memory.smoother(reading, when), when
+            self._smoothers[face.id](reading, when)
         if due:
             self._cost += 0.2 * ((perf_counter() - started) / len(due) - self._cost)
             self._credit -= len(due) * self._cost
-        return [self._faces[face.id].mood if face in readable else None for face in faces]
+        return [self._smoothers[face.id].mood if face in readable else None for face in faces]
 
-    def _affordable(self, faces: list[Face]) -> list[Face]:
+    def _affordable(self, faces):
         """Return the faces that may be read now, those first that have waited longest; what is left over adds up."""
         self._credit = min(self._credit + BUDGET, max(BUDGET, self._cost))
         count = int(self._credit / max(self._cost, 1e-6))
-        return sorted(faces, key=lambda face: self._faces[face.id].read)[:count]
+        return sorted(faces, key=lambda face: self._smoothers[face.id].when)[:count]

@@ -61,8 +61,8 @@ class Picture(anywidget.AnyWidget):
     def in_page_context(self, function: Callable, *values) -> object:
         """Call a function, from any thread, as if in answer to the last message of the page.
 
-        What a thread sends otherwise counts as output of the cell that runs now, and then the page's next messages
-        wait for the end of that cell (ipykernel 7.4).
+        ipykernel 7.4 otherwise takes what a thread sends for output of the running cell, and the page's next messages
+        wait for the end of that cell.
         """
         return self._context.copy().run(function, *values)
 
@@ -71,10 +71,7 @@ class Picture(anywidget.AnyWidget):
         self.in_page_context(super().send, content, buffers)
 
     def begin(self, source: str, *, camera: str | None = None, max_fps: float | None = None, side: int = 640) -> None:
-        """Begin to show frames; for the source "browser" the page opens its camera (an id, None for any).
-
-        side: longer frames of that camera are scaled to so many pixels
-        """
+        """Begin to show frames; for "browser" the page opens a camera (an id), with frames of `side` pixels at most."""
         with self._lock:
             self.session, self._owner, self._source, self._in_flight = self.session + 1, None, source, {}
         self.measured, self.heard, self.skipped = {}, time.monotonic(), 0

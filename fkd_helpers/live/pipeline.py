@@ -14,29 +14,21 @@ from fkd_helpers.predict.haar import detect_faces
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, central_boxes
 from fkd_helpers.predict.tracker import Tracker, detect_fast
 
+OF_TRACKER, OF_MOODS = {"model", "device", "detector"}, {"emotion", "smooth", "hold", "calm"}  # settings
 SEARCH_EVERY = 15  # frames without a face between two searches of the whole frame, for small faces
 
 
 @dataclass(frozen=True, eq=False)
 class Result:
-    """What was found in a frame.
+    """What was found in a frame."""
 
-    Args:
-        key: of a submitted frame, None for a source's own
-        frame: RGB (h, w, 3)
-        shown: the same with its filter, None without one
-        moods: the emotion of each face, None where it is not known
-        seconds: from the frame's arrival to this result
-        when: the time of the frame, by the source's clock or by ours
-    """
-
-    key: object
-    frame: np.ndarray
-    shown: np.ndarray | None
+    key: object  # of a submitted frame, None for a source's own
+    frame: np.ndarray  # RGB (h, w, 3)
+    shown: np.ndarray | None  # the same with its filter, None without one
     faces: list[Face]
-    moods: list[Mood | None]
-    seconds: float
-    when: float
+    moods: list[Mood | None]  # of each face, None where it is not known
+    seconds: float  # from the frame's arrival to this result
+    when: float  # the time of the frame, by the source's clock or by ours
 
     @property
     def labels(self) -> list[str | None]:
@@ -62,13 +54,13 @@ class Pipeline:
     def change(self, settings: LiveSettings) -> None:
         """Change settings between two frames: all of them, or none where one is refused."""
         changed = settings.changes_from(self.settings)
-        tracker = _make_tracker(settings) if changed & {"model", "device", "detector"} else self._tracker
-        moods = _make_moods(settings) if changed & {"emotion", "smooth", "hold", "calm"} else self._moods
+        tracker = _make_tracker(settings) if changed & OF_TRACKER else self._tracker
+        moods = _make_moods(settings) if changed & OF_MOODS else self._moods
         filters = settings.filters()
         with self._lock:
-            if self.settings is not None and tracker is not self._tracker:
-                moods.reset()  # ids begin again
             self._tracker, self._moods, self._filters, self.settings = tracker, moods, filters, settings
+        if changed & OF_TRACKER:
+            self.reset()  # ids begin again
 
     def reset(self) -> None:
         """Forget every face, before another film."""
@@ -79,12 +71,10 @@ class Pipeline:
     def __call__(
         self, frame: np.ndarray, when: float, *, alone: bool = False, patient: bool = True
     ) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
-        """Return the faces of the next frame, the emotion of each, and the frame with its filter or None.
+        """Return the faces of the frame at second `when`, the emotion of each, and the frame with its filter or None.
 
-        Args:
-            when: the time of the frame in seconds
-            alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
-            patient: see `Moods`
+        alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
+        patient: see `Moods`
         """
         if alone:
             self.reset()

@@ -11,6 +11,7 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from fractions import Fraction
+from itertools import count
 from pathlib import Path
 
 import av
@@ -23,7 +24,6 @@ from fkd_helpers.core.records import plain, versions
 from fkd_helpers.live.mailbox import Mailbox
 from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.live.timing import Elapsed
 
 QUEUE = 16  # frames that wait for the encoder; when it is behind for longer, the oldest go
 BUFFER = 1 << 22  # bytes: a fragment is written at once, so that a kill seldom tears one
@@ -61,7 +61,7 @@ class Recorder:
         self.path, self._file = _new_file(Path(path))
         self.summary = self.path.with_suffix(".json")
         self.frames, self.lost, self.message = 0, 0, ""
-        self._last, self._gap, self._elapsed = -1, 33, Elapsed()
+        self._first, self._last, self._gap = None, -1, 33  # second, milliseconds
         self._on_error = on_error or (lambda message: None)
         self._mailbox = Mailbox(QUEUE, patient=patient)
         self._thread = threading.Thread(target=self._write, daemon=True, name="live recorder")
@@ -108,7 +108,9 @@ class Recorder:
                     if container is None:
                         size = frame.shape[1::-1]
                         container = av.open(self._file, "w", format="mp4", options=CONTAINER, buffer_size=BUFFER)
-                        track = _add_track(container, *size)
+                        track = container.add_stream("libx264", rate=30, options=ENCODER)
+                        (track.width, track.height), track.pix_fmt = size, "yuv420p"
+                        track.time_base = track.codec_context.time_base = MILLISECONDS
                     self._encode(container, track, frame, item[1])
                 if container is not None:
                     container.mux(track.encode(None))
@@ -124,7 +126,8 @@ class Recorder:
             self.lost += len(self._mailbox.close())
 
     def _encode(self, container, track, frame, when):
-        stamp = max(self._last + 1, round(1000 * self._elapsed(when)))
+        self._first = when if self._first is None else self._first
+        stamp = max(self._last + 1, round(1000 * (when - self._first)))
         picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
         picture.pts, picture.time_base = stamp, MILLISECONDS
         container.mux(track.encode(picture))
@@ -136,15 +139,12 @@ class Recorder:
 def facts(statistics: dict, settings: LiveSettings) -> dict:
     """Return what a summary tells about a run, given the statistics of a `Meter`, as plain values."""
     names = ("dropped", "unreadable", "frames_with_faces", "emotions", "timeline")
+    caution = {"caution": CAUTION} if settings.emotion == "expressions" else {}
     return {
-        "fps": statistics["fps_mean"],
-        "latency_ms": {"p50": statistics["p50"], "p95": statistics["p95"]},
-        **{name: statistics[name] for name in names},
-        **({"caution": CAUTION} if settings.emotion == "expressions" else {}),
-        "settings": asdict(settings),
-        "versions": versions() | {"av": av.__version__},
-        "date": time.strftime("%Y-%m-%d %H:%M"),
-    }
+        "fps": statistics["fps_mean"], "latency_ms": {name: statistics[name] for name in ("p50", "p95")},
+        **{name: statistics[name] for name in names}, **caution, "settings": asdict(settings),
+        "versions": versions() | {"av": av.__version__}, "date": time.strftime("%Y-%m-%d %H:%M"),
+    }  # fmt: skip
 
 
 def write_json(path: Path, content: dict) -> None:
@@ -157,17 +157,8 @@ def write_json(path: Path, content: dict) -> None:
         raise InputError(f"{path} cannot be written ({error.strerror}).") from None
 
 
-def _add_track(container, width, height):
-    track = container.add_stream("libx264", rate=30, options=ENCODER)
-    track.width, track.height, track.pix_fmt = width, height, "yuv420p"
-    track.time_base = track.codec_context.time_base = MILLISECONDS
-    return track
-
-
 def fit_frame(frame: np.ndarray, size: tuple[int, int] | None = None) -> np.ndarray:
-    """Return a frame (h, w, 3) of this even size (width, height), with black beside it where its shape is another.
-
-    Without a size, an odd last row or column is repeated: H.264 wants even sides.
+    """Return a frame (h, w, 3) of an even size (width, height), by default its own, with black beside it if need be.
 
     >>> fit_frame(np.zeros((5, 8, 3), np.uint8)).shape
     (6, 8, 3)
@@ -189,14 +180,12 @@ def fit_frame(frame: np.ndarray, size: tuple[int, int] | None = None) -> np.ndar
 def _new_file(path):
     if path.suffix.lower() != ".mp4":
         raise InputError(f"{path}: expected a name ending in .mp4")
-    number, wanted = 1, path
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        while True:
+        for number in count(1):
+            free = path if number == 1 else path.with_stem(f"{path.stem}-{number}")
             with contextlib.suppress(FileExistsError):
-                if not path.with_suffix(".json").exists():
-                    return path, path.open("xb", buffering=0)  # x: never an older file, not even of another process
-            number += 1
-            path = wanted.with_stem(f"{wanted.stem}-{number}")
+                if not free.with_suffix(".json").exists():
+                    return free, free.open("xb", buffering=0)  # x: never an older file, not even of another process
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror})") from None

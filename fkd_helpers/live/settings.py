@@ -1,6 +1,6 @@
 """The settings of the live demo, the same for the engine, the widget and the command line."""
 
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
@@ -9,8 +9,8 @@ from fkd_helpers.live.moods import EMOTIONS
 DETECTORS = ("haar", "none")
 
 
-def _option(default, text):
-    return field(default=default, metadata={"help": text})
+def _option(default, text, name=None):
+    return field(default=default, metadata={"help": text, "option": name})
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class LiveSettings:
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")
     smooth: float = _option(0.4, "rules: share of an emotion that stays after a thirtieth of a second")
-    hold: float = _option(0.25, "rules: seconds for which another emotion must lead before the label changes")
+    hold: float = _option(0.25, "rules: seconds for which another emotion must lead", "--emotion-hold")
     calm: float = _option(0.5, "expressions: seconds of averaging, and for which another one must lead")
     max_fps: float | None = _option(None, "leave out frames that come faster")
 
@@ -39,19 +39,18 @@ class LiveSettings:
 
     def updated(self, **changes) -> "LiveSettings":
         """Return the settings with some of them changed."""
-        names = [each.name for each in fields(self)]
-        for name in changes.keys() - set(names):
-            raise unknown("setting", name, names)
+        for name in changes.keys() - vars(self).keys():
+            raise unknown("setting", name, vars(self))
         return replace(self, **changes)
 
     def changes_from(self, other: "LiveSettings | None") -> set[str]:
-        """Return the names of the settings that differ from other ones; all of them without others."""
-        names = {each.name for each in fields(self)}
-        return {name for name in names if other is None or getattr(self, name) != getattr(other, name)}
+        """Return the names of the settings that differ from other ones; all of them where there are none."""
+        return {name for name, value in vars(self).items() if other is None or value != getattr(other, name)}
 
     def filters(self) -> list:
         """Return the filters, in the order in which they are put on."""
-        return [filter_named(name.strip()) for name in (self.filter or "").split(",") if name.strip()]
+        names = [name.strip() for name in (self.filter or "").split(",")]
+        return [filter_named(name) for name in names if name not in ("", "none")]
 
 
 def check_limits(**limits: float | None) -> None:

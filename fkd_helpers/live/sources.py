@@ -16,11 +16,11 @@ import av
 import cv2
 import numpy as np
 from av.sidedata.sidedata import Type
-from PIL import Image, UnidentifiedImageError
+from PIL import Image
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data.puppets import stream
-from fkd_helpers.faces.images import SUFFIXES, read_photo
+from fkd_helpers.faces.images import find_photos, read_photo
 
 MAX_SIDE = 1920  # pixels; longer frames are scaled down to this
 MAX_BYTES = 20 * 2**20  # of a submitted JPEG
@@ -34,24 +34,14 @@ FILM = "expected a film such as .mp4, .webm or .avi"
 
 @dataclass(eq=False)
 class Source:
-    """Frames with their times, and what to tell the user about them.
-
-    Args:
-        kind: one of SOURCES
-        frames: (frame, seconds) pairs; None for the browser, whose frames are submitted
-        live: frames arrive on their own; otherwise they can be read as fast as they are asked for
-        film: frames follow one another; otherwise each is a picture of its own
-        sound: it has sound, which no recording keeps
-        notes: problems on the way that did not end it
-        end_message: why the frames ended
-    """
+    """Frames with their times, and what to tell the user about them."""
 
     kind: str
-    frames: Generator[tuple[np.ndarray, float | None], None, None] | None = None
-    live: bool = False
-    film: bool = True
-    sound: bool = False
-    notes: list[str] = field(default_factory=list)
+    frames: Generator[tuple[np.ndarray, float | None], None, None] | None = None  # None: they are submitted
+    live: bool = False  # frames arrive on their own; otherwise they can be read as fast as they are asked for
+    film: bool = True  # frames follow one another; otherwise each is a picture of its own
+    sound: bool = False  # which no recording keeps
+    notes: list[str] = field(default_factory=list)  # problems on the way that did not end it
     end_message: str = "The source ended."
 
 
@@ -184,17 +174,10 @@ def fit_size(width: int, height: int) -> tuple[tuple[int, int], str]:
 
 
 def _open_images(address):
-    folder = Path(address)
-    try:
-        if not str(address):
-            raise InputError("images: expected the path of a folder, got none")
-        paths = sorted(path for path in folder.iterdir() if path.suffix.lower() in SUFFIXES)
-    except OSError as error:
-        raise InputError(f"{folder}: cannot be read ({error.strerror}), expected a folder of pictures") from None
-    if not paths:
-        raise InputError(f"{folder}: no picture in this folder, expected files ending in {', '.join(SUFFIXES)}")
-    source = Source("images", film=False, end_message=f"All {len(paths)} pictures of {folder} were shown.")
-    source.frames = _read_pictures(paths, source.notes)
+    photos = find_photos(address or "no path")
+    source = Source("images", film=False, end_message=f"All {len(photos.found)} pictures of {address} were shown.")
+    source.notes += [photos.left_out_line()]
+    source.frames = _read_pictures(photos.found, source.notes)
     return source
 
 
@@ -211,19 +194,15 @@ def _read_pictures(paths, notes):
 
 def read_jpeg(jpeg: bytes) -> np.ndarray:
     """Decode a JPEG that an untrusted page has sent into an RGB frame (h, w, 3)."""
-    if not 0 < len(jpeg) <= MAX_BYTES:
-        raise InputError(f"frame: expected a JPEG of at most {MAX_BYTES} bytes, got {len(jpeg)}")
+    if len(jpeg) > MAX_BYTES:
+        raise InputError(f"frame: expected at most {MAX_BYTES} bytes, got {len(jpeg)}")
     try:
-        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as header:  # its size, before the memory is taken
-            pixels = header.width * header.height
-    except (UnidentifiedImageError, OSError, SyntaxError, ValueError) as error:
-        raise InputError(f"frame: not a JPEG ({error})") from None
-    if pixels > MAX_PIXELS or b"\xff\xd9" not in jpeg[-16:]:
-        raise InputError(f"frame: a JPEG of {pixels} pixels that is too large or cut off")
-    try:
-        return cv2.cvtColor(cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR), cv2.COLOR_BGR2RGB)
-    except cv2.error:
-        raise InputError("frame: a damaged JPEG") from None
+        with Image.open(io.BytesIO(jpeg), formats=["JPEG"]) as image:
+            if image.width * image.height > MAX_PIXELS:  # before the memory is taken
+                raise InputError(f"frame: expected at most {MAX_PIXELS} pixels, got {image.width} x {image.height}")
+            return np.array(image.convert("RGB"))
+    except (OSError, SyntaxError) as error:  # Pillow's ways of saying that a file is damaged
+        raise InputError(f"frame: not a whole JPEG ({error})") from None
 
 
 SOURCES: dict[str, Callable[[object], Source]] = {

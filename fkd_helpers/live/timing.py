@@ -2,28 +2,16 @@
 
 import threading
 from collections import Counter, deque
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator
 
 import numpy as np
 
 from fkd_helpers.live.sources import Source
-from fkd_helpers.predict.predictor import Face
 
 RECENT = 3.0  # seconds over which "fps" is averaged
 LATENCIES = 3000  # frames over which p50 and p95 are taken
 MAX_CHANGES = 10_000  # entries of the timeline, so that a run of days does not fill the memory
-
-
-class Elapsed:
-    """Seconds since the first call, by a clock that may run backwards: then nothing passes."""
-
-    def __init__(self):
-        self._last, self._passed = None, 0.0
-
-    def __call__(self, now: float) -> float:
-        self._passed += 0.0 if self._last is None else max(0.0, now - self._last)
-        self._last = now
-        return self._passed
+COUNTS = ("frames", "frames_with_faces", "dropped", "unreadable")
 
 
 def timed(
@@ -39,14 +27,16 @@ def timed(
         max_fps: asked for each frame; frames that come faster are left out
         stopped: once set, nothing is waited for
     """
-    paced = not source.live and not every
-    ours, own, taken, due = Elapsed(), Elapsed(), Elapsed(), 0.0
+    ahead = first = None
+    due = 0.0
     for frame, when in source.frames:
-        if when is None or paced:
-            if when is not None:
-                stopped.wait(max(0.0, own(when) - ours(clock())))
+        if when is None or not (every or source.live):
+            if when is not None:  # a film plays at its own speed
+                ahead = when - clock() if ahead is None else ahead
+                stopped.wait(max(0.0, when - ahead - clock()))
             when = clock()
-        passed = taken(when)
+        first = when if first is None else first
+        passed = when - first
         if seconds is not None and passed >= seconds:
             source.end_message = f"Ended after {seconds:g} seconds."
             return
@@ -58,28 +48,26 @@ def timed(
 
 
 class Meter:
-    """Count the frames of one run or one recording; it may be read from any thread."""
+    """Count the results of one run or one recording; it may be read from any thread."""
 
     def __init__(self, clock: Callable[[], float]):
         self._clock, self._lock = clock, threading.Lock()
-        self._begun, self._ended = clock(), None
+        self._begun, self._ended, self._first = clock(), None, None
         self._done, self._latencies = deque(maxlen=600), deque(maxlen=LATENCIES)
-        self._counts, self._emotions, self._timeline = Counter(), Counter(), []
-        self._first, self._faces, self._labels = None, 0, {}
+        self._counts, self._emotions, self._timeline, self._labels = Counter(), Counter(), [], {}
 
-    def add(self, faces: Sequence[Face], labels: Sequence[str | None], *, when: float, seconds: float) -> None:
-        """Count a frame: its faces and their emotions, its time, and the seconds from its arrival to its result."""
+    def add(self, result) -> None:
+        """Count a `Result`."""
         with self._lock:
-            self._counts.update(frames=1, frames_with_faces=bool(faces))
+            self._counts.update(frames=1, frames_with_faces=bool(result.faces))
             self._done.append(self._clock())
-            self._latencies.append(max(0.0, seconds))
-            self._first = when if self._first is None else self._first
-            self._faces = len(faces)
-            labels = {face.id: label for face, label in zip(faces, labels, strict=True)}
-            self._emotions.update(label for label in labels.values() if label is not None)
+            self._latencies.append(result.seconds)
+            self._first = result.when if self._first is None else self._first
+            labels = {face.id: label for face, label in zip(result.faces, result.labels, strict=True)}
+            self._emotions.update(filter(None, labels.values()))
             for face, label in labels.items():
                 if self._labels.get(face) != label and len(self._timeline) < MAX_CHANGES:
-                    self._timeline.append((round(when - self._first, 3), face, label))
+                    self._timeline.append((round(result.when - self._first, 3), face, label))
             self._labels = labels
 
     def count(self, what: str) -> None:
@@ -95,18 +83,17 @@ class Meter:
         """Return the statistics as plain values.
 
         fps over the last three seconds and fps_mean over the whole run; p50 and p95 of the latency in milliseconds,
-        None before the first frame; frames, frames_with_faces, dropped, unreadable; faces in the latest frame; frames
-        per emotion; timeline of label changes (second, face, new label); seconds of the run.
+        None before the first frame; COUNTS; faces in the latest frame; frames per emotion; timeline of label changes
+        (second, face, new label); seconds of the run.
         """
         with self._lock:
-            seconds = max(0.0, (self._clock() if self._ended is None else self._ended) - self._begun)
+            seconds = (self._ended or self._clock()) - self._begun
             recent = [when for when in self._done if when >= self._done[-1] - RECENT]
-            spread = max(recent) - min(recent) if recent else 0.0
+            spread = recent[-1] - recent[0] if recent else 0.0
             p50, p95 = (1000 * np.percentile(self._latencies, [50, 95])).tolist() if self._latencies else (None, None)
-            names = ("frames", "frames_with_faces", "dropped", "unreadable")
             return {
-                "fps": (len(recent) - 1) / spread if spread > 0 else 0.0,
-                "fps_mean": self._counts["frames"] / seconds if seconds > 0 else 0.0,
-                "p50": p50, "p95": p95, **{name: self._counts[name] for name in names}, "faces": self._faces,
+                "fps": (len(recent) - 1) / spread if spread else 0.0,
+                "fps_mean": self._counts["frames"] / seconds if seconds else 0.0,
+                "p50": p50, "p95": p95, **{name: self._counts[name] for name in COUNTS}, "faces": len(self._labels),
                 "emotions": dict(self._emotions), "timeline": list(self._timeline), "seconds": seconds,
             }  # fmt: skip

@@ -47,7 +47,7 @@ class LiveDemo(widgets.VBox):
         self, source: str = "browser", *, address: str | int = "", mirror: bool | None = None,
         folder: str | Path = "recordings", **settings,
     ):  # fmt: skip
-        self.folder, self._lock, self._starts = Path(folder), threading.RLock(), 0
+        self.folder, self._lock = Path(folder), threading.RLock()
         mirror = source in ("browser", "camera") if mirror is None else mirror
         self.engine = LiveEngine(
             on_result=self._on_result, on_drop=lambda key: self.picture.drop(key), on_end=self._on_end,
@@ -75,11 +75,10 @@ class LiveDemo(widgets.VBox):
         """Start the source that is chosen; the browser asks for its camera's permission."""
         with self._lock:
             self.stop("")
-            self._starts += 1
             source = self.settings["source"]
             self.engine.start(source, self.settings["address"])
-            max_fps = self.engine.settings.max_fps
-            self.picture.begin(source, camera=self.settings["camera"] or None, max_fps=max_fps)
+            camera, max_fps = self.settings["camera"] or None, self.engine.settings.max_fps
+            self.picture.begin(source, camera=camera, max_fps=max_fps)
             self._say(f"Showing {SOURCES[source][0]}.")
             self._show()
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
@@ -123,11 +122,11 @@ class LiveDemo(widgets.VBox):
 
     def _on_end(self, message):
         """Stop, in a thread of its own: `stop` waits for the engine's thread, which calls this."""
-        starts = self._starts
+        session = self.picture.session
 
         def stop():
             with self._lock:
-                if self._starts == starts:  # and not started again since
+                if self.picture.session == session:  # and not started again since
                     self.stop(message)
 
         threading.Thread(target=stop, daemon=True).start()
@@ -140,12 +139,11 @@ class LiveDemo(widgets.VBox):
                 self.start()
         else:
             try:
-                self.engine.change(**{name: value or None if name == "filter" else value})
+                self.engine.change(**{name: value})
                 if name == "emotion":
                     self._say(f"Emotion: {EMOTIONS[value]}.")
             finally:  # a value that was refused is not shown as chosen
-                chosen = getattr(self.engine.settings, name)
-                self.settings.by_name[name].value = "" if chosen is None else chosen
+                self.settings.by_name[name].value = getattr(self.engine.settings, name)
                 self._show_caution()
 
     def _show_caution(self):
