@@ -25,9 +25,9 @@ import cv2
 import numpy as np
 from PIL import Image, ImageColor
 
+from fkd_helpers import plots
 from fkd_helpers.core import records
 from fkd_helpers.data import puppets
-from fkd_helpers.plots import figures as plots
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from lab_page import Lab, Notebook, enter, find_browser, launch, make_film, served

@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from PIL import Image, ImageColor
 from skimage.data import astronaut
 
-from fkd_helpers import data, emotion, filters
+from fkd_helpers import data, emotion, filters, plots
 from fkd_helpers.core import records
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
@@ -29,7 +29,6 @@ from fkd_helpers.kaggle15 import puppets as kaggle_puppets
 from fkd_helpers.live.pipeline import Pipeline, Result
 from fkd_helpers.live.settings import LiveSettings
 from fkd_helpers.plots import emotion as emotion_plots
-from fkd_helpers.plots import figures as plots
 from fkd_helpers.predict.predictor import KeypointPredictor
 from fkd_helpers.train import tables
 from fkd_helpers.train.ablation import ablation

@@ -52,7 +52,7 @@ def run_predict(options) -> int:
     from fkd_helpers.kaggle15 import submission
     from fkd_helpers.kaggle15.data import CORNER, load_rows, table_in
     from fkd_helpers.kaggle15.tables import read_lookup
-    from fkd_helpers.plots.figures import faces
+    from fkd_helpers.plots import faces
 
     predictor = submission.load_predictor(options.weights, framework=options.framework, mirror=options.mirror)
     sheet = table_in(options.data, "IdLookupTable")

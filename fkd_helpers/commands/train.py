@@ -1,11 +1,9 @@
 """`train`: train a keypoint network."""
 
 from functools import partial
-from pathlib import Path
 
 from fkd_helpers.commands.configured import add_training_options, to_train
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import whole_file
 
 
 def add(commands) -> None:
@@ -21,6 +19,7 @@ def run(options) -> int:
         return 0
     config, folder = ready
     from fkd_helpers.emotion.rules import emotion_column
+    from fkd_helpers.plots.training import save_curves
     from fkd_helpers.train.distributed import started_as
     from fkd_helpers.train.keypoints import train
     from fkd_helpers.train.loop import TrainingStopped
@@ -32,19 +31,6 @@ def run(options) -> int:
         raise InputError(f"{error}; the record is in {folder}") from None
     finally:
         if started_as()[0] == 0:
-            _draw(folder, config.epochs)
+            save_curves(folder, epochs=config.epochs)
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
     return 0
-
-
-def _draw(folder: Path, epochs: int) -> None:
-    """Draw the curves of the epochs that a run has behind it, where there are any."""
-    from fkd_helpers.train.run_files import METRICS, read_metrics
-
-    if not (folder / METRICS).exists():
-        return
-    from fkd_helpers.plots.training import training_curves
-
-    made = training_curves(read_metrics(folder)["epochs"], epochs=epochs, size=3.6)
-    with whole_file(folder / "training_curves.png") as partial:
-        made.savefig(partial, format="png", dpi=100)

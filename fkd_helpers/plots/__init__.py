@@ -1,1 +1,77 @@
-"""Figures with alt text; every function returns a `Figure`."""
+"""Figures with alt text: every function returns a `Figure` whose label is its alt text; the notebook shows it."""
+
+import math
+from collections.abc import Sequence
+
+import numpy as np
+from matplotlib.figure import Figure
+from matplotlib.patches import Rectangle
+
+from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, TARGET
+
+__all__ = [
+    "COLOURS", "OKABE_ITO", "PREDICTED", "REGIONS", "TARGET", "draw_box", "draw_keypoints", "faces", "figure",
+    "numbered_face",
+]  # fmt: skip
+
+
+def figure(rows: int = 1, columns: int = 1, *, size: float = 2.2, alt: str) -> tuple[Figure, np.ndarray]:
+    """Return a figure with (rows, columns) axes of `size` inches each, and its alt text set."""
+    made = Figure(figsize=(columns * size, rows * size), layout="constrained", label=alt)
+    return made, made.subplots(rows, columns, squeeze=False)
+
+
+def draw_keypoints(axes, keypoints: np.ndarray, *, colour: str | None = None, size: float = 4) -> None:
+    """Draw keypoints (k, 2) as dots: 68 in the colours of their regions, or all in one colour."""
+    if colour is None and len(keypoints) == 68:
+        for region, points in REGIONS.items():
+            axes.scatter(*keypoints[list(points)].T, s=size, c=COLOURS[region], linewidths=0)
+    else:
+        axes.scatter(*np.asarray(keypoints).T, s=size, c=colour or PREDICTED, linewidths=0)
+
+
+def faces(
+    images: Sequence[np.ndarray],
+    keypoints: np.ndarray | None = None,
+    *,
+    titles: Sequence[str] | None = None,
+    columns: int = 6,
+    size: float = 1.6,
+    alt: str,
+) -> Figure:
+    """Show faces in a grid, each with its keypoints (k, 2) where given."""
+    rows = math.ceil(len(images) / columns)
+    made, axes = figure(rows, min(columns, len(images)), size=size, alt=alt)
+    for i, ax in enumerate(axes.ravel()):
+        ax.set_axis_off()
+        if i < len(images):
+            ax.imshow(images[i], cmap="gray", vmin=0, vmax=255)
+            ax.autoscale(False)  # keypoints outside the picture do not shrink it
+            if keypoints is not None:
+                draw_keypoints(ax, keypoints[i])
+            if titles is not None:
+                ax.set_title(titles[i], fontsize=8)
+    return made
+
+
+def draw_box(axes, box: np.ndarray, *, colour: str = "white", label: str = "") -> None:
+    """Draw the outline of a box (x, y, w, h)."""
+    axes.add_patch(Rectangle(box[:2], box[2], box[3], fill=False, edgecolor=colour, linewidth=1.5, label=label))
+
+
+def numbered_face(image: np.ndarray, keypoints: np.ndarray, *, size: float = 7, alt: str) -> Figure:
+    """Show one face large with its keypoints (68, 2) numbered and coloured by region."""
+    made, axes = figure(size=size, alt=alt)
+    ax = axes[0, 0]
+    ax.imshow(image, cmap="gray", vmin=0, vmax=255)
+    draw_keypoints(ax, keypoints, size=14)
+    for i, (x, y) in enumerate(keypoints):
+        ax.annotate(str(i), (x, y), xytext=(2, 2), textcoords="offset points", fontsize=7, color="white")
+    x, y, w, h = box_of(keypoints)
+    ax.set(xlim=(x - 0.1 * w, x + 1.1 * w), ylim=(y + 1.1 * h, y - 0.15 * h))
+    ax.set_axis_off()
+    for region in REGIONS:
+        ax.scatter([], [], c=COLOURS[region], s=30, label=region)
+    made.legend(loc="outside lower center", ncols=len(REGIONS), frameon=False)
+    return made

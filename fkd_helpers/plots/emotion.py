@@ -18,7 +18,7 @@ from fkd_helpers.emotion.features import (
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import OKABE_ITO
-from fkd_helpers.plots.figures import figure
+from fkd_helpers.plots import figure
 
 HUES = {"negative": OKABE_ITO["vermilion"], "neutral": OKABE_ITO["black"], "positive": OKABE_ITO["blue"]}
 EYES = range(36, 48)

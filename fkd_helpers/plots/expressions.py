@@ -5,7 +5,7 @@ from matplotlib.figure import Figure
 from sklearn import metrics
 
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.plots.figures import OKABE_ITO, PREDICTED, TARGET, figure
+from fkd_helpers.plots import OKABE_ITO, PREDICTED, TARGET, figure
 
 # Okabe and Ito's colours and one gray, one an expression
 NAMES = ("orange", "blue", "yellow", "sky blue", "green", "vermilion", "purple")

@@ -10,7 +10,7 @@ from matplotlib.ticker import FixedLocator, NullFormatter, PercentFormatter
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.evaluate.conditions import CONDITIONS, FAILED
 from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, TARGET
-from fkd_helpers.plots.figures import figure
+from fkd_helpers.plots import figure
 
 SETS = (PREDICTED, *(OKABE_ITO[name] for name in ("blue", "black", "orange")))  # one colour per record
 BOXES = {"scores": ("photo in", "-"), "scores_true_box": ("true box", ":")}

@@ -1,12 +1,15 @@
-"""The curves of a training: loss, NME, pixels. Built in notebook 02."""
+"""The curves of a training: loss, NME, pixels; drawn at its end, or while it runs."""
 
-from collections.abc import Mapping, Sequence
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from fkd_helpers.plots.figures import COLOURS, PREDICTED, TARGET, figure
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.plots import COLOURS, PREDICTED, TARGET, figure
 
 PANELS = {"loss": ("loss",), "NME": ("nme",), "pixels at 224": ("mae_224", "rmse_224")}
 LABELS = {"mae_224": "MAE", "rmse_224": "RMSE"}
@@ -71,3 +74,55 @@ def _words(history, epochs) -> str:
     parts += [f"NME {float(last['nme']):.3g}"] if "nme" in last else []
     of = f" of {epochs}" if epochs else ""
     return f"Training curves over the epochs; after epoch {last['epoch']}{of}: {', '.join(parts)}"
+
+
+def save_curves(folder: Path, *, epochs: int) -> None:
+    """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
+    from fkd_helpers.train.run_files import METRICS, read_metrics
+
+    if (folder / METRICS).exists():
+        with whole_file(folder / "training_curves.png") as partial:
+            curves = training_curves(read_metrics(folder)["epochs"], epochs=epochs, size=3.6)
+            curves.savefig(partial, format="png", dpi=100)
+
+
+class LiveCurve:
+    """A callback that shows the curves of a training while it runs: `fit(..., callbacks=[LiveCurve(epochs=20)])`.
+
+    In a notebook one figure is redrawn after each epoch; elsewhere about ten lines are printed.
+
+    Args:
+        epochs: how many there will be; if None, each epoch has its line
+        history: rows of earlier epochs, if the run is resumed: `checkpoint.history_of(folder)`
+        say: takes the lines
+    """
+
+    def __init__(
+        self, *, epochs: int | None = None, history: Sequence[Mapping] = (), say: Callable[[str], None] = print
+    ):
+        self.epochs, self.history, self.say, self.handle = epochs, list(history), say, None
+
+    def __call__(self, row: Mapping) -> None:
+        """Take the row of a finished epoch."""
+        self.history.append(row)
+        if not in_notebook():
+            if row["epoch"] == self.epochs or row["epoch"] % max(1, (self.epochs or 1) // 10) == 0:
+                self.say(self._line(row))
+            return
+        from IPython.display import display
+
+        curves = training_curves(self.history, epochs=self.epochs)
+        if self.handle is None:
+            self.handle = display(curves, display_id=True)
+        else:
+            self.handle.update(curves)
+
+    def _line(self, row) -> str:
+        numbers = [f"{name} {row[key]:.4f}" for key, name in (("loss", "loss"), ("nme", "NME")) if key in row]
+        return f"epoch {row['epoch']}{f'/{self.epochs}' if self.epochs else ''}  {'  '.join(numbers)}"
+
+
+def in_notebook() -> bool:
+    """True in a Jupyter kernel, where a figure can be shown and changed."""
+    ipython = sys.modules.get("IPython")
+    return hasattr(ipython and ipython.get_ipython(), "kernel")
