@@ -16,6 +16,8 @@ from fkd_helpers.core.errors import InputError
 if TYPE_CHECKING:
     import numpy as np
 
+MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
+BINARY = {b"PK": "an Excel workbook or a ZIP file; save it as CSV", b"PAR1": "a Parquet file, which ends in .parquet"}
 MAX_CACHED = 3_000_000_000  # bytes per kind; the entry that was not used for longest goes first
 
 
@@ -110,16 +112,23 @@ def _evict(newest: Path) -> None:
 
 def read_text(path: str | Path) -> str:
     """Return the text of a file in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252."""
+    return read_encoded(path)[0]
+
+
+def read_encoded(path: str | Path) -> tuple[str, str]:
+    """Return the text of a file and its encoding; see `read_text`."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    for encoding in ("utf-16" if content[:2] in (b"\xff\xfe", b"\xfe\xff") else "utf-8-sig", "utf-16-le", "cp1252"):
+    marked = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
+    for encoding in (marked, "utf-16-le", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
             text = content.decode(encoding)
             if "\0" not in text and (encoding != "utf-16-le" or b"\0" in content):
-                return text
-    raise InputError(f"{path}: not a text file")
+                return text, encoding
+    kind = next((kind for start, kind in BINARY.items() if content.startswith(start)), "no text")
+    raise InputError(f"{path}: expected a text file, got {kind}")
 
 
 def free_path(path: Path) -> Path:

@@ -1,6 +1,7 @@
 """Read a label table: file names and the coordinates of keypoints, in the order that its header names."""
 
 import csv
+import io
 import re
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,7 +90,7 @@ def read_table(path: Path, problems: list[str]) -> Table:
             seen[name] = number
             good.append((where, name, row))
     cells = np.array([[row[column] for column in columns] for _, _, row in good], object).reshape(-1, len(columns))
-    values, bad = _numbers(cells)
+    values, bad = numbers_of(cells)
     keypoints = values.reshape(len(good), len(layout.points), 2)
     _mark_missing(keypoints, [row for _, _, row in good], layout, path, remarks)
     for i in np.flatnonzero(bad.any(1)):
@@ -104,15 +105,23 @@ def read_table(path: Path, problems: list[str]) -> Table:
 
 def read_cells(path: Path) -> list[list[str]]:
     """Return the rows of a table as text, blank lines left out; the header decides about the separator."""
-    lines = read_text(path).splitlines(keepends=True)
-    if lines and re.fullmatch(r"sep=.\s*", lines[0]):  # Excel's hint
-        lines = lines[1:]
-    header = next((line for line in lines if line.strip()), "")
-    separator = max(",;\t", key=header.count)
+    _, lines, separator = split_lines(read_text(path))
     try:
         return [row for row in csv.reader(lines, delimiter=separator, strict=True) if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{path}: not a label table ({error})") from None
+
+
+def split_lines(text: str) -> tuple[list[str], list[str], str]:
+    r"""Return Excel's hint "sep=;" if there is one, the lines of a table after it, and their separator.
+
+    >>> split_lines("name;x0;y0\na;1,5;2\n")
+    ([], ['name;x0;y0\n', 'a;1,5;2\n'], ';')
+    """
+    lines = list(io.StringIO(text, newline=""))
+    hints = 1 if lines and re.fullmatch(r"sep=.\s*", lines[0]) else 0
+    header = next((line for line in lines[hints:] if line.strip()), "")
+    return lines[:hints], lines[hints:], max(",;\t", key=header.count)
 
 
 def layout_of(header: list[str]) -> Layout:
@@ -181,13 +190,13 @@ def _numbered(titles, name, person, columns) -> Layout:
 
 def _layout_without_header(row: list[str]) -> Layout | None:
     """Return the classic layout where a first row holds a name and numbers already."""
-    _, bad = _numbers(np.array([row], object))
+    _, bad = numbers_of(np.array([row], object))
     if row[0].strip().lower() in NAMES or len(row) < 3 or len(row) % 2 == 0 or not bad[0, 0] or bad[0, 1:].any():
         return None
     return _numbered(["", *map(str, range(len(row) - 1))], 0, None, list(range(1, len(row))))
 
 
-def _numbers(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def numbers_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return cells (n, m) of text as numbers, NaN for a missing one, and which of them are neither (n, m)."""
     values = pd.to_numeric(cells.ravel(), errors="coerce").astype(np.float64).reshape(cells.shape)
     left = np.isnan(values)
@@ -206,7 +215,7 @@ def _mark_missing(keypoints, rows, layout, path, remarks) -> None:
         remarks.append(f"{path}: {minus.sum()} points at (-1, -1) count as missing")
     for point, column in enumerate(layout.visible):
         if column is not None:
-            shown, _ = _numbers(np.array([[row[column]] for row in rows], object).reshape(-1, 1))
+            shown, _ = numbers_of(np.array([[row[column]] for row in rows], object).reshape(-1, 1))
             keypoints[(shown[:, 0] == 0) & (keypoints[:, point] == 0).all(1), point] = np.nan
 
 

@@ -1,9 +1,7 @@
 """Emotions over a file of predicted keypoints: the column "emotion", class balance, statistics of the features."""
 
 import csv
-import io
 import json
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,12 +9,11 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import whole_file
-from fkd_helpers.core.tables import encoding_of, numbers, separator_of
+from fkd_helpers.core.files import read_encoded, read_text, whole_file
+from fkd_helpers.data.tables import layout_of, numbers_of, read_cells, split_lines
 from fkd_helpers.emotion.features import FEATURES
 from fkd_helpers.emotion.rules import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
 
-LAYOUTS = [f"{axis}{i}" for i in range(68) for axis in "xy"], [str(i) for i in range(136)]  # ours, the classic one
 BINS, REACH = 17, 20.0  # bars of the histogram in text, from -20 % to 20 % of the eye distance
 BARS = "▁▂▃▄▅▆▇█"
 
@@ -25,59 +22,59 @@ def read_predictions(path: str | Path) -> np.ndarray:
     """Return the keypoints (n, 68, 2) of a table of predictions, NaN where a cell is blank or no number.
 
     Args:
-        path: CSV of `train`, `predict --csv` or a classic one, with commas, semicolons or tabs; what `predict --json`
-            printed (.json, .jsonl); what `predict --parquet` wrote (.parquet)
+        path: CSV of `train`, `predict --csv` or a classic one; what `predict --json` printed (.json, .jsonl); what
+            `predict --parquet` wrote (.parquet)
     """
-    read, expected = READERS.get(Path(path).suffix.lower(), (_read_csv, "a table of predictions"))
+    path = Path(path)
+    keypoints = READERS.get(path.suffix.lower(), _read_csv)(path)
+    if keypoints.shape[1:] != (68, 2):
+        raise InputError(f"{path}: expected 68 keypoints per face (136 coordinates), got {keypoints.shape[1]}")
+    if not len(keypoints):
+        raise InputError(f"{path}: no rows, expected one per face")
+    return keypoints
+
+
+def _read_csv(path) -> np.ndarray:
+    header, *rows = read_cells(path) or [[""]]
+    columns = _coordinates(path, header)
+    cells = [[row[column] if column < len(row) else "" for column in columns.ravel()] for row in rows]
+    values, _ = numbers_of(np.array(cells, object).reshape(-1, columns.size))
+    return values.reshape(-1, *columns.shape)
+
+
+def _coordinates(path, header) -> np.ndarray:
+    """Return the columns (k, 2) of x and y of each point."""
     try:
-        table = read(path)
-    except InputError:
-        raise
+        return np.array(layout_of(header).points)
+    except InputError as error:
+        raise InputError(f"{path}: {error}") from None
+
+
+def _read_json(path) -> np.ndarray:
+    try:
+        photos = [json.loads(line) for line in read_text(path).split("\n") if line.strip()]
+        faces = [np.array(face["keypoints"], np.float64) for photo in photos for face in photo["faces"]]
+        return np.stack(faces) if faces else np.empty((0, 68, 2))
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, InputError):
+            raise
+        raise InputError(f"{path}: expected what predict --json prints ({error!r})") from None
+
+
+def _read_parquet(path) -> np.ndarray:
+    try:
+        table = pd.read_parquet(path)
     except ImportError:
         raise InputError("Parquet needs pyarrow, which is not here: pip install 'fkd-helpers[scale]'") from None
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except (ValueError, KeyError, TypeError) as error:
-        reason = (str(error).strip() or repr(error)).splitlines()[0]
-        raise InputError(f"{path}: expected {expected} ({reason})") from None
-    found = [name for name in table.columns if re.fullmatch(r"[xy]?\d+", name)]
-    layout = next((names for names in LAYOUTS if set(names) == set(found)), None)
-    if layout is None:
-        wanted = "136 coordinate columns (x0, y0 ... x67, y67, or 0 ... 135)"
-        raise InputError(f"{path}: expected {wanted}, got {len(found)} among {', '.join(table.columns[:4])} ...")
-    if not len(table):
-        raise InputError(f"{path}: no rows, expected one per face")
-    return numbers(table[layout]).reshape(-1, 68, 2)  # in the order of the names, whatever that of the columns
+    except ValueError as error:
+        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from None
+    columns = _coordinates(path, list(table.columns))
+    return table.iloc[:, columns.ravel()].to_numpy(np.float64).reshape(-1, *columns.shape)
 
 
-def _read_csv(path) -> pd.DataFrame:
-    encoding = encoding_of(path)
-    with open(path, encoding=encoding, errors="replace") as file:
-        separator = separator_of(file.readline())
-    # index_col: a comma too many at the end of each row does not shift the columns
-    return pd.read_csv(path, sep=separator, encoding=encoding, encoding_errors="replace", index_col=False)
-
-
-def _read_json(path) -> pd.DataFrame:
-    photos = [json.loads(line) for line in _text(path).split("\n") if line.strip()]
-    points = [np.reshape(face["keypoints"], 136) for photo in photos for face in photo["faces"]]
-    return pd.DataFrame(points, columns=LAYOUTS[0])
-
-
-def _read_parquet(path) -> pd.DataFrame:
-    return pd.read_parquet(path, page_checksum_verification=True)
-
-
-def _text(path) -> str:
-    with open(path, encoding=encoding_of(path), errors="surrogateescape", newline="") as file:
-        return file.read()
-
-
-READERS = {
-    ".json": (_read_json, "what predict --json prints"),
-    ".jsonl": (_read_json, "what predict --json prints"),
-    ".parquet": (_read_parquet, "a whole Parquet file"),
-}
+READERS = {".json": _read_json, ".jsonl": _read_json, ".parquet": _read_parquet}
 
 
 def fill_emotions(path: str | Path) -> list[str]:
@@ -89,17 +86,18 @@ def fill_emotions(path: str | Path) -> list[str]:
     if path.suffix.lower() in READERS:
         raise InputError(f"{path}: expected a CSV file to fill, got {path.suffix}")
     labels = emotion_labels(read_predictions(path))
-    text, encoding = _text(path), encoding_of(path)
-    first = text.partition("\n")[0]
-    separator, end = separator_of(first), "\r\n" if first.endswith("\r") else "\n"
-    header, *rows = csv.reader(io.StringIO(text, newline=""), delimiter=separator)
-    faces = [row for row in rows if len(row) > 1]  # the others are blank lines
+    text, encoding = read_encoded(path)
+    hint, lines, separator = split_lines(text)
+    rows = list(csv.reader(lines, delimiter=separator))
+    header, *faces = [row for row in rows if any(map(str.strip, row))]
     column, old = (header.index(COLUMN), 1) if COLUMN in header else (1, 0)
     for row, label in zip([header, *faces], [COLUMN, *labels], strict=True):
         row[column : column + old] = [label]
     with whole_file(path) as partial:
-        with partial.open("w", newline="", encoding=encoding, errors="surrogateescape") as file:
-            csv.writer(file, delimiter=separator, lineterminator=end).writerows([header, *rows])
+        with partial.open("w", newline="", encoding=encoding) as file:
+            file.writelines(hint)
+            end = "\r\n" if "\r\n" in text else "\n"
+            csv.writer(file, delimiter=separator, lineterminator=end).writerows(rows)
     return labels
 
 
