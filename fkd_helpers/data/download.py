@@ -1,35 +1,45 @@
-"""Fetch the real 68-point set: continued where it was cut, unpacked safely, every file checked by its digest.
+"""Download the real 68-point set: resumed where it was cut, every file checked by its digest.
 
-The course's public archive is tried first, then the GitHub archive of the same files; a few bad files are fetched
-one by one. What came so far stays on disk as `*.partial`, and no file gets its own name before its digest fits.
+The course's public archive is tried first, then the GitHub archive of the same files. What came so far stays on disk
+as `*.partial`, and no file gets its own name before its digest fits.
 """
 
-import errno
 import gzip
 import hashlib
+import time
 import zipfile
 import zlib
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
-from urllib.parse import quote, urlsplit
+from urllib.parse import urlsplit
+
+import requests
+from requests.adapters import HTTPAdapter
+from tqdm import tqdm
+from urllib3 import Retry
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.data.faceset import CLASSIC
 from fkd_helpers.data.loading import data_dirs
-from fkd_helpers.data.transfer import Refused, transfer
 
 COMMIT = "6e55adc6bd032d9fb1ad41a4c3e68aae847cdf81"
 ARCHIVES = (
     "https://s3.amazonaws.com/video.udacity-data.com/topher/2018/May/5aea1b91_train-test-data/train-test-data.zip",
     f"https://github.com/udacity/P1_Facial_Keypoints/archive/{COMMIT}.zip",
 )
-SINGLE_FILES = f"https://raw.githubusercontent.com/udacity/P1_Facial_Keypoints/{COMMIT}/data/"
-FEW = 40  # up to so many bad files are fetched one by one, more by a whole archive
 MAX_FILE = 20_000_000  # bytes; the largest file of the set has 2.7 million
+BLOCK = 8192  # bytes; what had come of a block is lost when the connection is cut within it
+TRIES, WAIT = 3, 1.0  # without a new byte before an address is given up; seconds before the second, then doubled
+TIMEOUT = 30.0  # seconds without an answer
+BUSY = (408, 429, 500, 502, 503, 504)  # HTTP status codes after which the same address is asked again
 ASSETS = Path(__file__).parents[1] / "assets"
 NAMES, DIGESTS = ASSETS / "ytf_names.txt.gz", ASSETS / "ytf_digests.bin"  # made by benchmarks/make_digests.py
 DIGEST_BYTES = 8  # of SHA-256, in the order of the names
+
+
+class Refused(Exception):
+    """An address gave nothing usable; the message says what it gave."""
 
 
 def known_digests() -> dict[str, bytes]:
@@ -44,131 +54,135 @@ def known_digests() -> dict[str, bytes]:
 
 def default_folder() -> Path:
     """Return where `data.load("ytf")` looks first: `ytf` in $FKD_DATA_DIR, else in `data/` of this course."""
-    place = data_dirs()[0]
-    return place if (place / CLASSIC["training"]).exists() else place / "ytf"
+    folder = data_dirs()[0]
+    return folder if (folder / CLASSIC["training"]).exists() else folder / "ytf"
 
 
 def check(folder: str | Path, digests: Mapping[str, bytes] | None = None) -> list[str]:
-    """Return the names of the files that are missing from a folder or differ from the published ones.
-
-    Raises:
-        InputError: a file or folder that may not be read.
-    """
+    """Return the names of the files that are missing from a folder or differ from the published ones."""
     digests = known_digests() if digests is None else digests
-    bad = []
-    for name, digest in digests.items():
-        try:
-            if _digest((Path(folder) / name).read_bytes()) != digest:
-                bad.append(name)
-        except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
-            bad.append(name)
-        except PermissionError as error:
-            raise InputError(f"{error.filename}: no permission to read it") from None
-    return bad
+    files = {name: Path(folder) / name for name in digests}
+    return [name for name, file in files.items() if not file.is_file() or _digest(file.read_bytes()) != digests[name]]
 
 
 def fetch(
     folder: str | Path | None = None,
     *,
     urls: Sequence[str] = ARCHIVES,
-    single_files: str | None = SINGLE_FILES,
     digests: Mapping[str, bytes] | None = None,
     progress: bool = True,
     say: Callable[[str], None] = print,
-    tries: int = 3,
-    wait: float = 1.0,
-    timeout: float = 30.0,
 ) -> Path:
-    """Bring the real set into a folder and return the folder; only files that are missing or differ are fetched.
+    """Bring the real set into a folder and return the folder; nothing is asked for if all files are there and whole.
 
-    folder: None = `default_folder()`
-    urls: archives, tried in order; single_files: where `folder/name` is found one by one, None = nowhere
-    say: takes each line of news
-    tries, wait: so often without a new byte before an address is given up; seconds before the second try, then doubled
-    timeout: seconds without an answer
-
-    Raises:
-        InputError: no address gave all files, a full disk, no permission. Run it again to go on.
+    Args:
+        folder: None = `default_folder()`.
+        urls: Archives, tried in order.
+        say: Takes each line of news.
     """
     folder = Path(folder).expanduser() if folder is not None else default_folder()
     digests = known_digests() if digests is None else digests
-    bad = check(folder, digests)
-    if not bad:
-        say(f"{folder}: all {len(digests)} files are there and whole")
-        return folder
-    ask = {"progress": progress, "tries": tries, "wait": wait, "timeout": timeout}
     reasons = []
     try:
-        folder.mkdir(parents=True, exist_ok=True)
-        _name_them(bad, folder, digests, say)
-        for url in [*urls, None]:
-            if single_files and 0 < len(bad) <= FEW:
-                bad = _fetch_single(bad, single_files, folder, digests, reasons, ask)
-            if not bad or url is None:
-                break
+        bad = check(folder, digests)
+        for url in urls if bad else ():
+            say(f"{folder}: {len(bad)} of {len(digests)} files missing or other than published, first {bad[0]}")
+            folder.mkdir(parents=True, exist_ok=True)
+            archive = folder / (PurePosixPath(urlsplit(url).path).name or "archive.zip")
             try:
-                bad = _unpack(transfer(url, folder / _archive_name(url), **ask), folder, bad, digests)
-                reason = f"{len(bad)} files missing or other than published, first {bad[0]}" if bad else ""
+                transfer(url, archive, progress=progress)
+                bad = _unpack(archive, folder, bad, digests)
             except Refused as refusal:
-                reason = str(refusal)
-            if reason:
-                reasons.append(f"{url}: {reason}")
+                reasons.append(f"{url}: {refusal}")
                 say(reasons[-1])
+            if not bad:
+                break
     except OSError as error:
-        raise _disk_error(error, folder) from None
+        what_next = "What came is kept: run it again, or choose another folder by --out"
+        raise InputError(f"{folder}: {error.strerror or error}. {what_next}") from None
     if bad:
         raise InputError(
             f"{len(bad)} of {len(digests)} files could not be fetched (first {', '.join(bad[:3])}): "
-            f"{'; '.join(dict.fromkeys(reasons)) or 'no address'}. What came is kept: run it again to go on, or "
-            f"download {urls[0] if urls else 'the archive'} by other means, put it into {folder} and run it again"
+            f"{'; '.join(reasons) or 'other than published'}. What came is kept: run it again to go on, or "
+            f"download {urls[0]} by other means, put it into {folder} and run it again"
         )
-    for left in [*folder.glob("*.partial*"), *(folder / _archive_name(url) for url in urls)]:
-        left.unlink(missing_ok=True)
+    for left in folder.glob("*.partial"):
+        left.unlink()
     say(f"{folder}: all {len(digests)} files are there and whole")
     return folder
+
+
+def transfer(url: str, path: Path, *, progress: bool = False) -> None:
+    """Bring one file to `path` through `path.partial`, going on where an earlier call was cut."""
+    partial = Path(f"{path}.partial")
+    # the server's own troubles are retried by urllib3, a cut connection below, from where it was cut
+    busy = {"status": TRIES - 1, "status_forcelist": BUSY, "raise_on_status": False, "backoff_factor": WAIT}
+    retry = Retry(None, connect=0, read=0, **busy)
+    failures, most = 0, 0
+    with requests.Session() as session:
+        session.mount("http://", HTTPAdapter(max_retries=retry))
+        session.mount("https://", HTTPAdapter(max_retries=retry))
+        while not path.exists():
+            try:
+                _append(session, url, partial, progress)
+                partial.replace(path)
+            except requests.HTTPError as error:
+                raise Refused(f"the server says {error.response.status_code} {error.response.reason}") from None
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                size = partial.stat().st_size if partial.exists() else 0
+                failures, most = (1, size) if size > most else (failures + 1, most)
+                if failures >= TRIES:
+                    raise Refused(f"no answer, or the connection was cut ({type(error).__name__})") from None
+                time.sleep(WAIT * 2 ** (failures - 1))
+            except requests.RequestException as error:
+                raise Refused(f"not an address that can be asked ({type(error).__name__})") from None
+
+
+def _append(session: requests.Session, url: str, partial: Path, progress: bool) -> None:
+    """Send one request, for the missing range where there is a part already, and append the body."""
+    have = partial.stat().st_size if partial.exists() else 0
+    headers = {"Accept-Encoding": "identity"}  # bytes on the wire = bytes in the file, or ranges mean nothing
+    if have:
+        headers["Range"] = f"bytes={have}-"
+    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+        if answer.status_code == 416:  # nothing is left to send; the digests will tell whether it is the file
+            return
+        answer.raise_for_status()
+        kind = answer.headers.get("Content-Type", "")
+        if kind.startswith("text/html"):
+            raise Refused(f"sent a web page ({kind}), expected a file")
+        if answer.status_code != 206:
+            have = 0
+        length = answer.headers.get("Content-Length", "")
+        total = have + int(length) if length.isdigit() else None
+        with (
+            tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=partial.stem, disable=not progress) as bar,
+            partial.open("ab" if have else "wb") as out,
+        ):
+            for block in answer.iter_content(BLOCK):
+                out.write(block)
+                bar.update(len(block))
+        if total is not None and partial.stat().st_size < total:
+            raise requests.exceptions.ChunkedEncodingError("cut")
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
-def _archive_name(url: str) -> str:
-    return PurePosixPath(urlsplit(url).path).name or "archive.zip"
-
-
-def _name_them(bad: list[str], folder: Path, digests: Mapping[str, bytes], say: Callable[[str], None]) -> None:
-    damaged = [name for name in bad if (folder / name).exists()]
-    for name in damaged[:10]:
-        say(f"{folder / name}: other than published, fetched again")
-    if damaged[10:]:
-        say(f"{folder}: {len(damaged) - 10} more files are other than published")
-    if missing := len(bad) - len(damaged):
-        first = next(name for name in bad if name not in set(damaged))
-        say(f"{folder}: {missing} of {len(digests)} files missing, first {first}")
-
-
-def _disk_error(error: OSError, folder: Path) -> InputError:
-    if error.errno in (errno.ENOSPC, errno.EDQUOT):
-        return InputError(f"{folder}: the disk is full. What came is kept: make room and run it again, or use --out")
-    if error.errno in (errno.EACCES, errno.EPERM, errno.EROFS):
-        return InputError(f"{folder}: no permission to write there: choose another folder by --out or FKD_DATA_DIR")
-    return InputError(f"{folder}: cannot be written ({error.strerror or error}): choose another folder by --out")
-
-
 def _unpack(archive: Path, folder: Path, names: Iterable[str], digests: Mapping[str, bytes]) -> list[str]:
     """Take the wanted files out of an archive, each only if its digest fits; return those that are still bad.
 
-    The archive goes away once it has been read to its end: what it could not give, it cannot give next time.
+    Files are written by our own names only, whatever an archive calls its members. The archive goes away once it has
+    been read to its end: what it could not give, it cannot give next time.
     """
     bad = dict.fromkeys(names)
     try:
         with zipfile.ZipFile(archive) as members:
-            for member in members.infolist():
-                _refuse_escape(member.filename)
             # the tables last: a folder that has them is a data set
-            for member in sorted(members.infolist(), key=lambda m: m.filename.endswith(".csv")):
+            for member in sorted(members.infolist(), key=lambda member: member.filename.endswith(".csv")):
                 parts = PurePosixPath(member.filename).parts
-                name = next((n for n in ("/".join(parts[-2:]), *parts[-1:]) if n in bad), None)
+                name = next((name for name in ("/".join(parts[-2:]), *parts[-1:]) if name in bad), None)
                 if name is None or member.file_size > MAX_FILE:
                     continue
                 try:
@@ -176,46 +190,12 @@ def _unpack(archive: Path, folder: Path, names: Iterable[str], digests: Mapping[
                 except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
                     continue  # one damaged member; the others may be whole
                 if _digest(content) == digests[name]:
-                    _write(folder / name, content)
+                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                    with whole_file(folder / name) as partial:
+                        partial.write_bytes(content)
                     del bad[name]
     except zipfile.BadZipFile:
         archive.unlink()
         raise Refused("not a zip archive, or one that was cut off") from None
-    except Refused:
-        archive.unlink()
-        raise
     archive.unlink()
     return list(bad)
-
-
-def _refuse_escape(name: str) -> None:
-    parts = name.replace("\\", "/").split("/")
-    if ".." in parts or name.startswith(("/", "\\")) or ":" in parts[0]:
-        raise Refused(f"refused, its member {name!r} points outside the folder")
-
-
-def _write(path: Path, content: bytes) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        partial.write_bytes(content)
-
-
-def _fetch_single(
-    bad: list[str], base: str, folder: Path, digests: Mapping[str, bytes], reasons: list[str], ask: dict
-) -> list[str]:
-    """Fetch files one by one; return those that are still bad, and add why to `reasons`."""
-    left = []
-    for i, name in enumerate(bad):
-        fresh = folder / f"{name.replace('/', '-')}.single"
-        try:
-            content = transfer(base + quote(name), fresh, **{**ask, "progress": False}).read_bytes()
-        except Refused as refusal:
-            reasons.append(f"{base}{name}: {refusal}")
-            return left + bad[i:]
-        fresh.unlink()
-        if _digest(content) == digests[name]:
-            _write(folder / name, content)
-        else:
-            reasons.append(f"{base}{name}: other than published")
-            left.append(name)
-    return left
