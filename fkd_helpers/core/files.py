@@ -127,8 +127,8 @@ def read_encoded(path: str | Path) -> tuple[str, str]:
             text = content.decode(encoding)
             if "\0" not in text and (encoding != "utf-16-le" or b"\0" in content):
                 return text, encoding
-    kind = next((kind for start, kind in BINARY.items() if content.startswith(start)), "no text")
-    raise InputError(f"{path}: expected a text file, got {kind}")
+    kind = next((f", but {kind}" for start, kind in BINARY.items() if content.startswith(start)), "")
+    raise InputError(f"{path}: not a text file{kind}")
 
 
 def free_path(path: Path) -> Path:
