@@ -1,10 +1,15 @@
-"""Facial keypoints, hands on: the finished forms of what the notebooks build.
+"""Facial keypoints, hands on: the finished forms of what the notebooks write.
 
-Importing the package is cheap; each module brings in what it needs, torch only where networks are.
+Importing the package is cheap; each room brings in what it needs, torch only where networks are.
 """
 
-from fkd_helpers.course.check import check
-from fkd_helpers.course.exercises import progress
-from fkd_helpers.course.session import setup
+import importlib
 
 __all__ = ["check", "progress", "setup"]
+_HOMES = {"check": "check", "progress": "progress", "setup": "session"}
+
+
+def __getattr__(name: str):
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"fkd_helpers.course.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

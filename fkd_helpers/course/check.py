@@ -1,4 +1,4 @@
-"""What is here: `check` looks at Python, packages, data, devices and folders, and says the next step where one misses.
+"""What is installed and present: `check` looks at Python, packages, data, devices and folders.
 
 The first line of a course for a learner, and the first thing to ask for when something does not work.
 """
@@ -9,14 +9,14 @@ import platform
 import shutil
 import sys
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, metadata, requires, version
 from pathlib import Path
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cache_folder
-from fkd_helpers.course.exercises import exercises, progress_file, solved
+from fkd_helpers.course.exercises import progress_file
 
 PROJECT = "fkd-helpers"
 LEAST_PYTHON = (3, 11)
@@ -25,9 +25,13 @@ FREE_BYTES = 1_000_000_000  # the real set, its cache and a few runs
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 
 
+class Note(Exception):
+    """Something is missing that the course can run without: what, and what to do about it."""
+
+
 @dataclass(frozen=True)
 class Finding:
-    """One line of a check. state: "ok", "note" (the course runs without it) or "FAULT"; next: what to do about it."""
+    """One line of a check: "ok", "note" (the course runs without it) or "FAULT", and what to do about it."""
 
     what: str
     state: str = "ok"
@@ -40,46 +44,51 @@ class Finding:
 def check(*, camera: bool = True) -> bool:
     """Print what is here, a line each, and return whether the course can run: no line is a FAULT.
 
-    camera: open the first camera for one picture; False leaves it alone
+    Args:
+        camera: open the first camera for one picture; False leaves it alone
     """
-    steps = [step for step in STEPS if camera or step is not camera_here]
-    found = []
-    for step in steps:
-        for finding in _findings(step):
-            print(finding, flush=True)
-            found.append(finding)
-    faults = sum(finding.state == "FAULT" for finding in found)
+    findings = [_finding(step, advice) for step, advice in STEPS.items() if camera or step is not camera_works]
+    faults = sum(finding.state == "FAULT" for finding in findings)
     print(f"{faults} to mend first: the lines that begin with FAULT" if faults else "all that the course needs is here")
     return not faults
 
 
-def _findings(step: Callable[[], Iterator[Finding]]) -> Iterator[Finding]:
+def _finding(step: Callable[[], str], advice: str) -> Finding:
+    """Run a step and print its line; whatever is broken here is what the learner wants to know."""
     try:
-        yield from step()
-    except Exception as error:  # whatever is broken here is what the learner wants to know
-        what = f"{step.__name__.replace('_', ' ')}: {type(error).__name__}: {str(error).splitlines()[0][:150]}"
-        yield Finding(what, "FAULT", INSTALL if isinstance(error, ModuleNotFoundError) else STEPS[step])
+        finding = Finding(step())
+    except Note as note:
+        finding = Finding(note.args[0], "note", note.args[1])
+    except InputError as error:
+        finding = Finding(str(error), "FAULT", advice)
+    except Exception as error:
+        reason = f"{type(error).__name__}: {str(error).partition(chr(10))[0][:150]}"
+        advice = INSTALL if isinstance(error, ModuleNotFoundError) else advice
+        finding = Finding(f"{step.__name__.replace('_', ' ')}: {reason}", "FAULT", advice)
+    print(finding, flush=True)
+    return finding
 
 
-def python() -> Iterator[Finding]:
-    """Python itself."""
-    here, old = f"Python {platform.python_version()}, {sys.executable}", sys.version_info < LEAST_PYTHON
-    yield Finding(here, "FAULT", STEPS[python]) if old else Finding(here)
+def python_version() -> str:
+    """Say which Python runs."""
+    line = f"Python {platform.python_version()}, {sys.executable}"
+    if sys.version_info < LEAST_PYTHON:
+        raise InputError(line)
+    return line
 
 
-def lacking(extra: str = "") -> list[str]:
-    """Return what misses or is too old or new of the package's requirements, or of those of an extra.
+def missing(extra: str = "") -> list[str]:
+    """Return which requirements of the package, or of an extra, are missing, too old or too new.
 
-    >>> lacking()
+    >>> missing()
     []
     """
-    from packaging.requirements import Requirement
+    from packaging.requirements import Requirement  # so that a broken installation can still say so
 
     found = []
     for need in map(Requirement, requires(PROJECT) or ()):
-        if need.name == PROJECT or (need.marker and not need.marker.evaluate({"extra": extra})):
-            continue
-        if extra and not need.marker:
+        of_extra = need.marker is not None and need.marker.evaluate({"extra": extra})
+        if need.name == PROJECT or (need.marker and not of_extra) or (extra and not need.marker):
             continue
         try:
             here = version(need.name)
@@ -91,124 +100,120 @@ def lacking(extra: str = "") -> list[str]:
     return found
 
 
-def packages() -> Iterator[Finding]:
-    """The packages of the course."""
-    faults = lacking()
-    yield from (Finding(fault, "FAULT", INSTALL) for fault in faults)
-    if not faults:
-        from fkd_helpers.core.records import versions
+def packages() -> str:
+    """Compare the installed packages with what the course needs."""
+    if faults := missing():
+        raise InputError("; ".join(faults))
+    from fkd_helpers.core.records import versions
 
-        named = [f"{name} {number}" for name, number in versions().items() if name != "python"]
-        yield Finding(f"packages are all as new as needed: {', '.join(named)}")
+    named = [f"{name} {number}" for name, number in versions().items() if name != "python"]
+    return f"packages are all as new as needed: {', '.join(named)}"
 
 
-def torch_works() -> Iterator[Finding]:
-    """One step of training."""
+def training_step() -> str:
+    """Take one step of training."""
     import torch
     import torchvision
 
     layer = torch.nn.Conv2d(1, 2, 3)
     layer(torch.ones(1, 1, 5, 5)).sum().backward()
-    good = layer.weight.grad is not None and bool(torch.isfinite(layer.weight.grad).all())
     what = f"torch {torch.__version__} with torchvision {torchvision.__version__} takes a step of training"
-    yield Finding(what) if good else Finding(f"{what}: no gradient came", "FAULT", INSTALL)
+    if layer.weight.grad is None or not torch.isfinite(layer.weight.grad).all():
+        raise InputError(f"{what}: no gradient came")
+    return what
 
 
-def a_face_is_found() -> Iterator[Finding]:
-    """OpenCV's Haar files, ONNX Runtime and the shipped network."""
+def photo_to_keypoints() -> str:
+    """Find the face of a portrait: OpenCV's Haar files, ONNX Runtime and the shipped network."""
     from skimage.data import astronaut
 
     from fkd_helpers.predict.predictor import KeypointPredictor
 
     count = len(KeypointPredictor()(astronaut()))
-    what = f"photo to keypoints: {count} face found on the astronaut, expected 1"
-    yield Finding(what.partition(",")[0]) if count == 1 else Finding(what, "FAULT", INSTALL)
+    if count != 1:
+        raise InputError(f"photo to keypoints: {count} faces found on the astronaut, expected 1")
+    return "photo to keypoints: 1 face found on the astronaut"
 
 
-def data_sets() -> Iterator[Finding]:
-    """The data sets."""
+def data_sets() -> str:
+    """Say which data set is chosen and which are here."""
     from fkd_helpers.data import data_dirs, find
 
     chosen = os.environ.get("FKD_DATASET") or "puppets"
     if chosen != "puppets":
         find(chosen)
     here = {folder.name for place in data_dirs() if place.is_dir() for folder in place.iterdir() if folder.is_dir()}
-    others = sorted(here - {"records", "ytf"})
-    yield Finding(f"data: notebooks use {chosen}; the puppets need no files{''.join(f'; {o} is here' for o in others)}")
+    others = "".join(f"; {name} is here" for name in sorted(here - {"records", "ytf"}))
+    line = f"data: notebooks use {chosen}; the puppets need no files{others}"
     try:
-        yield Finding(f"the real 68-point set is in {find('ytf')}")
+        return f"{line}; the real 68-point set is in {find('ytf')}"
     except InputError:
         places = " nor ".join(map(str, data_dirs()))
-        yield Finding(f"no real 68-point set in {places}", "note", "make data fetches it; no lesson needs it")
+        missing_set = f"{line}; no real 68-point set in {places}"
+        raise Note(missing_set, "make data fetches it; no lesson needs it") from None
 
 
-def device() -> Iterator[Finding]:
-    """The graphics card."""
+def device() -> str:
+    """Look for a graphics card."""
     import torch
 
     if torch.cuda.is_available():
         free = torch.cuda.mem_get_info()[0] / 2**30
-        yield Finding(f"graphics card: {torch.cuda.get_device_name()}, {free:.1f} GiB free")
-    elif torch.backends.mps.is_available():
-        yield Finding("graphics card: Apple's (mps)")
-    else:
-        cores = os.cpu_count()
-        yield Finding("no graphics card that torch can use", "note", f"{cores} processor cores do for every lesson")
+        return f"graphics card: {torch.cuda.get_device_name()}, {free:.1f} GiB free"
+    if torch.backends.mps.is_available():
+        return "graphics card: Apple's (mps)"
+    raise Note("no graphics card that torch can use", f"{os.cpu_count()} processor cores do for every lesson")
 
 
-def camera_here() -> Iterator[Finding]:
-    """The camera."""
+def camera_works() -> str:
+    """Take one picture with the camera."""
     from fkd_helpers.live.sources import open_source
 
     if sys.platform == "linux" and not list(Path("/dev").glob("video*")):
-        yield Finding("no camera at this computer", "note", "a browser's camera, or the puppet, serve notebook 05")
-        return
+        raise Note("no camera at this computer", "a browser's camera, or the puppet, serve the live demo")
     try:
         source = open_source("camera", 0)
         frame, _ = next(source.frames)
         source.frames.close()  # its light goes off
-        yield Finding(f"camera 0 gives pictures of {frame.shape[1]} x {frame.shape[0]}")
     except (InputError, StopIteration):
-        yield Finding("camera 0 gives no picture", "note", "close other programs that use it, allow it to Python")
+        raise Note("camera 0 gives no picture", "close other programs that use it, allow it to Python") from None
+    return f"camera 0 gives pictures of {frame.shape[1]} x {frame.shape[0]}"
 
 
-def browser() -> Iterator[Finding]:
-    """A browser that tests can drive."""
+def browser() -> str:
+    """Look for a browser that tests can drive."""
     path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    missing = Finding("no Chromium for the browser tests", "note", "only make test asks for it, and skips them")
-    yield Finding(f"browser for the tests: {path}") if path else missing
+    if path is None:
+        raise Note("no Chromium for the browser tests", "only make test asks for it, and skips them")
+    return f"browser for the tests: {path}"
 
 
-def extras() -> Iterator[Finding]:
-    """Optional parts."""
+def extras() -> str:
+    """Say which optional parts are here."""
     names = [name for name in metadata(PROJECT).get_all("Provides-Extra") or () if name != "all"]
-    missing = {name: faults for name in names if (faults := lacking(name))}
-    yield Finding(f"extras: {', '.join(name for name in names if name not in missing) or 'none'}")
-    for name, faults in missing.items():
-        yield Finding(f"extra {name}: {faults[0]}", "note", f"python -m pip install -e '.[{name}]'")
+    absent = {name: faults[0] for name in names if (faults := missing(name))}
+    line = f"extras: {', '.join(name for name in names if name not in absent) or 'none'}"
+    if absent:
+        faults = "; ".join(f"{name} lacks: {fault}" for name, fault in absent.items())
+        raise Note(f"{line}; {faults}", f"python -m pip install -e '.[{','.join(absent)}]'")
+    return line
 
 
-def folders() -> Iterator[Finding]:
-    """Room on the disk, and folders to write to."""
-    course = Path(__file__).parents[2]
-    free = shutil.disk_usage(course).free
-    what = f"{free / 1e9:.0f} GB free on the disk of the course"
-    yield Finding(what) if free > FREE_BYTES else Finding(what, "note", "the real set, its cache and runs want one")
-    cache = cache_folder()
-    if writable(cache):
-        yield Finding(f"caches go to {cache}")
-    else:
-        yield Finding(f"{cache} cannot be written", "note", "nothing is kept from one start to the next")
-    names = {name for notebook in exercises().values() for name in notebook}
-    state = f"exercises: {len(names & solved())} of {len(names)} solved"
-    if writable(progress_file().parent):
-        yield Finding(f"{state}, noted in {progress_file()}; fkd.progress() shows them")
-    else:
-        yield Finding(f"{state}; {progress_file().parent} cannot be written", "note", "what you solve is not noted")
+def folders() -> str:
+    """Look for room on the disk, and for folders to write to."""
+    free = shutil.disk_usage(Path(__file__).parents[2]).free
+    line = f"{free / 1e9:.0f} GB free on the disk of the course"
+    if free < FREE_BYTES:
+        raise Note(line, "the real set, its cache and runs want one")
+    losses = {cache_folder(): "nothing is cached", progress_file().parent: "no solved exercise is noted"}
+    for folder, loss in losses.items():
+        if not writable(folder):
+            raise Note(f"{line}; {folder} cannot be written", loss)
+    return f"{line}; caches go to {cache_folder()}; solved exercises are noted in {progress_file()}"
 
 
 def writable(folder: Path) -> bool:
-    """Return whether files can be written to a folder, which is made where it is not there."""
+    """True if files can be written to a folder, which is made if it is not there."""
     with contextlib.suppress(OSError):
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -216,15 +221,15 @@ def writable(folder: Path) -> bool:
     return False
 
 
-# what is looked at, and what to try where it breaks altogether
-STEPS = {
-    python: "install Python 3.11 or newer",
+# what is looked at, and what to do if it fails
+STEPS: dict[Callable[[], str], str] = {
+    python_version: "install Python 3.11 or newer",
     packages: INSTALL,
-    torch_works: "the two fit one another only from one install: python -m pip install -U torch torchvision",
-    a_face_is_found: "python -m pip install 'opencv-python>=4.10,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
+    training_step: "the two fit one another only from one install: python -m pip install -U torch torchvision",
+    photo_to_keypoints: "python -m pip install 'opencv-python>=4.10,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
     data_sets: "correct FKD_DATA_DIR and FKD_DATASET, or unset them",
     device: INSTALL,
-    camera_here: "the demo's source puppet needs no camera",
+    camera_works: "the demo's source puppet needs no camera",
     browser: INSTALL,
     extras: INSTALL,
     folders: "free some space, or move the course",

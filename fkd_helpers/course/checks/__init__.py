@@ -1,29 +1,18 @@
-"""Self-checks of the exercises: a function in, a verdict out. A check never raises, so "Run All" goes on.
-
-What is imported here is what a learner calls; each check of a notebook notes that its exercise is solved, see
-`exercises`.
-"""
-
-import inspect
+"""Self-checks of the exercises: a function in, a verdict out. A check never raises, so "Run All" goes on."""
 
 from fkd_helpers.course.checks.capstone import own_filter, own_rule, practice_faces
-from fkd_helpers.course.checks.notebook_01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
-from fkd_helpers.course.checks.notebook_02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
-from fkd_helpers.course.checks.notebook_03 import back_to_frame, crop_square, keep_best, rectangle_sum
-from fkd_helpers.course.checks.notebook_04 import (
+from fkd_helpers.course.checks.nb01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
+from fkd_helpers.course.checks.nb02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
+from fkd_helpers.course.checks.nb03 import back_to_frame, crop_square, keep_best, rectangle_sum
+from fkd_helpers.course.checks.nb04 import (
     balanced_accuracy,
     blend,
     lip_colour,
     mouth_opening,
     other_face,
     two_point_map,
-)
-from fkd_helpers.course.checks.notebook_05 import frames_to_reach, latest_wins, most_fps, picture_age
-from fkd_helpers.course.checks.notebook_06 import fill_mean, flip_15, leaked, rmse_by_point
-from fkd_helpers.course.checks.notebook_07 import calibration_error, concordance, kappa, smooth_labels
-from fkd_helpers.course.checks.notebook_08 import expected_hours, speedup, through_int8, whole_mean
-from fkd_helpers.course.exercises import noted
-
-for _name, _check in list(globals().items()):
-    if inspect.isfunction(_check) and _check.__module__.startswith(f"{__name__}.notebook_"):
-        globals()[_name] = noted(_check)
+)  # fmt: skip
+from fkd_helpers.course.checks.nb05 import frames_to_reach, latest_wins, most_fps, picture_age
+from fkd_helpers.course.checks.nb06 import fill_mean, flip_15, leaked, rmse_by_point
+from fkd_helpers.course.checks.nb07 import calibration_error, concordance, kappa, smooth_labels
+from fkd_helpers.course.checks.nb08 import expected_hours, speedup, through_int8, whole_mean

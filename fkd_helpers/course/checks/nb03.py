@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
+@exercise("03")
 def rectangle_sum(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 03: the sum under a rectangle x, y, w, h, from an integral image."""
+    """Check exercise 1: the sum under a rectangle x, y, w, h, from an integral image."""
     image = np.arange(72).reshape(8, 9) ** 2 % 29
     integral = np.pad(image.cumsum(0).cumsum(1), ((1, 0), (1, 0)))
     rectangles = {
@@ -21,8 +23,9 @@ def rectangle_sum(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("03")
 def keep_best(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 03: the indices of boxes (n, 4) to keep, the highest score first."""
+    """Check exercise 2: the indices of boxes (n, 4) to keep, the highest score first."""
     row = np.array([[0.0, 0, 10, 10], [4, 0, 10, 10], [8, 0, 10, 10]])  # neighbours have an IoU of 0.43, the ends 0.11
     nested, one = np.array([[0.0, 0, 10, 10], [2, 2, 4, 4]]), np.array([1.0, 3.0])
     return run(function, [
@@ -34,8 +37,9 @@ def keep_best(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("03")
 def crop_square(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 03: the square (4,) that the crop rule cuts for a box (4,) and a margin."""
+    """Check exercise 3: the square (4,) that the crop rule cuts for a box (4,) and a margin."""
     wide, tall = np.array([10.0, 20.0, 100.0, 80.0]), np.array([30.0, 10.0, 40.0, 60.0])
     return run(function, [
         Case("a square box, no margin", (np.array([5.0, 6.0, 20.0, 20.0]), 0.0), [5, 6, 20, 20]),
@@ -45,8 +49,9 @@ def crop_square(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("03")
 def back_to_frame(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 03: keypoints (k, 2) of a crop brought back to the frame by the crop's square."""
+    """Check exercise 4: keypoints (k, 2) of a crop brought back to the frame by the crop's square."""
     points, here = np.array([[0.0, 0.0], [3.5, 7.0], [55.5, 20.0]]), np.array([0.0, 0.0, 112.0, 112.0])
     return run(function, [
         Case("a crop as large as its square, in the frame's corner", (points, here, 112), points),

@@ -4,13 +4,15 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 GAP = np.nan
 
 
+@exercise("06")
 def rmse_by_point(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 06: the RMSE (k,) of each point over the labels that are there."""
+    """Check exercise 1: the RMSE (k,) of each point over the labels that are there."""
     target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
     predicted = target + np.array([[[1.0, -1.0], [0.0, 4.0]], [[3.0, 5.0], [0.0, 0.0]]])
     lacking, none = target.copy(), target.copy()
@@ -23,8 +25,9 @@ def rmse_by_point(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("06")
 def fill_mean(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 06: keypoints (n, k, 2) with each blank filled by the mean of what is there."""
+    """Check exercise 2: keypoints (n, k, 2) with each blank filled by the mean of what is there."""
     full = np.array([[[1.0, 2.0], [3.0, 8.0]], [[3.0, 6.0], [5.0, 0.0]]])
     gap, half = np.concatenate([full, full[:1] + 10]), full.copy()
     gap[2, 1] = GAP
@@ -39,8 +42,9 @@ def fill_mean(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("06")
 def flip_15(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 06: keypoints (n, k, 2) of mirrored faces, given pairs (p, 2) that change places."""
+    """Check exercise 3: keypoints (n, k, 2) of mirrored faces, given pairs (p, 2) that change places."""
     points = np.array([[[66.0, 39.0], [30.0, 36.0], [44.0, 57.0]], [[70.0, 41.0], [33.0, 40.0], [48.0, 60.0]]])
     lacking, pairs = points.copy(), np.array([[0, 1]])
     lacking[1, 0] = GAP
@@ -53,8 +57,9 @@ def flip_15(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("06")
 def leaked(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 06: the share of held-out faces that have a near-duplicate among the others."""
+    """Check exercise 4: the share of held-out faces that have a near-duplicate among the others."""
     groups = np.array([0, 0, 2, 3, 2, 5])
     return run(function, [
         Case("no two alike", (np.arange(4), np.array([True, False, False, True])), 0.0),

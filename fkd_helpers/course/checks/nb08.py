@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
+@exercise("08")
 def through_int8(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 08: what is left of values (n,) after eight bits over low..high."""
+    """Check exercise 1: what is left of values (n,) after eight bits over low..high."""
     even, skewed = np.array([-1.28, -0.5, 0.0, 0.004, 0.006, 1.27]), np.array([0.0, 0.1, 0.26, 1.02])
     return run(function, [
         Case("steps of 0.01 about zero", (even, -1.28, 1.27), [-1.28, -0.5, 0.0, 0.0, 0.01, 1.27]),
@@ -18,8 +20,9 @@ def through_int8(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("08")
 def whole_mean(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 08: the mean of all from the means (w, m) and the counts (w,) of parts."""
+    """Check exercise 2: the mean of all from the means (w, m) and the counts (w,) of parts."""
     means = np.array([[1.0, 10.0], [4.0, 40.0]])
     idle = np.array([[2.0, 3.0], [np.nan, np.nan], [5.0, 0.0]])
     return run(function, [
@@ -29,8 +32,9 @@ def whole_mean(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("08")
 def speedup(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 08: how many times faster `workers` are than one."""
+    """Check exercise 3: how many times faster `workers` are than one."""
     return run(function, [
         Case("nothing in the way", (4, 0.0, 0.0), 4.0),
         Case("a tenth cannot be shared", (10, 0.1, 0.0), 1 / 0.19),
@@ -40,8 +44,9 @@ def speedup(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("08")
 def expected_hours(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 08: hours until a job is through that starts over after each failure."""
+    """Check exercise 4: hours until a job is through that starts over after each failure."""
     return run(function, [
         Case("2 hours, a failure every 1,000 hours", (2.0, 0.001), 1000 * np.expm1(0.002)),
         Case("a day, a failure a day", (24.0, 1 / 24), 24 * np.expm1(1)),

@@ -4,12 +4,14 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 from fkd_helpers.data.puppets.shapes import face_shape
 
 
+@exercise("04")
 def blend(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 04: a part of a frame (h, w, 3) with a sprite (h, w, 4) mixed in by its alpha."""
+    """Check exercise 1: a part of a frame (h, w, 3) with a sprite (h, w, 4) mixed in by its alpha."""
     part = np.array([[[200, 100, 0], [10, 20, 30]], [[255, 255, 255], [0, 0, 0]]], np.uint8)
     colour = np.array([[[0, 50, 250], [90, 80, 70]], [[0, 0, 0], [240, 240, 240]]], np.uint8)
 
@@ -26,8 +28,9 @@ def blend(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("04")
 def two_point_map(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 04: the similarity (2, 3) that takes two points (2, 2) to two others."""
+    """Check exercise 2: the similarity (2, 3) that takes two points (2, 2) to two others."""
     source = np.array([[10.0, 20.0], [50.0, 20.0]])
     slanted = np.array([[3.0, -4.0], [8.0, 9.0]])
     full = np.array([[0.6, -0.8, 7], [0.8, 0.6, -3]]) * [[2, 2, 1]]
@@ -50,8 +53,9 @@ def _at(function: Callable, places: np.ndarray) -> Callable:
     return looked_at
 
 
+@exercise("04")
 def lip_colour(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 04: a colour mixed into the lips; looked at in lips, open mouth, chin and corner."""
+    """Check exercise 3: a colour mixed into the lips; looked at in lips, open mouth, chin and corner."""
     keypoints = face_shape([], {"mouth_open": 0.7}) * 240 + [160, 140]
     frame = np.full((300, 320, 3), (180, 140, 120), np.uint8)
     upper, lower, mouth = (keypoints[[a, b]].mean(0) for a, b in ((51, 62), (57, 66), (62, 66)))
@@ -69,8 +73,9 @@ def lip_colour(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("04")
 def other_face(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 04: another's face on this one; looked at in nose, cheeks, brow and around."""
+    """Check exercise 4: another's face on this one; looked at in nose, cheeks, brow and around."""
     here = face_shape([], {}) * 110 + [150, 120]
     frame = np.full((240, 300, 3), 90, np.uint8)
     y, x = np.mgrid[:260, :280]
@@ -94,8 +99,9 @@ def other_face(function: Callable) -> Verdict:
     return run(_at(function, np.array([*inside, corner, [3, 3]])), cases)
 
 
+@exercise("04")
 def mouth_opening(function: Callable) -> Verdict:
-    """Check exercise 5 of notebook 04: the gap between the inner lips, in distances of the outer eye corners."""
+    """Check exercise 5: the gap between the inner lips, in distances of the outer eye corners."""
     shut, wide, smile = (
         face_shape([], knobs) for knobs in ({}, {"mouth_open": 1.0}, {"smile": 0.8, "mouth_open": 0.3})
     )
@@ -115,8 +121,9 @@ def mouth_opening(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("04")
 def balanced_accuracy(function: Callable) -> Verdict:
-    """Check exercise 6 of notebook 04: the mean over classes of the share that was recognised; rows are the truth."""
+    """Check exercise 6: the mean over classes of the share that was recognised; rows are the truth."""
     return run(function, [
         Case("all right", (np.diag([5, 7, 9]),), 1.0, 1e-6),
         Case("always the first of three, which is nine in ten", (np.array([[90, 0, 0], [5, 0, 0], [5, 0, 0]]),), 1 / 3,

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
+@exercise("02")
 def masked_l1(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 02: the mean |error| of the coordinates (n, k, 2) whose target is not missing."""
+    """Check exercise 1: the mean |error| of the coordinates (n, k, 2) whose target is not missing."""
     target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
     predicted = target + np.array([[[1.0, -1.0], [2.0, 2.0]], [[4.0, 4.0], [-8.0, 8.0]]])
     gap, more, none = target.copy(), target.copy(), np.full_like(target, np.nan)
@@ -22,8 +24,9 @@ def masked_l1(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("02")
 def momentum_step(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 02: weights and velocity after a step of SGD with momentum, PyTorch's way."""
+    """Check exercise 2: weights and velocity after a step of SGD with momentum, PyTorch's way."""
     weights, gradient = np.array([1.0, -2.0, 0.5]), np.array([0.4, 0.0, -1.0])
     still, moving = np.zeros(3), np.array([1.0, 2.0, -3.0])
     return run(function, [
@@ -34,8 +37,9 @@ def momentum_step(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("02")
 def smooth(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 02: the exponential moving average (n,) of values (n,)."""
+    """Check exercise 3: the exponential moving average (n,) of values (n,)."""
     steps, waves = np.array([4.0, 0.0, 0.0, 8.0]), np.array([1.0, 3.0, 1.0, 3.0, 1.0])
     return run(function, [
         Case("a constant curve", (np.full(4, 2.5), 0.9), np.full(4, 2.5)),
@@ -45,8 +49,9 @@ def smooth(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("02")
 def soft_argmax(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 02: the mean place (x, y), in cells, under the softmax of one heatmap (g, g)."""
+    """Check exercise 4: the mean place (x, y), in cells, under the softmax of one heatmap (g, g)."""
     flat, two, steep = np.zeros((5, 5)), np.full((6, 6), -50.0), np.zeros((3, 3))
     two[1, 4] = two[3, 4] = 2.0  # row 1 and row 3, column 4
     steep[0, 1], steep[0, 2] = np.log(2.0), np.log(6.0)
@@ -58,8 +63,9 @@ def soft_argmax(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("02")
 def one_draw(function: Callable) -> Verdict:
-    """Check exercise 5 of notebook 02: the mean of all values (n,) of the drawn people, as often as they are drawn."""
+    """Check exercise 5: the mean of all values (n,) of the drawn people, as often as they are drawn."""
     values, people = np.array([1.0, 2.0, 3.0, 10.0, 20.0]), np.array(["Ann", "Ann", "Ann", "Bo", "Cy"])
     return run(function, [
         Case("everybody once", (values, people, ["Ann", "Bo", "Cy"]), 7.2),

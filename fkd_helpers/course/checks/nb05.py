@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
+@exercise("05")
 def latest_wins(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 05: which frames a worker takes that always takes the newest one."""
+    """Check exercise 1: which frames a worker takes that always takes the newest one."""
     steady = np.arange(6) * 0.04  # seconds
     return run(function, [
         Case("6 frames every 0.04 s, 0.01 s of work", (steady, 0.01), [0, 1, 2, 3, 4, 5]),
@@ -19,8 +21,9 @@ def latest_wins(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("05")
 def most_fps(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 05: answers a second at most, by the window and the seconds of ways and work."""
+    """Check exercise 2: answers a second at most, by the window and the seconds of ways and work."""
     return run(function, [
         Case("one frame under way, 0.01 s there, 0.02 s of work, 0.02 s back", (1, 0.01, 0.02, 0.02), 20.0),
         Case("the same with two", (2, 0.01, 0.02, 0.02), 40.0),
@@ -29,8 +32,9 @@ def most_fps(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("05")
 def picture_age(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 05: how old (s) the picture on the screen is at certain moments; NaN = none yet."""
+    """Check exercise 3: how old (s) the picture on the screen is at certain moments; NaN = none yet."""
     taken = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
     shown = np.array([0.06, 0.17, np.nan, 0.48, np.nan])  # two were dropped
     nothing = np.full(5, np.nan)
@@ -43,8 +47,9 @@ def picture_age(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("05")
 def frames_to_reach(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 05: after how many frames a smoothed value has covered a part of a jump."""
+    """Check exercise 4: after how many frames a smoothed value has covered a part of a jump."""
     return run(function, [
         Case("no smoothing at all, half of the jump", (0.0, 0.5), 1),
         Case("m = 0.5, 80 % of the jump", (0.5, 0.8), 3),

@@ -4,11 +4,13 @@ from collections.abc import Callable
 
 import numpy as np
 
+from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
+@exercise("07")
 def kappa(function: Callable) -> Verdict:
-    """Check exercise 1 of notebook 07: Cohen's kappa of two raters' classes (n,)."""
+    """Check exercise 1: Cohen's kappa of two raters' classes (n,)."""
     one, other = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
     rare, shy = np.array([0] * 8 + [1, 1]), np.array([0] * 9 + [2])
     return run(function, [
@@ -19,8 +21,9 @@ def kappa(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("07")
 def concordance(function: Callable) -> Verdict:
-    """Check exercise 2 of notebook 07: the concordance correlation coefficient of two arrays (n,)."""
+    """Check exercise 2: the concordance correlation coefficient of two arrays (n,)."""
     x = np.array([-0.5, 0.0, 0.5, 0.8])
     spread = x.var()
     return run(function, [
@@ -31,8 +34,9 @@ def concordance(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("07")
 def smooth_labels(function: Callable) -> Verdict:
-    """Check exercise 3 of notebook 07: label smoothing, wanted shares (n, classes) of labels (n,)."""
+    """Check exercise 3: label smoothing, wanted shares (n, classes) of labels (n,)."""
     labels = np.array([0, 2, 1])
     return run(function, [
         Case("smoothing 0", (labels, 3, 0.0), np.eye(3)[labels]),
@@ -41,8 +45,9 @@ def smooth_labels(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
+@exercise("07")
 def calibration_error(function: Callable) -> Verdict:
-    """Check exercise 4 of notebook 07: the expected calibration error over equal bins."""
+    """Check exercise 4: the expected calibration error over equal bins."""
     ten = np.full(10, 0.9)
     nine = np.arange(10) < 9
     sure, right = np.array([0.3, 0.35, 0.9, 1.0, 0.95, 0.55]), np.array([False, True, True, True, False, True])
