@@ -27,23 +27,23 @@ def test_to_frame_undoes_to_crop():
     assert np.abs(to_frame(to_crop(keypoints, squares, 112), squares, 112) - keypoints).max() < 1e-3
 
 
-def test_the_outer_edges_of_a_square_become_those_of_the_crop():
+def test_to_crop_maps_the_outer_edges_of_a_square_to_those_of_the_crop():
     square = np.array([10.0, 20.0, 50.0, 50.0])
     edges = np.array([[9.5, 19.5], [59.5, 69.5]])
     assert to_crop(edges, square, 112).tolist() == [[-0.5, -0.5], [111.5, 111.5]]
 
 
 @pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])
-def test_the_whole_image_at_its_own_size_is_the_image(shape):
+def test_crop_of_the_whole_image_at_its_own_size_is_the_image(shape):
     assert (crop(noise(*shape), np.array([0, 0, 64, 64]), 64) == noise(*shape)).all()
 
 
-def test_a_shifted_square_moves_the_content_by_the_shift():
+def test_crop_moves_the_content_by_the_shift_of_the_square():
     frame = noise(90, 120)
     assert (crop(frame, np.array([17, 5, 40, 40]), 40) == frame[5:45, 17:57]).all()
 
 
-def test_outside_the_frame_its_edge_is_repeated():
+def test_crop_repeats_the_edge_of_the_frame():
     frame = noise(40, 40)
     cut = crop(frame, np.array([-10, 0, 40, 40]), 40)
     assert (cut[:, 10:] == frame[:, :30]).all() and (cut[:, :10] == frame[:, :1]).all()
@@ -51,51 +51,62 @@ def test_outside_the_frame_its_edge_is_repeated():
 
 @pytest.mark.parametrize("side", [60, 130, 250, 333.3, 700])  # enlarged, and shrunk by up to 6
 @pytest.mark.parametrize("where", ["inside", "at the first corner", "at the last corner"])
-def test_a_dot_lands_where_to_crop_says(side, where):
+def test_crop_puts_a_dot_where_to_crop_says(side, where):
     spread = max(side / 80, 1.5)
     gap = 5 * spread + 0.3  # as near to the corner as leaves the dot whole
-    place = {"inside": (300.4, 250.7), "at the first corner": (gap, gap), "at the last corner": (600 - gap, 499 - gap)}
-    x, y = place[where]
+    centre = {"inside": (300.4, 250.7), "at the first corner": (gap, gap), "at the last corner": (600 - gap, 499 - gap)}
+    x, y = centre[where]
     square = np.array([x - 0.37 * side, y - 0.55 * side, side, side])
     expected = to_crop(np.array([[x, y]]), square, 112)[0]
     assert np.abs(centre_of_light(crop(dot(499, 600, x, y, spread), square)) - expected).max() < 0.05
 
 
-def test_a_large_face_is_averaged_down_and_not_sampled():
+def test_crop_averages_a_large_face_down():
     frame = np.zeros((800, 800), np.uint8)
     frame[::2] = 255  # stripes finer than the crop's pixels
     assert np.abs(crop(frame, np.array([0, 0, 800, 800]), 100).astype(int) - 127).max() <= 1
 
 
-def test_a_frame_wider_than_opencv_can_warp_is_cropped_all_the_same():
+def test_crop_takes_a_frame_wider_than_opencv_can_warp():
     frame = noise(60, 40_000)
     assert (crop(frame, np.array([38_000, 5, 50, 50]), 50) == frame[5:55, 38_000:38_050]).all()
 
 
 @pytest.mark.parametrize("square", [[0, 0, 0, 0], [0, 0, -5, -5], [0, 0, np.nan, np.nan], [np.nan, 0, 400, 400]])
-def test_a_square_that_is_none_is_refused(square):
-    with pytest.raises(ValueError, match="expected a finite place and a positive side"):
+def test_crop_refuses_an_invalid_square(square):
+    with pytest.raises(ValueError, match="expected a finite position and a positive side"):
         crop(noise(20, 20), np.array(square))
 
 
-def test_box_and_square():
+def test_box_of_leaves_out_missing_points():
     assert box_of(np.full((2, 3, 2), np.nan)).shape == (2, 4) and np.isnan(box_of(np.full((3, 2), np.nan))).all()
     with pytest.raises(ValueError, match=r"expected \(..., k, 2\), got \(136,\)"):
         box_of(np.zeros(136))
+
+
+def test_square_of_keeps_the_centre():
     tall = square_of(np.array([[10.0, 20.0, 40.0, 80.0]]), margin=0.25)[0]
     assert tall.tolist() == [-30.0, 0.0, 120.0, 120.0]  # same centre (30, 60), 80 * 1.5
 
 
-def test_overlap():
+def test_iou():
     a, b = np.array([[0, 0, 10, 10]]), np.array([[5, 0, 10, 10], [0, 0, 10, 10], [20, 20, 5, 5], [0, 0, 0, 0]])
     assert np.allclose(iou(a, b), [[1 / 3, 1, 0, 0]])
 
 
-def test_settle_keeps_one_box_of_each_face():
-    pair = np.array([[0, 0, 10, 10], [2, 0, 10, 10]])
-    assert settle(pair, np.array([0.2, 0.9])) == [1]  # the surer one
-    assert settle(pair, np.array([0.9, 0.2])) == [0]
-    assert settle(np.array([[0, 0, 10, 10], [6, 0, 10, 10]])) == [0, 1]  # a quarter shared: two faces
-    assert settle(np.array([[30, 30, 20, 20], [0, 0, 100, 100]])) == [1]  # a face inside a face
-    assert settle(np.array([[30, 30, 20, 20], [0, 0, 100, 100]]), np.array([5, 1])) == [0]
-    assert settle(np.zeros((0, 4))) == []
+PAIR, NESTED = [[0, 0, 10, 10], [2, 0, 10, 10]], [[30, 30, 20, 20], [0, 0, 100, 100]]
+
+
+@pytest.mark.parametrize(
+    ("boxes", "scores", "kept"),
+    [
+        (PAIR, [0.2, 0.9], [1]),
+        (PAIR, [0.9, 0.2], [0]),
+        ([[0, 0, 10, 10], [6, 0, 10, 10]], None, [0, 1]),  # a quarter shared: two faces
+        (NESTED, None, [1]),
+        (NESTED, [5, 1], [0]),
+        (np.zeros((0, 4)), None, []),
+    ],
+)
+def test_settle_keeps_one_box_per_face(boxes, scores, kept):
+    assert settle(np.array(boxes), scores) == kept

@@ -1,6 +1,6 @@
-"""Box geometry and the one crop rule that training and prediction share. Built in notebook 03.
+"""Box geometry and the one crop rule that training and prediction share.
 
-A box is (x, y, w, h) in pixels of its frame; pixel (0, 0) is centred on the coordinate (0, 0), as in OpenCV, so a
+A box is (x, y, w, h) in pixels of its frame. Pixel (0, 0) has its centre at the coordinate (0, 0), as in OpenCV, so a
 frame reaches from -0.5 to width - 0.5. A square is a box with w == h: the part of the frame that the network sees.
 """
 
@@ -9,11 +9,11 @@ import numpy as np
 
 MARGIN = 0.2  # of the face's longer side, added on each of the four sides
 CROP_SIZE = 112  # pixels, the input of our own network
-MAX_WARPED = 32_000  # pixels: OpenCV counts in 16 bits when it warps
+MAX_WARPED = 32_000  # pixels: OpenCV warps with 16-bit coordinates
 
 
 def box_of(keypoints: np.ndarray) -> np.ndarray:
-    """Return the box (..., 4) of points (..., k, 2): their minimum and maximum, missing points (NaN) left out.
+    """Return the tight box (..., 4) of points (..., k, 2); missing points (NaN) are left out.
 
     >>> box_of(np.array([[2.0, 3.0], [np.nan, np.nan], [6.0, 4.0]])).tolist()
     [2.0, 3.0, 4.0, 1.0]
@@ -29,7 +29,7 @@ def box_of(keypoints: np.ndarray) -> np.ndarray:
 
 
 def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
-    """Return the squares (..., 4) that the crop rule cuts for boxes (..., 4): same centre, longer side plus margins.
+    """Return the squares (..., 4) that are cut for boxes (..., 4): same centre, longer side plus margins.
 
     >>> square_of(np.array([10.0, 20.0, 100.0, 80.0]), margin=0.2).tolist()
     [-10.0, -10.0, 140.0, 140.0]
@@ -57,12 +57,12 @@ def to_frame(keypoints: np.ndarray, squares: np.ndarray, size: int) -> np.ndarra
 def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
     """Cut the square (4,) out of a uint8 frame (h, w[, 3]) and resize it to (size, size[, 3]).
 
-    What lies outside the frame repeats the frame's edge. A large face is averaged down first, so that no detail
-    aliases: plain bilinear sampling looks at four pixels only.
+    Outside the frame its edge is repeated. A large face is averaged down first against aliasing: bilinear sampling
+    looks at four pixels only.
     """
-    x, y, side = float(square[0]), float(square[1]), float(square[2])
+    x, y, side = np.asarray(square, np.float64)[:3].tolist()
     if not np.isfinite([x, y, side]).all() or side <= 0:
-        raise ValueError(f"square: expected a finite place and a positive side, got {np.asarray(square).tolist()}")
+        raise ValueError(f"square: expected a finite position and a positive side, got {np.asarray(square).tolist()}")
     shrink = int(side / size)
     if shrink >= 2 or max(frame.shape[:2]) > MAX_WARPED:
         frame, x, y, side = _averaged(frame, x, y, side, max(shrink, 1))
@@ -72,51 +72,49 @@ def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.nda
 
 
 def _averaged(frame, x, y, side, shrink):
-    """Average `shrink` x `shrink` pixels of the part of the frame around the square; return it and its square."""
+    """Average blocks of `shrink` x `shrink` pixels around the square; return the small image and its square."""
     height, width = frame.shape[:2]
     left, top = (int(np.clip(np.floor(v) - shrink, 0, limit - 1)) for v, limit in ((x, width), (y, height)))
     right = int(np.clip(np.ceil(x + side) + shrink, left + 1, width))
     bottom = int(np.clip(np.ceil(y + side) + shrink, top + 1, height))
     part = frame[top:bottom, left:right]
-    # whole blocks only: repeat the edge until the size is a multiple
-    pad = [(-part.shape[0]) % shrink, (-part.shape[1]) % shrink]
-    part = cv2.copyMakeBorder(part, 0, pad[0], 0, pad[1], cv2.BORDER_REPLICATE)
+    missing = [-size % shrink for size in part.shape[:2]]  # to whole blocks
+    part = cv2.copyMakeBorder(part, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
     small = cv2.resize(part, (part.shape[1] // shrink, part.shape[0] // shrink), interpolation=cv2.INTER_AREA)
     return small, (x - left) / shrink, (y - top) / shrink, side / shrink
 
 
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return intersection over union (n, m) of boxes (n, 4) and others (m, 4)."""
-    inter = _intersection(boxes, others)
-    areas, other_areas = (np.prod(np.asarray(b, np.float64).reshape(-1, 4)[:, 2:], 1) for b in (boxes, others))
-    return inter / np.maximum(areas[:, None] + other_areas[None] - inter, 1e-9)
+    shared, areas, other_areas = _overlaps(boxes, others)
+    return shared / np.maximum(areas[:, None] + other_areas - shared, 1e-9)
 
 
-def _intersection(boxes, others):
+def _overlaps(boxes, others):
+    """Return the areas (n, m) that boxes and others share, and the areas (n,) and (m,) of both."""
     a, b = (np.asarray(v, np.float64).reshape(-1, 4) for v in (boxes, others))
-    low = np.maximum(a[:, None, :2], b[None, :, :2])
-    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], (b[:, :2] + b[:, 2:])[None])
-    return np.clip(high - low, 0, None).prod(-1)
+    low = np.maximum(a[:, None, :2], b[:, :2])
+    high = np.minimum((a[:, :2] + a[:, 2:])[:, None], b[:, :2] + b[:, 2:])
+    return np.clip(high - low, 0, None).prod(-1), a[:, 2:].prod(1), b[:, 2:].prod(1)
 
 
 def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: float = 0.35, inside: float = 0.7) -> list:
-    """Return the indices of the boxes (n, 4) to keep where boxes overlap or lie inside one another.
+    """Return the indices of the boxes (n, 4) to keep, one per face: non-maximum suppression that knows nested boxes.
 
-    The higher score wins, the larger area where scores are equal or absent. A box goes when it shares `overlap` of
-    the union with a kept one, or when `inside` of the smaller of the two lies in the other.
+    The higher score wins, or the larger area where scores are equal. A box goes when it shares `overlap` of the union
+    with a kept one, or when `inside` of the smaller of the two lies in the other.
 
     >>> settle(np.array([[0, 0, 10, 10], [1, 1, 10, 10], [30, 0, 10, 10], [3, 3, 4, 4]]))
     [0, 2]
     """
-    boxes = np.asarray(boxes, np.float64).reshape(-1, 4)
-    areas = boxes[:, 2:].prod(1)
-    scores = np.zeros(len(boxes)) if scores is None else np.asarray(scores, np.float64)
+    if len(boxes) < 2:  # most frames of a film
+        return list(range(len(boxes)))
+    shared, areas, _ = _overlaps(boxes, boxes)
+    union = areas[:, None] + areas - shared
+    rivals = (shared > overlap * union) | (shared > inside * np.minimum(areas[:, None], areas))
     kept: list[int] = []
-    for i in np.lexsort((-areas, -scores)):
-        shared = _intersection(boxes[i], boxes[kept])[0] if kept else np.zeros(0)
-        union = areas[i] + areas[kept] - shared
-        smaller = np.minimum(areas[i], areas[kept])
-        if not ((shared > overlap * union) | (shared > inside * smaller)).any():
+    for i in np.lexsort((-areas, np.zeros(len(areas)) if scores is None else -np.asarray(scores, np.float64))):
+        if not rivals[i, kept].any():
             kept.append(int(i))
     return sorted(kept)
 
