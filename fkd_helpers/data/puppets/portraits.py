@@ -1,4 +1,4 @@
-"""The two public-domain portraits, and the warp that moves one onto any face shape. Built in notebook 01.
+"""The two public-domain portraits, and the warp that moves one onto any face shape.
 
 The warp is a radial-basis map from the picture back to the portrait. Its control points are the 68 keypoints and two
 fixed rings, one around the head and one far out, so that hair and shoulders follow the head as a whole. It is evaluated
@@ -7,7 +7,6 @@ on a coarse grid and enlarged, which makes a face cheap.
 
 import functools
 import json
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,64 +16,35 @@ import numpy as np
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.data.puppets.shapes import lid_gaps
 from fkd_helpers.faces.boxes import similarity
+from fkd_helpers.faces.images import read_photo
 from fkd_helpers.faces.landmarks import MIRROR
 
 FILE = Path(__file__).parents[2] / "assets" / "portraits.json"
+PORTRAITS = ("astronaut", "admiral")
 SOFTNESS = 0.03  # face sides: how round the basis is at a control point; 0 would leave a kink there
 
 
 @dataclass(frozen=True)
 class Portrait:
-    """A portrait cut out of its background.
-
-    levels: RGBA pictures (h, w, 4) uint8 to sample from, each half the size of the one before
-    keypoints: (68, 2) pixels of the portrait
-    controls: (m, 2) keypoints and rings
-    side: longer side of the box of the keypoints, pixels
-    zoom: pixels of the first level per pixel of the portrait: a small portrait is enlarged once, with care
-    opening, gap: how far its lids and its inner lips stand apart, face sides
-    """
+    """A portrait cut out of its background."""
 
     name: str
-    levels: tuple[np.ndarray, ...]
-    keypoints: np.ndarray
-    controls: np.ndarray
-    side: float
-    zoom: float
-    opening: float
-    gap: float
-
-
-def _astronaut() -> np.ndarray:
-    from skimage.data import astronaut
-
-    return astronaut()
-
-
-def _admiral() -> np.ndarray:
-    from matplotlib.cbook import get_sample_data
-
-    from fkd_helpers.faces.images import read_photo
-
-    with get_sample_data("grace_hopper.jpg") as file:
-        return read_photo(file.read())
-
-
-_PICTURES: dict[str, Callable[[], np.ndarray]] = {"astronaut": _astronaut, "admiral": _admiral}
-PORTRAITS = tuple(_PICTURES)
+    levels: tuple[np.ndarray, ...]  # RGBA pictures (h, w, 4) uint8 to sample from, each half the size of the one before
+    keypoints: np.ndarray  # (68, 2) pixels of the portrait
+    controls: np.ndarray  # (m, 2) keypoints and rings
+    side: float  # longer side of the box of the keypoints, pixels
+    zoom: float  # pixels of the first level per pixel of the portrait: a small portrait is enlarged once, with care
+    opening: float  # how far its lids stand apart, face sides
+    gap: float  # how far its inner lips stand apart, face sides
 
 
 @functools.cache
 def portrait(name: str, mirrored: bool = False) -> Portrait:
-    """Return a portrait by name (one of PORTRAITS), or its mirror image with left and right keypoints swapped.
-
-    Raises:
-        InputError: no such portrait.
-    """
+    """Return a portrait by name (one of PORTRAITS), or its mirror image with left and right keypoints swapped."""
     if name not in PORTRAITS:
         raise unknown("portrait", name, PORTRAITS)
     entry = json.loads(FILE.read_text(encoding="utf-8"))["portraits"][name]
-    picture = _PICTURES[name]()
+    picture = _picture(name)
     keypoints = np.array(entry["keypoints"], np.float64)
     outline = np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(outline, [np.array(entry["outline"], np.int32)], 255)
@@ -82,6 +52,18 @@ def portrait(name: str, mirrored: bool = False) -> Portrait:
         picture, outline = (np.ascontiguousarray(image[:, ::-1]) for image in (picture, outline))
         keypoints = keypoints[MIRROR] * [-1, 1] + [picture.shape[1] - 1, 0]
     return prepare(name, picture, outline, keypoints)
+
+
+def _picture(name: str) -> np.ndarray:
+    # slow to import, both
+    if name == "astronaut":
+        from skimage.data import astronaut
+
+        return astronaut()
+    from matplotlib.cbook import get_sample_data
+
+    with get_sample_data("grace_hopper.jpg") as file:
+        return read_photo(file.read())
 
 
 def prepare(name: str, picture: np.ndarray, outline: np.ndarray, keypoints: np.ndarray) -> Portrait:
@@ -119,21 +101,16 @@ def _cut_out(picture, outline, side):
 
 @dataclass(frozen=True)
 class Warp:
-    """A map from frame pixels back to portrait pixels.
+    """A map from frame pixels back to portrait pixels."""
 
-    grid: (rows, columns, 2), the portrait pixel for each frame pixel (column, row) * step
-    scale: frame pixels per portrait pixel
-    """
-
-    grid: np.ndarray
+    grid: np.ndarray  # (rows, columns, 2), the portrait pixel for each frame pixel (column, row) * step
     step: int
-    scale: float
+    scale: float  # frame pixels per portrait pixel
 
     def stretch(self, keypoints: np.ndarray) -> float:
         """Return the least stretch of the map inside the face of frame keypoints (68, 2); at or below 0 it folds.
 
-        1 is the stretch of the face as a whole. The inside of the mouth is left out: there lips meet that are one in
-        the portrait.
+        1 is the stretch of the face as a whole. The inside of the mouth, where lips meet, is left out.
         """
         right, down = (np.gradient(self.grid, self.step, axis=axis) for axis in (1, 0))
         stretch = (right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]) * self.scale**2
@@ -146,7 +123,9 @@ class Warp:
 def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, step: int = 3) -> Warp:
     """Fit the warp that shows a portrait with its keypoints at given ones (68, 2), pixels of a frame.
 
-    size: (width, height) of the frame; step: pixels between grid points
+    Args:
+        size: (width, height) of the frame.
+        step: Pixels between grid points.
     """
     # solved in units of the portrait's face side, after the similarity: what is left to bend is small
     there = similarity(face.keypoints, keypoints)
@@ -199,10 +178,10 @@ def _design(points, centres):
     ones = np.ones((len(points), 1), points.dtype)
     left = np.concatenate([points, (points**2).sum(1, keepdims=True) + points.dtype.type(SOFTNESS**2), ones], 1)
     right = np.stack([*(-2 * centres.T), np.ones(len(centres), points.dtype), (centres**2).sum(1)])
-    basis = design[:, :len(centres)]
+    basis = design[:, : len(centres)]
     np.sqrt(np.matmul(left, right, out=basis), out=basis)
     design[:, len(centres)] = 1
-    design[:, len(centres) + 1:] = points
+    design[:, len(centres) + 1 :] = points
     return design
 
 
@@ -212,7 +191,7 @@ def sample(face: Portrait, warp: Warp, size: tuple[int, int]) -> np.ndarray:
     shrink = 2.0**level / face.zoom
     grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5)
     enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])  # a grid point is the centre of a pixel
-    full = cv2.warpAffine(grid, enlarge, size, flags=cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP,
-                          borderMode=cv2.BORDER_REPLICATE)
+    flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    full = cv2.warpAffine(grid, enlarge, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # the outline touches the portrait's lower edge: shoulders go on beyond it
     return cv2.remap(face.levels[level], full, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

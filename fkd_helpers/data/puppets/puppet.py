@@ -1,4 +1,4 @@
-"""The embedded default: faces warped from two public-domain portraits, with exact labels. Built in notebook 01.
+"""The embedded default: faces warped from two public-domain portraits, with exact labels.
 
 A puppet is a stand-in for a person: one portrait, mirrored or not, one set of shape coefficients. Its frames differ in
 knobs, pose, place, light and background. Everything follows from a seed.
@@ -33,29 +33,20 @@ class Puppet:
 
 @dataclass(frozen=True)
 class Info:
-    """What a frame was made from, and the labels that follow.
-
-    expression: 0..7, see `shapes.EXPRESSIONS`; valence, arousal: -1..1
-    pose: roll, yaw, pitch in degrees
-    stretch: the least stretch of the warp inside the face, 1 = as the whole; damped: how often the shape was damped
-    """
+    """What a frame was made from, and the labels that follow."""
 
     puppet: Puppet
     knobs: dict[str, float]
-    pose: tuple[float, float, float]
-    expression: int
-    valence: float
-    arousal: float
-    stretch: float
-    damped: int
+    pose: tuple[float, float, float]  # roll, yaw, pitch in degrees
+    expression: int  # 0..7, see `shapes.EXPRESSIONS`
+    valence: float  # -1..1
+    arousal: float  # -1..1
+    stretch: float  # the least stretch of the warp inside the face, 1 = as the whole
+    damped: int  # how often the shape was damped
 
 
 def make_puppet(seed: Seed, *, name: str | None = None) -> Puppet:
-    """Draw a puppet person; `name` (one of `portraits.PORTRAITS`) fixes its portrait.
-
-    Raises:
-        InputError: no such portrait.
-    """
+    """Draw a puppet person; `name` (one of `portraits.PORTRAITS`) fixes its portrait."""
     rng = np.random.default_rng(seed)
     if name is not None and name not in PORTRAITS:
         raise unknown("portrait", name, PORTRAITS)
@@ -79,17 +70,18 @@ def make_face(
 ) -> tuple[np.ndarray, np.ndarray, Info]:
     """Make one face; whatever is not given is drawn from the seed.
 
-    size: pixels, of a square or (width, height)
-    person: a Puppet, or the seed of one
-    knobs: see `shapes.KNOBS`, each 0..1; pose: roll, yaw, pitch in degrees
-    side: the face's side in pixels; centre: where the middle of the head goes, (x, y) in pixels
-    background: uint8 (h, w, 3); plain: no change of light, no noise
+    Args:
+        size: Pixels, of a square or (width, height).
+        person: A Puppet, or the seed of one.
+        knobs: See `shapes.KNOBS`, each 0..1.
+        pose: Roll, yaw, pitch in degrees.
+        side: The face's side in pixels.
+        centre: Where the middle of the head goes, (x, y) in pixels.
+        background: uint8 (h, w, 3).
+        plain: No change of light, no noise.
 
     Returns:
         frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32 in its pixels, Info
-
-    Raises:
-        InputError: a size below 32 pixels, an unknown knob, a knob outside 0..1, a pose that is not three angles.
 
     >>> frame, keypoints, info = make_face(0, knobs={"smile": 1.0})
     >>> frame.shape, keypoints.shape, shapes.EXPRESSIONS[info.expression]
@@ -131,8 +123,8 @@ def put_face(
     coefficients = puppet.coefficients + wobble
     damped = 0
     while True:
-        shape = shapes.face_shape(coefficients, knobs, roll=pose[0], yaw=pose[1], pitch=pose[2],
-                                  opening=face.opening, parting=0.5 * face.gap)
+        angles = dict(zip(("roll", "yaw", "pitch"), pose, strict=True))
+        shape = shapes.face_shape(coefficients, knobs, **angles, opening=face.opening, parting=0.5 * face.gap)
         keypoints = shape * side + np.asarray(centre, np.float64)
         # lids that meet would press a whole eye into a line: the warp keeps them apart, the lid is painted
         held = scenery.hold_lids(keypoints, LEAST_OPENING * face.opening * side)
@@ -163,26 +155,20 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> FaceSet:
     As in the real set, a fifth of the frames lies in "test/", and the people there are also in "training/". The first k
     faces of a larger set are those of a smaller one.
 
-    Raises:
-        InputError: fewer than 1 face, or a size below 32 pixels.
-
     >>> make_set(8, size=64).names[4:7]
     ('training/Puppet_000_04.png', 'training/Puppet_001_00.png', 'test/Puppet_001_01.png')
     """
     if not isinstance(n, int | np.integer) or n < 1:
         raise InputError(f"n: expected a whole number of at least 1, got {n!r}")
-    images, keypoints, names, infos = [], [], [], []
+    names, made = [], []
     for i in range(n):
         who, which = divmod(i, FRAMES)
-        person = make_puppet([seed, 1, who])
         rng = np.random.default_rng([seed, 0, i])
-        # every expression comes up equally often
-        frame, points, info = make_face(rng, size=size, person=person, knobs=shapes.draw_knobs(rng, i * 3 % 8))
+        knobs = shapes.draw_knobs(rng, i * 3 % 8)  # every expression comes up equally often
+        made.append(make_face(rng, size=size, person=make_puppet([seed, 1, who]), knobs=knobs))
         folder = "test" if which == who % FRAMES else "training"
-        images.append(frame)
-        keypoints.append(points)
         names.append(f"{folder}/Puppet_{who:03d}_{which:02d}.png")
-        infos.append(info)
+    images, keypoints, infos = zip(*made, strict=True)
     extras = {key: np.array([getattr(info, key) for info in infos]) for key in ("expression", "valence", "arousal")}
     return FaceSet(images, np.stack(keypoints), tuple(names), extras=extras)
 
@@ -192,13 +178,12 @@ def stream(
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Info, ...]]]:
     """Play a camera: faces that turn, wander, blink, smile and talk, smoothly in time.
 
-    n: how many frames, None = without end; faces: 1 or more, beside one another
+    Args:
+        n: How many frames; None = without end.
+        faces: 1 or more, beside one another.
 
     Yields:
-        frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info a face
-
-    Raises:
-        InputError: a size below 32 pixels, fps or faces not above 0.
+        frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face
     """
     width, height = size = _size(size)
     if not fps > 0 or faces < 1:
@@ -206,42 +191,43 @@ def stream(
     rng = np.random.default_rng(seed)
     wall = scenery.background(rng, size, kind=0)
     names = rng.permutation(PORTRAITS)
-    actors = [_actor(make_puppet(rng, name=names[i % len(names)]), rng, fps) for i in range(faces)]
+    actors = []
+    for i in range(faces):
+        puppet = make_puppet(rng, name=names[i % len(names)])
+        waves = rng.uniform(0.6, 1.4, (9, 2)), rng.uniform(0, 2 * np.pi, (9, 2))
+        actors.append((puppet, _acting(*waves, rng.integers(2**32), fps)))
     side = min(0.48 * height, 0.5 * width / faces if faces > 1 else width)
     middle = (np.arange(faces) + 0.5) * width / faces
     for _ in range(n) if n is not None else itertools.count():
-        frame, keypoints, infos = wall, [], []
-        for i, (puppet, acting) in enumerate(actors):
+        frame, shown = wall, []
+        for x, (puppet, acting) in zip(middle, actors, strict=True):
             knobs, pose, away, near = next(acting)
-            centre = np.array([middle[i], 0.54 * height]) + away * side * 0.12
-            frame, points, info = put_face(frame, puppet, knobs, pose, side * near, centre)
-            keypoints.append(points)
-            infos.append(info)
-        yield frame, np.stack(keypoints), tuple(infos)
+            centre = np.array([x, 0.54 * height]) + away * side * 0.12
+            frame, *labels = put_face(frame, puppet, knobs, pose, side * near, centre)
+            shown.append(labels)
+        keypoints, infos = zip(*shown, strict=True)
+        yield frame, np.stack(keypoints), infos
 
 
-def _actor(puppet: Puppet, rng: np.random.Generator, fps: float) -> tuple[Puppet, Iterator]:
-    """Return a puppet with the iterator of its knobs, pose, place and nearness, one a frame."""
-    speeds, phases = rng.uniform(0.6, 1.4, (9, 2)), rng.uniform(0, 2 * np.pi, (9, 2))
-    rng = np.random.default_rng(rng.integers(2**32))  # its own: actors blink without waiting for one another
-
-    def acting():
-        blink = rng.uniform(0.5, 2)
-        for frame in itertools.count():
-            t = frame / fps
-            # two slow waves for each of nine things, -1..1
-            roll, yaw, pitch, x, y, near, smile, brow, talk = np.sin(t * speeds * [0.9, 0.37] + phases).mean(1)
-            while t > blink + 0.32:
-                blink += rng.uniform(1.8, 4.5)
-            closed = np.sin(np.pi * max(t - blink, 0) / 0.32) ** 2
-            chatter = 0.5 + 0.5 * np.sin(t * 9 + 2 * np.sin(t * 3.1))
-            knobs = {
-                "smile": _ease(smile * 1.6), "brow_raise": 0.7 * _ease(brow * 1.6 - 0.3),
-                "mouth_open": 0.45 * _ease(talk * 2 - 0.2) * chatter, "eye_close": float(closed),
-            }
-            yield knobs, (roll * 11, yaw * 17, pitch * 8), np.array([x, y * 0.5]), 1 + 0.08 * near
-
-    return puppet, acting()
+def _acting(speeds: np.ndarray, phases: np.ndarray, seed: int, fps: float) -> Iterator[tuple]:
+    """Yield the knobs, pose, place and nearness of an actor, one per frame."""
+    rng = np.random.default_rng(seed)  # its own: actors blink without waiting for one another
+    blink = rng.uniform(0.5, 2)
+    for frame in itertools.count():
+        t = frame / fps
+        # two slow waves for each of nine things, -1..1
+        roll, yaw, pitch, x, y, near, smile, brow, talk = np.sin(t * speeds * [0.9, 0.37] + phases).mean(1)
+        while t > blink + 0.32:
+            blink += rng.uniform(1.8, 4.5)
+        closed = np.sin(np.pi * max(t - blink, 0) / 0.32) ** 2
+        chatter = 0.5 + 0.5 * np.sin(t * 9 + 2 * np.sin(t * 3.1))
+        knobs = {
+            "smile": _ease(smile * 1.6),
+            "brow_raise": 0.7 * _ease(brow * 1.6 - 0.3),
+            "mouth_open": 0.45 * _ease(talk * 2 - 0.2) * chatter,
+            "eye_close": float(closed),
+        }
+        yield knobs, (roll * 11, yaw * 17, pitch * 8), np.array([x, y * 0.5]), 1 + 0.08 * near
 
 
 def _ease(value: float) -> float:
