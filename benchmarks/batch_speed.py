@@ -18,8 +18,7 @@ from fkd_helpers.core import records
 from fkd_helpers.core.timing import measure
 from fkd_helpers.data.puppets import make_set
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.predict.batch import predict_folder
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor, predict_folder
 
 SIDE = 180  # pixels
 CROPS, DETECTED = 2000, 200  # photos of a row; every puppet comes up several times

@@ -1,4 +1,4 @@
-"""Measure how sure the shipped network is of faces and of what is none: the reason for `predict.MIN_SCORE`.
+"""Measure how sure the shipped network is of faces and of what is none: the reason for its `min_score`.
 
 Needs the real 68-point set (`make data`, or FKD_DATA_DIR); takes about a minute on one core:
 
@@ -17,8 +17,7 @@ import skimage.data
 
 from fkd_helpers.data import load
 from fkd_helpers.faces.boxes import iou
-from fkd_helpers.predict.haar import detect_faces
-from fkd_helpers.predict.predictor import MIN_SCORE, KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor, detect_faces
 
 FACELESS = ("brick", "camera", "cat", "clock", "coffee", "coins", "grass", "gravel", "moon", "page", "rocket", "text")
 PERCENTILES = (0, 1, 5, 25, 50, 75, 95, 99, 100)
@@ -29,22 +28,22 @@ def score_faces(predictor, faces):
     true, other = [], []
     for image, box in zip(faces.images, faces.boxes, strict=True):
         found = detect_faces(image)
-        scores = predictor.look(image, found, looks=predictor.looks)[1].mean(1)
+        scores = predictor.at_boxes(image, found, passes=predictor.passes)[1].mean(1)
         overlap = iou(found, box)[:, 0]
         true += scores[overlap > 0.3].tolist()
         other += scores[overlap < 0.1].tolist()
     return true, other
 
 
-def score_faceless(predictor, looks, rng, per_image=40):
-    """Return the scores of boxes anywhere in pictures without a face, after so many looks."""
+def score_faceless(predictor, passes, rng, per_image=40):
+    """Return the scores of boxes anywhere in pictures without a face, after so many passes."""
     scores = []
     for name in FACELESS:
         image = getattr(skimage.data, name)()
         height, width = image.shape[:2]
         side = rng.uniform(40, 0.8 * min(height, width), per_image)
         boxes = np.stack([rng.uniform(0, width - side), rng.uniform(0, height - side), side, side], 1)
-        scores += predictor.look(image, boxes, looks=looks)[1].mean(1).tolist()
+        scores += predictor.at_boxes(image, boxes, passes=passes)[1].mean(1).tolist()
     return scores
 
 
@@ -60,12 +59,12 @@ def main():
     faces = faces[np.sort(rng.permutation(len(faces))[: options.frames])]
     true, other = score_faces(predictor, faces)
     groups = {"faces": true, "other hits": other}
-    groups |= {f"faceless, {n} looks": score_faceless(predictor, n, rng) for n in (2, 6)}
+    groups |= {f"faceless, {n} passes": score_faceless(predictor, n, rng) for n in (2, 6)}
     for name, scores in groups.items():
         scores = np.array(scores)
         row = {f"p{p}": round(float(np.percentile(scores, p)), 3) for p in PERCENTILES}
-        share = round(float((scores >= MIN_SCORE).mean()), 4)
-        print(f"{name}: n {len(scores)}, at least {MIN_SCORE}: {share}  {json.dumps(row)}")
+        share = round(float((scores >= predictor.min_score).mean()), 4)
+        print(f"{name}: n {len(scores)}, at least {predictor.min_score}: {share}  {json.dumps(row)}")
 
 
 if __name__ == "__main__":

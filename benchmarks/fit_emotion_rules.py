@@ -35,7 +35,7 @@ from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import FEATURES, features, learned_inputs, neutral_face, upright
 from fkd_helpers.emotion.table import histograms
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 SURPRISE = EXPRESSIONS.index("surprise")
 CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS

@@ -18,7 +18,7 @@ from fkd_helpers.core import records
 from fkd_helpers.data import EXTRA_HELD_OUT, complete_only, load, split
 from fkd_helpers.evaluate.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 # what that network learned of each set: of wild68 no jaw
 LEARNED = {"ytf": slice(None), "wild68": slice(REGIONS["jaw"].stop, None)}

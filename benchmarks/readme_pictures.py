@@ -29,7 +29,7 @@ from fkd_helpers.kaggle15 import puppets as kaggle_puppets
 from fkd_helpers.live.pipeline import Pipeline, Result
 from fkd_helpers.live.settings import LiveSettings
 from fkd_helpers.plots import emotion as emotion_plots
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.train import tables
 from fkd_helpers.train.ablation import ablation
 

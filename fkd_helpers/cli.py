@@ -2,6 +2,7 @@
 
 import argparse
 import errno
+import os
 import sys
 import warnings
 
@@ -35,13 +36,21 @@ def main(arguments: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if arguments is None else arguments
     options = _parser().parse_args(arguments)
     options.arguments = arguments
+    for stream in (sys.stdout, sys.stderr):  # a name that the terminal or pipe cannot spell ends nothing
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-            return options.run(options) or 0
+            code = options.run(options) or 0
+            sys.stdout.flush()
+            return code
     except InputError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
+    except BrokenPipeError:  # `| head` has read enough; nothing is left to be written at exit either
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
     except OSError as error:
         if error.errno not in DISK:
             raise

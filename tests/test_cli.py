@@ -13,14 +13,13 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from fkd_helpers import cli
+from fkd_helpers import cli, predict
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import download, load, write_classic
 from fkd_helpers.evaluate import evaluate as evaluation
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.predict import photo_run
 from fkd_helpers.train import keypoints as keypoint_runs
 
 
@@ -250,7 +249,7 @@ def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos,
 
 def test_a_folder_that_cannot_be_written_to(capsys, photos, place):
     file = photos / "text.png"
-    refused(capsys, "predict", photos / "hopper.jpg", "--out", file, message="no folder can be made there")
+    refused(capsys, "predict", photos / "hopper.jpg", "--out", file, message="a file, expected a folder")
 
 
 def test_a_full_disk_leaves_no_half_picture(capsys, photos, place, monkeypatch):
@@ -308,7 +307,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
 @pytest.mark.parametrize(
     "module, name, arguments",
     [
-        (keypoint_runs, "train", ["train"]), (photo_run, "run_photos", ["predict", "a.jpg"]),
+        (keypoint_runs, "train", ["train"]), (predict, "predict_paths", ["predict", "a.jpg"]),
         (evaluation, "evaluate", ["evaluate"]), (download, "fetch", ["fetch"]),
     ],
 )  # fmt: skip

@@ -70,7 +70,7 @@ def test_the_shipped_files_agree_and_sit_on_both_portraits():
     from fkd_helpers.data.puppets.portraits import portrait
     from fkd_helpers.faces import metrics
     from fkd_helpers.faces.images import read_photo
-    from fkd_helpers.predict.predictor import KeypointPredictor
+    from fkd_helpers.predict import KeypointPredictor
 
     admiral = read_photo(get_sample_data("grace_hopper.jpg", asfileobj=False))
     by_onnx, by_torch = KeypointPredictor(), KeypointPredictor(backend="torch")

@@ -22,7 +22,7 @@ from fkd_helpers.live.pipeline import Pipeline, Result, Search
 from fkd_helpers.live.settings import LiveSettings
 from fkd_helpers.live.sources import open_source, read_jpeg
 from fkd_helpers.live.timing import Meter
-from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict import Face
 
 
 @pytest.fixture(scope="module")

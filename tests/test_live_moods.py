@@ -15,7 +15,7 @@ from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import moods
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import BUDGET, CAUTION, FORGET, Mood, Moods, Smoother, expression_reader
-from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict import Face
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
 

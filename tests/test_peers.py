@@ -11,7 +11,7 @@ from fkd_helpers.data import load
 from fkd_helpers.evaluate.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "peers"
 SPEED, FAIRNESS = (records.read(records.RECORDS / f"{name}.json") for name in ("benchmark-peers", "fairness-ytf-test"))

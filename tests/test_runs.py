@@ -56,7 +56,7 @@ def trained(faces, tmp_path_factory):
 
 
 def test_a_run_leaves_weights_curves_and_a_record(trained):
-    from fkd_helpers.predict.predictor import KeypointPredictor
+    from fkd_helpers.predict import KeypointPredictor
 
     folder, scores, config = trained
     record = records.read(folder / "training-tiny.json")
@@ -64,7 +64,7 @@ def test_a_run_leaves_weights_curves_and_a_record(trained):
     assert record["scores"]["nme"] == pytest.approx(scores["nme"], rel=1e-3)
     frame = data.load("puppets", n=1).images[0]
     by_onnx, by_torch = (
-        KeypointPredictor(str(folder / file)).keypoints(frame, np.array([[40.0, 40, 80, 80]]))
+        KeypointPredictor(str(folder / file)).at_boxes(frame, np.array([[40.0, 40, 80, 80]]))[0]
         for file in ("small.onnx", "small.safetensors")
     )
     assert np.abs(by_onnx - by_torch).max() < 0.05

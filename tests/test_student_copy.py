@@ -60,7 +60,7 @@ def test_every_link_leads_somewhere(copy):
 def test_it_runs_by_itself(copy):
     code = (
         "import fkd_helpers as fkd, pathlib; from fkd_helpers.core import records;"
-        "from fkd_helpers.predict import predictor as predict;"
+        "from fkd_helpers import predict;"
         "from fkd_helpers import data;"
         "assert pathlib.Path(fkd.__file__).parents[1] == pathlib.Path.cwd();"
         "assert records.find('benchmark') and len(data.load('puppets', n=2)) == 2; predict.KeypointPredictor()"

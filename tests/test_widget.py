@@ -16,7 +16,7 @@ from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import controls, live_demo, sources
 from fkd_helpers.live.moods import CAUTION, Mood, expression_reader
 from fkd_helpers.live.picture import CHUNK, WINDOW, Picture, to_jpeg
-from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
 KEYPOINTS = np.arange(136, dtype=np.float32).reshape(68, 2)

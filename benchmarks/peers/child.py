@@ -41,11 +41,10 @@ def receive(stream) -> np.ndarray:
 
 def ours():
     """Return our ways from a frame to 68 points, and the files beside the packages that they need."""
-    from fkd_helpers.predict import predictor as predict
-    from fkd_helpers.predict import tracker as tracking
+    from fkd_helpers import predict
 
     predictor = predict.KeypointPredictor()
-    tracker = tracking.Tracker(predictor)
+    tracker = predict.Tracker(predictor)
 
     def largest(faces):
         return max(faces, key=lambda face: face.box[2] * face.box[3]).keypoints if faces else None
@@ -53,7 +52,7 @@ def ours():
     tasks = {
         "tracked": lambda frame, _: largest(tracker(frame)),
         "detect": lambda frame, _: largest(predictor(frame, whole_image="fallback")),
-        "box": lambda frame, box: predictor.keypoints(frame, box[None])[0],
+        "box": lambda frame, box: predictor.at_boxes(frame, box[None])[0][0],
     }
     return tasks, [Path(predict.__file__).parent]
 

@@ -103,7 +103,7 @@ def run_compare(options) -> int:
 def run_predict(options) -> int:
     from fkd_helpers.expressions.reader import ExpressionReader
     from fkd_helpers.faces.images import read_photo
-    from fkd_helpers.predict.predictor import KeypointPredictor
+    from fkd_helpers.predict import KeypointPredictor
 
     frame = read_photo(options.photo)
     faces = KeypointPredictor()(frame, whole_image="fallback")

@@ -23,9 +23,7 @@ from fkd_helpers.faces.sprites import load_sprite, place
 from fkd_helpers.filters import FILTERS
 from fkd_helpers.nets.losses import heatmap, mse
 from fkd_helpers.nets.models import build
-from fkd_helpers.predict.haar import detect
-from fkd_helpers.predict.predictor import KeypointPredictor
-from fkd_helpers.predict.tracker import Tracker
+from fkd_helpers.predict import KeypointPredictor, Tracker, detect
 from fkd_helpers.train.batches import Augment, FaceBatches
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.tables import number

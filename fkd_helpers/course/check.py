@@ -127,7 +127,7 @@ def photo_to_keypoints() -> str:
     """Find the face of a portrait: OpenCV's Haar files, ONNX Runtime and the shipped network."""
     from skimage.data import astronaut
 
-    from fkd_helpers.predict.predictor import KeypointPredictor
+    from fkd_helpers.predict import KeypointPredictor
 
     count = len(KeypointPredictor()(astronaut()))
     if count != 1:

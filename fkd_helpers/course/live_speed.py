@@ -12,7 +12,7 @@ from fkd_helpers.emotion import read_emotion
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import expression_reader
 from fkd_helpers.live.recorder import Recorder
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 
 def film_speed(*, frames: int = 300, rounds: int = 5, emotion: str = "rules") -> tuple[float, float]:

@@ -14,7 +14,7 @@ from fkd_helpers.evaluate.conditions import FAILED, by_condition
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import bootstrap, cumulative, nme, point_errors, summary
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 LIMITS = np.linspace(0, 0.15, 31)  # NME at which the cumulative error curve is noted
 WORST = 10
@@ -29,7 +29,7 @@ def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bo
     predicted = []
     for image, target in zip(faces.images, faces.keypoints, strict=True):
         if given_boxes:
-            predicted.append(predictor.keypoints(image, box_of(target)[None])[0])
+            predicted.append(predictor.at_boxes(image, box_of(target)[None])[0][0])
             continue
         found = predictor(image, whole_image="fallback")
         largest = max(found, key=lambda face: face.box[2] * face.box[3], default=None)

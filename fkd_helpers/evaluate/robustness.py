@@ -18,7 +18,7 @@ from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate.conditions import FAILED
 from fkd_helpers.evaluate.evaluate import labelled_faces, predict_set
 from fkd_helpers.faces.metrics import bootstrap, nme
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 STILL = np.eye(2, 3)
 PHOTO_EVERY = 5  # the detector is slow: one face in so many

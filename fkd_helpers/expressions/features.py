@@ -16,7 +16,7 @@ from fkd_helpers.emotion.features import features, upright
 from fkd_helpers.expressions.data import ExpressionSet
 from fkd_helpers.expressions.model import ExpressionNet
 from fkd_helpers.expressions.views import SIZE, as_tensor, upright_crops, view
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor
 
 CACHE_VERSION = 1
 

@@ -11,6 +11,7 @@ from typing import NamedTuple
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL.PngImagePlugin import PngInfo
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
@@ -181,17 +182,33 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-def write_photo(path: str | Path, frame: np.ndarray) -> None:
-    """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left."""
+def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> None:
+    """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left.
+
+    Args:
+        software: a note in a PNG file of what drew it, see `software_of`
+    """
     path = Path(path)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise InputError(f"{path}: expected a name ending in .png, .jpg or another image format, got {path.suffix!r}")
+    note = PngInfo()
+    if software:
+        note.add_text("Software", software)
     try:
         with whole_file(path) as partial:
-            Image.fromarray(frame).save(partial, format=kind)
+            Image.fromarray(frame).save(partial, format=kind, pnginfo=note)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
+
+
+def software_of(path: str | Path) -> str:
+    """Return the program that a PNG file says it was written by, "" where it does not."""
+    try:
+        with Image.open(path) as image:
+            return image.info.get("Software", "")
+    except (OSError, SyntaxError, ValueError):
+        return ""
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:
@@ -218,8 +235,11 @@ def _checked(frame) -> np.ndarray:
     if not isinstance(frame, np.ndarray):
         came = f"the text {frame!r}: read_photo reads a file" if isinstance(frame, str | Path) else f"{frame!r:.60}"
         raise InputError(f"frame: expected a uint8 array (h, w, 3), got {came}")
+    if not frame.size:
+        raise InputError(f"frame: expected at least one pixel, got {frame.shape}")
     if frame.dtype != np.uint8:
-        raise InputError(f"frame: expected uint8, got {frame.dtype}")
+        hint = ": of 0..1, (255 * frame).round().astype(np.uint8)" if frame.dtype.kind == "f" else ""
+        raise InputError(f"frame: expected uint8, got {frame.dtype}{hint}")
     if frame.ndim not in (2, 3) or (frame.ndim == 3 and frame.shape[2] not in (1, 3, 4)):
         raise InputError(f"frame: expected (h, w), (h, w, 3) or (h, w, 4), got {frame.shape}")
     return frame

@@ -11,7 +11,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.emotion.rules import LABELS, UNKNOWN, Emotion, read_emotion
 from fkd_helpers.expressions.reader import ExpressionReader, Reading
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict import Face
 from fkd_helpers.predict.runtime import WEIGHTS
 
 EMOTIONS = {  # who reads them, and what

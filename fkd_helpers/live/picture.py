@@ -18,7 +18,7 @@ import traitlets
 
 from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.sources import MAX_BYTES
-from fkd_helpers.predict.predictor import Face
+from fkd_helpers.predict import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
 LOST = 5.0  # seconds after which a frame without an answer no longer counts

@@ -10,9 +10,7 @@ from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict.haar import detect_faces
-from fkd_helpers.predict.predictor import Face, KeypointPredictor, central_boxes
-from fkd_helpers.predict.tracker import Tracker, detect_fast
+from fkd_helpers.predict import Face, KeypointPredictor, Tracker, central_boxes, detect_faces, detect_fast
 
 OF_TRACKER, OF_MOODS = {"model", "device", "detector"}, {"emotion", "smooth", "hold", "calm"}  # settings
 SEARCH_EVERY = 15  # frames without a face between two searches of the whole frame, for small faces
@@ -104,7 +102,7 @@ class Search:
 def _make_tracker(settings):
     backend = "onnx" if settings.device == "cpu" else "torch"
     predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device)
-    predictor.keypoints(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # warm
+    predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # warm
     detector = Search() if settings.detector == "haar" else lambda frame: central_boxes(frame.shape)
     return Tracker(predictor, detector=detector)
 

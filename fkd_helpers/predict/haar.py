@@ -1,9 +1,10 @@
-"""Find faces with OpenCV's Haar cascade, and bring its squares to tight face boxes. Built in notebook 03."""
+"""Find faces with OpenCV's Haar cascade, and bring its squares to tight face boxes."""
 
 import functools
 import json
 import threading
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ WINDOW = 24  # pixels; the cascade knows no smaller face
 MAX_SIDE = 1000
 ASSET = Path(__file__).parents[1] / "assets" / "haar_to_face.json"
 
-_own = threading.local()  # a cascade changes while it looks: one for each thread
+_own = threading.local()  # a cascade changes while it searches: each thread has its own
 
 
 def detect(
@@ -29,28 +30,24 @@ def detect(
     max_side: int = MAX_SIDE,
     tilts: Sequence[float] = (0.0,),
 ) -> np.ndarray:
-    """Return the squares (n, 4) in which the Haar cascade sees a frontal face, the surest first.
-
-    frame: uint8, gray, RGB or RGBA
-    scale_factor: the step from one searched size to the next; nearer to 1 finds more and takes longer
-    min_neighbors: how many hits must agree on a face; fewer find more faces and more that are none
-    min_face: the smallest square searched, as a part of the frame's longer side (never below 24 working pixels)
-    max_side: a frame with a longer side than this is searched at this size (pixels)
-    tilts: angles in degrees by which heads may be tilted; the frame is searched once for each, and each covers about
-        15 to either side (positive: the top of the head to the right)
+    """Return the squares (n, 4) in which the Haar cascade sees a frontal face, the most certain first.
 
     The cascade's square reaches from the brows' upper side to the chin; `to_face_box` makes a face box of it.
-    Overlapping squares and squares inside squares are settled.
 
-    Raises:
-        InputError: a frame of another shape or type, or a parameter out of range.
+    Args:
+        scale_factor: step from one searched size to the next; nearer to 1 finds more and takes longer
+        min_neighbors: how many hits must agree on a face; fewer find more faces and more false ones
+        min_face: the smallest square searched, as a share of the frame's longer side
+        max_side: a frame with a longer side than this is searched at this size (pixels)
+        tilts: angles in degrees by which heads may be tilted, each one more search; an angle covers about 15 degrees
+            to either side (positive: the top of the head to the right)
     """
     if not scale_factor > 1 or min_neighbors < 0 or not 0 <= min_face <= 1 or max_side < WINDOW:
         raise InputError(
             f"detect: expected scale_factor > 1, min_neighbors >= 0, min_face from 0 to 1, max_side >= {WINDOW}; "
             f"got {scale_factor}, {min_neighbors}, {min_face}, {max_side}"
         )
-    gray = as_gray(frame)
+    gray = to_gray(frame)
     height, width = gray.shape
     longer = max(height, width)
     if longer > max_side:
@@ -61,7 +58,7 @@ def detect(
         return np.zeros((0, 4))
     smallest = max(WINDOW, round(min_face * max(gray.shape)))
     found = [_search(gray, tilt, scale_factor, min_neighbors, smallest) for tilt in tilts]
-    squares, certainty = (np.concatenate(part) for part in zip(*found, strict=True))
+    squares, certainty = (np.concatenate(values) for values in zip(*found, strict=True))
     kept = np.array(settle(squares, certainty), int)
     kept = kept[np.argsort(-certainty[kept], kind="stable")]
     ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
@@ -82,22 +79,19 @@ def _search(gray, tilt, scale_factor, min_neighbors, smallest):
     squares = np.asarray(found, np.float64).reshape(-1, 4)
     if tilt and len(squares):
         # it is the face's centre that turns back: it lies below the square's centre, whichever way is down there
-        side, down = squares[:, 2:], [0, _fitted()["shift_y"]]
+        side, down = squares[:, 2:], [0, _fit()["shift_y"]]
         centre = squares[:, :2] + side / 2 + side * down - turn[:, 2]
         squares[:, :2] = centre @ turn[:, :2] - side * down - side / 2
     return squares, np.asarray(certainty, np.float64).reshape(-1)
 
 
 def to_face_box(squares: np.ndarray) -> np.ndarray:
-    """Return the tight face boxes (n, 4) for squares (n, 4) of the Haar cascade: four fitted numbers.
-
-    The numbers are medians over labelled faces; `benchmarks/fit_detector_box.py` writes them, with their spread.
+    """Return the tight face boxes (n, 4) for squares (n, 4) of the cascade, by four numbers fitted to labelled faces.
 
     >>> to_face_box(np.array([[100.0, 100.0, 100.0, 100.0]])).shape
     (1, 4)
     """
-    squares = np.asarray(squares, np.float64).reshape(-1, 4)
-    fit = _fitted()
+    squares, fit = np.asarray(squares, np.float64).reshape(-1, 4), _fit()
     side = squares[:, 2:]
     centre = squares[:, :2] + side / 2 + side * [fit["shift_x"], fit["shift_y"]]
     size = side * [fit["width"], fit["height"]]
@@ -109,21 +103,10 @@ def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
     return to_face_box(detect(frame, **options))
 
 
-def detect_tilted(frame: np.ndarray) -> np.ndarray:
-    """Return tight face boxes (n, 4) of heads tilted by 15 to 45 degrees, to either side."""
-    return detect_faces(frame, tilts=(-30.0, 30.0))
-
-
-def as_gray(frame: np.ndarray) -> np.ndarray:
-    """Return the gray uint8 image (h, w) of a frame.
-
-    Raises:
-        InputError: another shape or type, or no pixel.
-    """
-    frame = np.asarray(frame)
-    if not frame.size:
-        raise InputError(f"frame: expected at least one pixel, got {frame.shape}")
-    return to_gray(frame)
+detect_tilted = partial(detect_faces, tilts=(-30.0, 30.0))  # heads tilted by 15 to 45 degrees, to either side
+# A face before a camera is large, so a small frame and a coarse search will do, at a tenth of the time of a photo;
+# few hits need to agree, for the network judges them anyway.
+detect_fast = partial(detect_faces, scale_factor=1.2, min_neighbors=1, min_face=0.12, max_side=320)
 
 
 def _cascade():
@@ -136,5 +119,5 @@ def _cascade():
 
 
 @functools.cache
-def _fitted():
+def _fit():
     return json.loads(ASSET.read_text(encoding="utf-8"))["fit"]

@@ -1,4 +1,4 @@
-"""From a frame to faces with their keypoints: detect, crop, predict, settle. Built in notebook 03."""
+"""From a frame to faces with their keypoints: detect, crop, predict, drop doubles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -8,22 +8,24 @@ import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of, crop, settle, square_of, to_frame
-from fkd_helpers.predict.haar import as_gray, detect_faces, detect_tilted
+from fkd_helpers.faces.images import to_gray
+from fkd_helpers.predict.haar import detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
 MIN_SCORE = 0.10  # of our shipped network; `benchmarks/face_scores.py` measures what lies on either side
 WHOLE_IMAGE = ("never", "fallback", "always")
-CENTRAL = (1.0, 0.75, 0.55, 0.4)  # whole image: squares of these parts of the longer side, about the centre
+CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
 
 @dataclass(frozen=True, eq=False)
 class Face:
     """One face in a frame.
 
-    box: (4,) the tight box of the keypoints, pixels of the frame
-    keypoints: (k, 2) float32, pixels of the frame
-    score: how sure the network is, the mean peak of its heatmaps; 1 for a network without heatmaps
-    id: the same for the same face from frame to frame; None without a tracker
+    Args:
+        box: (4,) the tight box of the keypoints, pixels of the frame
+        keypoints: (k, 2) float32, pixels of the frame
+        score: how sure the network is, the mean peak of its heatmaps; 1 for a network without heatmaps
+        id: the same for the same face from frame to frame; None without a tracker
     """
 
     box: np.ndarray
@@ -33,16 +35,17 @@ class Face:
 
 
 class KeypointPredictor:
-    """Find the faces of a frame and their keypoints.
+    """Find the faces of a frame and their keypoints: `KeypointPredictor()(frame)[0].keypoints`.
 
-    model, backend, device, threads, size: which network runs and where, see `runners.load_runner`
-    detectors: functions from a frame to tight face boxes (n, 4), asked in turn until one leads to a face; none for a
-        predictor that is always given boxes
-    looks: how often a detected face is cropped; each look after the first crops at the keypoints of the one before
-    min_score: faces about which the network is less sure than this are left out; None takes what fits the models we
-        ship, and 0 for any other
+    A frame is a uint8 array (h, w, 3), (h, w, 4) or (h, w), or a Pillow image.
 
-    Example: `KeypointPredictor()(read_photo("me.jpg"))[0].keypoints`.
+    Args:
+        model, backend, device, threads, size: which network runs and where, see `load_runner`
+        detectors: functions from a frame to tight face boxes (n, 4), asked in turn until one leads to a face; none for
+            a predictor that is always given boxes
+        passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
+        min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
+            it has none
     """
 
     def __init__(
@@ -54,83 +57,72 @@ class KeypointPredictor:
         threads: int = 1,
         size: int | None = None,
         detectors: Sequence[Callable[[np.ndarray], np.ndarray]] = (detect_faces, detect_tilted),
-        looks: int = 2,
+        passes: int = 2,
         min_score: float | None = None,
     ):
-        if looks < 1:
-            raise InputError(f"looks: expected at least 1, got {looks}")
+        if passes < 1:
+            raise InputError(f"passes: expected at least 1, got {passes}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
-        self.detectors, self.looks = tuple(detectors), looks
-        shipped = isinstance(model, str) and not Path(model).suffix
-        self.min_score = (MIN_SCORE if shipped else 0.0) if min_score is None else min_score
+        self.detectors, self.passes = tuple(detectors), passes
+        if min_score is None:
+            shipped = isinstance(model, str) and not Path(model).suffix
+            min_score = getattr(self.runner, "min_score", None) or (MIN_SCORE if shipped else 0.0)
+        self.min_score = min_score
 
-    def keypoints(self, frame: np.ndarray, boxes: np.ndarray, *, looks: int = 1) -> np.ndarray:
-        """Return the keypoints (n, k, 2) of the faces in tight boxes (n, 4), all in one batch; frame pixels."""
-        return self.look(frame, boxes, looks=looks)[0]
+    def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
+        """Return the faces of a frame, the surest first; an empty list where there is none.
 
-    def look(self, frame: np.ndarray, boxes: np.ndarray, *, looks: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Return keypoints (n, k, 2) and their scores (n, k) of the faces in tight boxes (n, 4).
-
-        Raises:
-            InputError: an empty frame or one of another type than uint8, boxes of another shape or not finite.
+        Args:
+            whole_image: "never" takes the image itself for a face, "fallback" does where the detectors find none,
+                "always" without asking them: for images that are crops of one face
         """
-        gray = as_gray(frame)
+        if whole_image not in WHOLE_IMAGE:
+            raise unknown("whole_image", whole_image, WHOLE_IMAGE)
+        gray = to_gray(frame)
+        if whole_image == "always":
+            return self.faces_at(gray, central_boxes(gray.shape)[:1], min_score=0)
+        if not self.detectors:
+            raise InputError("this predictor has no detector: give boxes to predictor.at_boxes(frame, boxes)")
+        faces = next((faces for detect in self.detectors if (faces := self.faces_at(gray, detect(frame)))), [])
+        if not faces and whole_image == "fallback":
+            faces = self.faces_at(gray, central_boxes(gray.shape), passes=self.passes + 1, min_score=0)[:1]
+        return faces
+
+    def faces_at(
+        self, frame: np.ndarray, boxes: np.ndarray, *, passes: int | None = None, min_score: float | None = None
+    ) -> list[Face]:
+        """Return the faces that tight boxes (n, 4) lead to, the surest first; boxes that end on one face give one."""
+        keypoints, scores = self.at_boxes(frame, boxes, passes=passes or self.passes)
+        return to_faces(keypoints, scores.mean(1), self.min_score if min_score is None else min_score)
+
+    def at_boxes(self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = 1) -> tuple[np.ndarray, np.ndarray]:
+        """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k) for tight boxes (n, 4), in order."""
+        gray = to_gray(frame)
         boxes = np.asarray(boxes, np.float64)
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
             raise InputError(f"boxes: expected finite (n, 4), got {boxes.shape}")
         if not len(boxes):
             return np.zeros((0, 68, 2), np.float32), np.zeros((0, 68), np.float32)
-        for _ in range(looks):
-            keypoints, scores = self._once(gray, boxes)
+        size = self.runner.size
+        for _ in range(passes):
+            squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
+            crops = np.stack([crop(gray, square, size) for square in squares])
+            keypoints, scores = self.runner(crops[:, None].astype(np.float32) / 255)
+            keypoints = to_frame(keypoints, squares, size)
             boxes = box_of(keypoints)
         return keypoints, scores
 
-    def _once(self, gray, boxes):
-        size = self.runner.size
-        squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
-        crops = np.stack([crop(gray, square, size) for square in squares])
-        keypoints, scores = self.runner(crops[:, None].astype(np.float32) / 255)
-        return to_frame(keypoints, squares, size), scores
 
-    def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
-        """Return the faces of a frame, the surest first; an empty list where there is none.
+def to_faces(keypoints: np.ndarray, scores: np.ndarray, min_score: float = 0.0) -> list[Face]:
+    """Return a `Face` for each of keypoints (n, k, 2) with scores (n,) that is sure enough and not there twice.
 
-        whole_image: "never" takes the image itself for a face, "fallback" does where the detectors see none, "always"
-            without asking them: for images that are crops of one face
-
-        Raises:
-            InputError: an empty frame, one of another shape or type, or a predictor without detectors.
-        """
-        if whole_image not in WHOLE_IMAGE:
-            raise unknown("whole_image", whole_image, WHOLE_IMAGE)
-        gray = as_gray(frame)
-        if whole_image == "always":
-            return self.faces(gray, central_boxes(gray.shape)[:1], min_score=0)
-        if not self.detectors:
-            raise InputError("this predictor has no detector: give boxes to predictor.keypoints(frame, boxes)")
-        faces = next((faces for find in self.detectors if (faces := self.faces(gray, find(frame)))), [])
-        if not faces and whole_image == "fallback":
-            faces = self.faces(gray, central_boxes(gray.shape), looks=self.looks + 1, min_score=0)[:1]
-        return faces
-
-    def faces(
-        self, frame: np.ndarray, boxes: np.ndarray, *, looks: int | None = None, min_score: float | None = None
-    ) -> list[Face]:
-        """Return the faces that boxes (n, 4) lead to: boxes that end on the same face give one."""
-        keypoints, scores = self.look(frame, boxes, looks=looks or self.looks)
-        return self.settled(keypoints, scores.mean(1), self.min_score if min_score is None else min_score)
-
-    @staticmethod
-    def settled(keypoints: np.ndarray, scores: np.ndarray, min_score: float = 0.0) -> list[Face]:
-        """Return a `Face` for each of keypoints (n, k, 2) with scores (n,) that is sure enough and not twice there.
-
-        The surest comes first; where scores are equal, in the order given.
-        """
-        sure = np.isfinite(keypoints).all((1, 2)) & (scores >= min_score)
-        keypoints, scores = keypoints[sure], scores[sure]
-        boxes = box_of(keypoints)
-        kept = sorted(settle(boxes, scores), key=lambda i: -scores[i])
-        return [Face(boxes[i], keypoints[i], float(scores[i])) for i in kept]
+    The surest comes first; where scores are equal, in the order given.
+    """
+    sure = np.isfinite(keypoints).all((1, 2)) & (scores >= min_score)
+    keypoints, scores = keypoints[sure], scores[sure]
+    boxes = box_of(keypoints)
+    kept = sorted(settle(boxes, scores), key=lambda i: -scores[i])
+    return [Face(boxes[i], keypoints[i], float(scores[i])) for i in kept]
 
 
 def central_boxes(shape: Sequence[int]) -> np.ndarray:

@@ -1,44 +1,35 @@
-"""Follow faces from frame to frame by their keypoints; the detector looks only now and then. Built in notebook 03."""
+"""Follow faces from frame to frame by their keypoints; the detector looks only now and then."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import replace
 
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import iou, settle
-from fkd_helpers.predict.haar import detect_faces
-from fkd_helpers.predict.predictor import Face, KeypointPredictor
-
-# A face before a camera is large, so a small frame and a coarse search will do, at a tenth of the time of a photo; few
-# hits need to agree, for the network judges them anyway.
-detect_fast = partial(detect_faces, scale_factor=1.2, min_neighbors=1, min_face=0.12, max_side=320)
+from fkd_helpers.faces.images import to_gray
+from fkd_helpers.predict.haar import detect_fast
+from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
 AFTER_LOSS = 5  # frames between the detector's looks while a lost face may come back
-
-
-@dataclass(frozen=True, eq=False)
-class _Gone:
-    """A face that was lost: where, and in which frame."""
-
-    face: Face
-    when: int
+MAX_SHIFT, MAX_ZOOM = 0.5, 1.5  # from one frame to the next: in sides of the face, and as a factor of its size
 
 
 class Tracker:
     """Find faces once, then follow them: the keypoints of one frame say where to crop the next.
 
-    predictor: what gives the keypoints; its own detector is not used
-    detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
-        lost, more often for a while after that, and in every frame while there is none
-    detector: from a frame to tight face boxes (n, 4); the default searches a small copy of the frame
-    min_score: how sure the network must be of a face that comes in, None for the predictor's own; one that is followed
-        may fall to KEEP of it, but below SURE of it the detector must see it too whenever it looks
-    remember: for so many frames a face that comes back near where it was lost gets its old id
+    Frames come in order and from one source; call `reset()` before another one. A network without a meaningful score
+    (`min_score` 0) cannot tell that a face has gone, so there the detector must see each face whenever it looks.
 
-    Frames come in order and from one source; `reset()` before another one.
+    Args:
+        predictor: what gives the keypoints; its own detectors are not used
+        detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
+            lost, more often for a while after that, and in every frame while there is none
+        detector: from a frame to tight face boxes (n, 4); the default searches a small copy of the frame
+        min_score: the score that a new face needs, None for the predictor's own; one that is followed may fall to KEEP
+            of it, but below SURE of it the detector must see it too whenever it looks
+        remember: for so many frames a face that comes back near where it was lost gets its old id
     """
 
     def __init__(
@@ -60,42 +51,34 @@ class Tracker:
     def reset(self) -> None:
         """Forget every face; ids begin again at 0."""
         self.known: list[Face] = []
-        self._gone: list[_Gone] = []
+        self._lost: list[tuple[Face, int]] = []  # and the frame in which each was lost
         self._count, self._looked, self._next_id, self._size = 0, 0, 0, None
 
     def __call__(self, frame: np.ndarray) -> list[Face]:
-        """Return the faces of the next frame, each with its id, the oldest first.
-
-        Raises:
-            InputError: an empty frame, or one of another shape or type.
-        """
-        frame = np.asarray(frame)
-        if frame.shape[:2] != self._size:  # another camera setting: old positions mean nothing
-            self.known, self._gone, self._size = [], [], frame.shape[:2]
+        """Return the faces of the next frame, each with its id, the oldest first."""
+        gray = to_gray(frame)
+        if gray.shape != self._size:  # another camera setting: old positions mean nothing
+            self.known, self._lost, self._size = [], [], gray.shape
         self._count += 1
-        before, faces, boxes = self.known, self._follow(frame), None
-        pause = min(self.detect_every, AFTER_LOSS) if self._gone else self.detect_every
+        before, faces, boxes = self.known, self._follow(gray), None
+        pause = min(self.detect_every, AFTER_LOSS) if self._lost else self.detect_every
         if len(faces) < max(1, len(before)) or self._count - self._looked >= pause:
             self._looked = self._count
             boxes = np.asarray(self.detector(frame), np.float64).reshape(-1, 4)
             faces = self._confirmed(faces, boxes)
         ids = {face.id for face in faces}
-        self._gone = [gone for gone in self._gone if self._count - gone.when < self.remember]
-        self._gone += [_Gone(face, self._count) for face in before if face.id not in ids]
-        faces = faces if boxes is None else faces + self._new(frame, faces, boxes)
+        self._lost = [(face, when) for face, when in self._lost if self._count - when < self.remember]
+        self._lost += [(face, self._count) for face in before if face.id not in ids]
+        faces = faces if boxes is None else faces + self._new(gray, faces, boxes)
         self.known = sorted(faces, key=lambda face: face.id)
         return self.known
 
-    def _follow(self, frame: np.ndarray) -> list[Face]:
-        if not self.known:
-            # the predictor looks at no box, but it checks the frame
-            self.predictor.look(frame, np.zeros((0, 4)))
-            return []
-        keypoints, scores = self.predictor.look(frame, np.stack([face.box for face in self.known]))
+    def _follow(self, gray: np.ndarray) -> list[Face]:
+        keypoints, scores = self.predictor.at_boxes(gray, _boxes(self.known))
         followed = []
         for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
-            new = self.predictor.settled(points[None], score[None], KEEP * self.min_score)
-            if new and is_step(old.box, new[0].box) and _middle_inside(new[0].box, frame.shape):
+            new = to_faces(points[None], score[None], KEEP * self.min_score)
+            if new and is_step(old.box, new[0].box) and _centre_inside(new[0].box, gray.shape):
                 followed.append(replace(new[0], id=old.id))
         # two that ended on one face: the surer one stays, and so does its id
         kept = settle(_boxes(followed), np.array([face.score for face in followed]))
@@ -103,29 +86,25 @@ class Tracker:
 
     def _confirmed(self, faces: list[Face], boxes: np.ndarray) -> list[Face]:
         seen = iou(_boxes(faces), boxes).max(1, initial=0) > 0.2
-        sure = np.array([face.score >= SURE * self.min_score for face in faces], bool)
-        return [faces[i] for i in np.flatnonzero(seen | sure)]
+        limit = SURE * self.min_score if self.min_score else np.inf
+        return [face for face, is_seen in zip(faces, seen, strict=True) if is_seen or face.score >= limit]
 
-    def _new(self, frame: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
-        found = self.predictor.faces(frame, boxes[_beside(known, boxes)], min_score=self.min_score)
+    def _new(self, gray: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
+        found = self.predictor.faces_at(gray, boxes[_beside(known, boxes)], min_score=self.min_score)
         # a box beside a known face may still end on it
-        fresh = [found[i] for i in _beside(known, _boxes(found))]
-        return [replace(face, id=self._id_for(face)) for face in fresh]
+        return [replace(found[i], id=self._id_for(found[i])) for i in _beside(known, _boxes(found))]
 
     def _id_for(self, face: Face) -> int:
         """Return the id of the lost face that this one most likely is, else a new id."""
-        near = [(closeness(gone.face.box, face.box), gone.when, k) for k, gone in enumerate(self._gone)]
-        near = [entry for entry in near if entry[0] > 0]
-        if near:
-            return self._gone.pop(max(near)[2]).face.id
+        near = [(closeness(lost.box, face.box), when, k) for k, (lost, when) in enumerate(self._lost)]
+        if near and max(near)[0] > 0:
+            return self._lost.pop(max(near)[2])[0].id
         self._next_id += 1
         return self._next_id - 1
 
 
-def is_step(old: np.ndarray, new: np.ndarray, *, shift: float = 0.5, zoom: float = 1.5) -> bool:
-    """Say whether a face's box (4,) can become this one within a frame.
-
-    shift: it moves by less than this part of its longer side; zoom: it grows or shrinks by less than this factor
+def is_step(old: np.ndarray, new: np.ndarray) -> bool:
+    """Return whether a face's box (4,) can become this one within a frame, see MAX_SHIFT and MAX_ZOOM.
 
     >>> is_step(np.array([0, 0, 100, 90]), np.array([10, 5, 105, 90]))
     True
@@ -134,7 +113,7 @@ def is_step(old: np.ndarray, new: np.ndarray, *, shift: float = 0.5, zoom: float
     """
     side, new_side = max(old[2:]), max(new[2:])
     moved = np.abs(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2).max()
-    return bool(new_side > 0 and moved < shift * side and 1 / zoom < new_side / side < zoom)
+    return bool(new_side > 0 and moved < MAX_SHIFT * side and 1 / MAX_ZOOM < new_side / side < MAX_ZOOM)
 
 
 def closeness(old: np.ndarray, new: np.ndarray) -> float:
@@ -156,6 +135,6 @@ def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:
     return [i - len(known) for i in kept if i >= len(known)]
 
 
-def _middle_inside(box, shape) -> bool:
+def _centre_inside(box, shape) -> bool:
     x, y = box[:2] + box[2:] / 2
     return bool(-0.5 <= x < shape[1] - 0.5 and -0.5 <= y < shape[0] - 0.5)

@@ -14,8 +14,8 @@ from axe_playwright_python.sync_playwright import Axe
 
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.boxes import box_of, crop, square_of
+from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.metrics import eye_distance
-from fkd_helpers.predict.haar import as_gray
 
 from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, served
@@ -124,7 +124,7 @@ def test_the_page_crops_as_the_package_does(visit, without_camera):
             }""",
             [base64.b64encode(rgba).decode(), box.tolist()],
         )
-        wanted = crop(as_gray(frame), square_of(box)).ravel() / 255
+        wanted = crop(to_gray(frame), square_of(box)).ravel() / 255
         assert np.abs(np.array(ours) - wanted).mean() < 0.01
 
 

@@ -1,0 +1,243 @@
+"""Photos and folders of photos to drawn pictures, JSON Lines, a CSV table, or a Parquet dataset of any size."""
+
+import contextlib
+import hashlib
+import itertools
+import json as json_format
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.records import digest_of
+from fkd_helpers.faces.draw import draw_faces
+from fkd_helpers.faces.images import find_photos, read_scaled, software_of, write_photo
+from fkd_helpers.predict import tables
+from fkd_helpers.predict.haar import detect_fast
+from fkd_helpers.predict.predictor import Face, KeypointPredictor
+from fkd_helpers.predict.tables import DAMAGED, NO_FACE, CsvTable, Summary, left_out_path
+
+SOFTWARE = "fkd_helpers predict"  # noted in the pictures that we draw
+FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
+TURNS = {2: "by 180 degrees", 1: "by 90 degrees to the left", 3: "by 90 degrees to the right"}  # of `np.rot90`
+
+
+def predict_photos(
+    photos: Iterable[str | Path],
+    predictor: KeypointPredictor,
+    *,
+    whole_image: str = "never",
+    workers: int | None = None,
+    out: Path | None = None,
+    read_emotion: Callable | None = None,
+) -> Iterator[dict]:
+    """Yield a record of each photo, in order: photo, width, height, faces (box, score, emotion, reason, keypoints).
+
+    A photo without a face stops no other; its record has a `problem` (DAMAGED or NO_FACE) and a `reason`.
+
+    Args:
+        whole_image: see `KeypointPredictor`
+        workers: threads, each with a photo of its own; as many as there are cores if None. Photos are not gathered
+            into larger batches: on a processor the network is no faster for it (`benchmarks/batch_speed.py`)
+        out: a folder for the photos with their faces drawn on them; other files there are not overwritten
+        read_emotion: keypoints (68, 2) -> what has a `label` and a `reason`
+    """
+    workers = (os.cpu_count() or 1) if workers is None else workers
+    if workers < 1:
+        raise InputError(f"workers: expected at least 1, got {workers}")
+
+    def look(photo: Path, picture: Path | None) -> dict:
+        record = {"photo": tables.spelled(photo), "width": 0, "height": 0, "faces": []}
+        try:
+            frame, scale = read_scaled(photo)
+            faces = predictor(frame, whole_image=whole_image)
+        except InputError as error:
+            return record | {"problem": DAMAGED, "reason": _film_hint(photo) or str(error).removeprefix(f"{photo}: ")}
+        if picture:
+            picture.parent.mkdir(parents=True, exist_ok=True)  # none is left where no photo can be read
+            write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
+        height, width = (round(side / scale) for side in frame.shape[:2])
+        record |= {"width": width, "height": height, "faces": [_plain(face, scale, read_emotion) for face in faces]}
+        return record if faces else record | {"problem": NO_FACE, "reason": _turn_hint(frame, predictor)}
+
+    photos, taken = list(map(Path, photos)), set()
+    pictures = [_free_path(photo, out, taken) if out else None for photo in photos]
+    pool = ThreadPoolExecutor(workers)
+    try:
+        yield from pool.map(look, photos, pictures)
+    finally:
+        pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no photo that is not begun
+
+
+def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
+    """Return a face as plain values, in pixels of the photo that was read at this scale."""
+    emotion = read_emotion(face.keypoints) if read_emotion and len(face.keypoints) == 68 else None
+    corner, size = np.array(face.box, float).reshape(2, 2)
+    corner, keypoints = ((points + 0.5) / scale - 0.5 for points in (corner, face.keypoints.astype(float)))
+    return {
+        "box": [*corner.round(3).tolist(), *(size / scale).round(3).tolist()],
+        "score": round(face.score, 4),
+        **({"emotion": emotion.label, "reason": emotion.reason} if emotion else {}),
+        "keypoints": keypoints.round(3).tolist(),
+    }
+
+
+def _film_hint(photo: Path) -> str:
+    is_film = photo.suffix.lower() in FILMS and photo.is_file()
+    return f"a film, expected a photo: python -m fkd_helpers live --source {photo}" if is_film else ""
+
+
+def _turn_hint(frame: np.ndarray, predictor: KeypointPredictor) -> str:
+    """Say how a photo must be turned for a face to be found in it, "" where there is none."""
+    for quarters, way in TURNS.items() if predictor.min_score else ():
+        turned = np.ascontiguousarray(np.rot90(frame, quarters))
+        if predictor.faces_at(turned, detect_fast(turned)):
+            return f"there is one when it is turned {way}: turn the photo"
+    return ""
+
+
+def _free_path(photo: Path, folder: Path, taken: set[str]) -> Path:
+    """Return a path for a drawn photo that overwrites no photo, and no other picture of this run."""
+    for number in itertools.count(1):
+        path = folder / f"{photo.stem}{'' if number == 1 else f'_{number}'}.png"
+        if path.name.casefold() not in taken and (not path.exists() or software_of(path) == SOFTWARE):
+            taken.add(path.name.casefold())  # some file systems take a.png and A.png for one
+            return path
+
+
+def photos_in(folder: str | Path) -> list[Path]:
+    """Return the photos of a folder and its subfolders, sorted; warn of what is left out, such as our own pictures."""
+    photos = find_photos(folder)
+    drawn = {path for path in photos.found if path.suffix.lower() == ".png" and software_of(path) == SOFTWARE}
+    if drawn:
+        warnings.warn(f"{folder}: left out {len(drawn)} pictures that predict drew", stacklevel=2)
+    if photos.left_out:
+        warnings.warn(f"{folder}: {photos.left_out_line()}", stacklevel=2)
+    if len(drawn) == len(photos.found):
+        raise InputError(f"{folder}: no photo in this folder but pictures that predict drew")
+    return [path for path in photos.found if path not in drawn]
+
+
+def predict_paths(
+    paths: Sequence[str | Path],
+    predictor: KeypointPredictor | None = None,
+    *,
+    out: str | Path | None = None,
+    csv: str | Path | None = None,
+    json: bool = False,
+    parquet: str | Path | None = None,
+    **options,
+) -> int:
+    """Predict photos and folders of photos, print what was found in each, and return how many gave nothing.
+
+    Args:
+        out: a folder for the photos with faces drawn on them; `found` if there is no other output
+        csv: a file for a table of one row per face, written as photos are done
+        json: print a line of JSON per photo
+        parquet: a dataset for the photos of one folder, see `predict_folder`
+        options: whole_image, workers, read_emotion of `predict_photos`
+    """
+    if parquet:
+        if out or csv or json or len(paths) != 1:
+            raise InputError(f"--parquet: expected one folder without --out, --json and --csv, got {len(paths)} names")
+        with tqdm(bar_format="{desc}", disable=None) as line:
+
+            def show(done: Summary) -> None:
+                line.set_description_str(str(done), refresh=False)
+                line.update()
+
+            done = predict_folder(paths[0], parquet, predictor, on_progress=show, **options)
+        print(f"{done}\nrows: {parquet}\nphotos without a row: {left_out_path(parquet)}")
+        return 0
+    predictor, photos, failed = predictor or KeypointPredictor(), [], 0
+    for path in paths:
+        try:
+            photos += photos_in(path) if Path(path).is_dir() else [path]
+        except InputError as error:
+            failed += 1
+            print(f"predict: {error}", file=sys.stderr)
+    out = Path(out) if out else (None if csv or json else Path("found"))
+    if out and out.is_file():
+        raise InputError(f"{out}: a file, expected a folder for pictures")
+    with contextlib.ExitStack() as stack:
+        if csv:
+            table = CsvTable(Path(csv))
+            stack.callback(table.close)
+            table.write([list(_columns(predictor, options.get("read_emotion")))])  # the place to write is tried first
+        records = stack.enter_context(contextlib.closing(predict_photos(photos, predictor, out=out, **options)))
+        for record in records:
+            if csv:
+                table.write(tables.table_rows(record))
+            if not record["faces"]:
+                failed += 1
+                print(f"predict: {record['photo']}: {_complaint(record)}", file=sys.stderr)
+            else:
+                print(json_format.dumps(record) if json else _line(record))
+    notes = sys.stderr if json else sys.stdout
+    if out and out.is_dir():
+        print(f"pictures: {out}", file=notes)
+    if csv and table.lines > 1:
+        print(f"rows: {csv}", file=notes)
+    return failed
+
+
+def _line(record: dict) -> str:
+    count, emotions = len(record["faces"]), ", ".join(face["emotion"] for face in record["faces"] if "emotion" in face)
+    return f"{record['photo']}: {count} face{'s' * (count > 1)}{emotions and f' ({emotions})'}"
+
+
+def _complaint(record: dict) -> str:
+    if record["problem"] == DAMAGED:
+        return record["reason"]
+    return f"no face found, {record['reason'] or 'expected at least one (--whole-image takes the photo for one)'}"
+
+
+def predict_folder(
+    folder: str | Path,
+    out: str | Path,
+    predictor: KeypointPredictor | None = None,
+    *,
+    on_progress: Callable[[Summary], object] = lambda _: None,
+    **options,
+) -> Summary:
+    """Write the faces of all photos in a folder and its subfolders to a Parquet dataset, a row per face.
+
+    Its columns are photo (its path in the folder), face (0, 1 ... in a photo, the surest first), width and height of
+    the photo, box_x, box_y, box_w, box_h, score, emotion (if there is `read_emotion`), and x0, y0 ... in pixels of the
+    photo. Photos without a row are listed in `left_out_path(out)` with the problem and the reason. The same call goes
+    on where a run was interrupted, and does again what has changed.
+
+    Args:
+        out: name of the dataset, ending in .parquet; one of another folder or settings is never overwritten
+        on_progress: called with the summary so far after each photo
+        options: whole_image, workers, read_emotion of `predict_photos`
+    """
+    folder, predictor = Path(folder), predictor or KeypointPredictor()
+    predict = partial(predict_photos, predictor=predictor, **options)
+    predictor(np.zeros((32, 32), np.uint8), whole_image=options.get("whole_image", "never"))
+    list(predict([]))  # wrong settings are said here once, and not of every photo
+    photos, columns = photos_in(folder), _columns(predictor, options.get("read_emotion"))
+    source = digest_of([str(folder.resolve()), _settings(predictor), list(columns), options.get("whole_image")])
+    return tables.write_dataset(Path(out), photos, folder, predict, columns, source=source, on_progress=on_progress)
+
+
+def _settings(predictor: KeypointPredictor) -> list:
+    """Return what decides about the faces of a photo; networks that are no files count as one."""
+    file = predictor.runner.file
+    network = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+    detectors = [re.sub(r" at 0x\w+", "", repr(detect)) for detect in predictor.detectors]
+    return [network, predictor.runner.size, predictor.passes, predictor.min_score, detectors]
+
+
+def _columns(predictor: KeypointPredictor, read_emotion: Callable | None) -> dict[str, str]:
+    size = predictor.runner.size
+    points = predictor.runner(np.zeros((1, 1, size, size), np.float32))[0].shape[1]
+    return tables.table_columns(points, emotion=read_emotion is not None and points == 68)

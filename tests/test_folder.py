@@ -1,0 +1,353 @@
+"""Photos and folders to pictures, JSON, CSV and Parquet: the same faces, whatever happens on the way."""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+import skimage.data
+from PIL import Image
+
+from fkd_helpers import cli
+from fkd_helpers.data.puppets import make_set
+from fkd_helpers.emotion.rules import read_emotion
+from fkd_helpers.faces import images as photos
+from fkd_helpers.faces.images import read_photo, write_photo
+from fkd_helpers.predict import KeypointPredictor, left_out_path, predict_folder, predict_photos, tables
+
+PORTRAIT = skimage.data.astronaut()[:300, 100:400]
+
+
+@pytest.fixture(scope="module")
+def predictor():
+    return KeypointPredictor(detectors=())
+
+
+@pytest.fixture(scope="module")
+def puppets():
+    return make_set(10, size=96).images
+
+
+@pytest.fixture
+def place(tmp_path, monkeypatch):
+    """A place to work in; a part of a dataset holds four photos."""
+    monkeypatch.setattr(tables, "PART", 4)
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+@pytest.fixture
+def folder(place, puppets):
+    """Ten photos of a puppet each in two subfolders."""
+    for i, image in enumerate(puppets):
+        path = place / "photos" / "ab"[i // 5] / f"{i}.jpg"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        write_photo(path, image)
+    return place / "photos"
+
+
+@pytest.fixture
+def run(place, capsys):
+    def run(*arguments):
+        code = cli.main(["predict", *map(str, arguments)])
+        out, err = capsys.readouterr()
+        return code, out.splitlines(), err.splitlines()
+
+    return run
+
+
+def crops(folder, predictor, out="faces.parquet", **options):
+    return predict_folder(folder, out, predictor, whole_image="always", workers=2, **options)
+
+
+def interrupt_at(photos):
+    def stop(done):
+        if done.photos == photos:
+            raise KeyboardInterrupt
+
+    return stop
+
+
+# Photos
+
+
+def test_predict_photos_reads_turned_deep_and_transparent_files_alike(place):
+    gray = photos.to_gray(PORTRAIT)
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
+    Image.fromarray(gray).save("gray.png")
+    Image.fromarray(np.rot90(gray).copy()).save("side.png", exif=exif)
+    Image.fromarray(gray.astype(np.uint16) * 257).save("deep.png")
+    Image.fromarray(np.dstack([gray] * 3 + [np.full_like(gray, 255)])).save("alpha.png")
+    names = ["gray.png", "side.png", "deep.png", "alpha.png"]
+    faces = [record["faces"] for record in predict_photos(names, KeypointPredictor())]
+    assert len(faces[0]) == 1 and faces[1:] == faces[:1] * 3
+
+
+def test_predict_photos_answers_in_pixels_of_a_photo_read_smaller(place, monkeypatch):
+    write_photo("me.png", np.repeat(np.repeat(PORTRAIT, 2, 0), 2, 1))
+    (whole,) = predict_photos(["me.png"], KeypointPredictor())
+    monkeypatch.setattr(photos, "MAX_PIXELS", 100_000)
+    (small,) = predict_photos(["me.png"], KeypointPredictor())
+    assert (small["width"], small["height"]) == (whole["width"], whole["height"]) == (600, 600)
+    np.testing.assert_allclose(small["faces"][0]["keypoints"], whole["faces"][0]["keypoints"], atol=4)
+
+
+def test_predict_draws_pictures_that_overwrite_nothing_and_are_no_photos_later(run, place):
+    for name in ("a/me.png", "b/me.png", "wall.png"):
+        Path(name).parent.mkdir(exist_ok=True)
+        write_photo(name, PORTRAIT if "me" in name else np.full((80, 90), 128, np.uint8))
+    before = read_photo("wall.png")
+    for _ in range(2):
+        code, out, err = run(".", "--out", ".")
+        assert code == 2 and out[:2] == ["a/me.png: 1 face (positive)", "b/me.png: 1 face (positive)"]
+        assert sorted(path.name for path in place.glob("*.png")) == ["me.png", "me_2.png", "wall.png", "wall_2.png"]
+    assert err[0] == "warning: .: left out 3 pictures that predict drew"
+    assert (read_photo("me.png") != PORTRAIT).any() and (read_photo("wall.png") == before).all()
+    assert run("me.png", "--out", "named")[0] == 0  # one that is named is meant
+
+
+@pytest.mark.parametrize(
+    ("name", "message"),
+    [
+        ("up.jpg", "no face found, there is one when it is turned by 180 degrees: turn the photo"),
+        ("left.jpg", "no face found, there is one when it is turned by 90 degrees to the right: turn the photo"),
+        ("wall.jpg", "no face found, expected at least one (--whole-image takes the photo for one)"),
+        ("clip.mp4", "a film, expected a photo: python -m fkd_helpers live --source clip.mp4"),
+    ],
+)
+def test_predict_says_what_to_do_with_a_photo_without_a_face(run, place, name, message):
+    picture = {"up.jpg": PORTRAIT[::-1, ::-1], "left.jpg": np.rot90(PORTRAIT)}.get(name, np.full((80, 90), 9, np.uint8))
+    write_photo("photo.jpg", np.ascontiguousarray(picture))
+    os.rename("photo.jpg", name)
+    if name == "clip.mp4":
+        Path(name).write_bytes(b"a film")
+    assert run(name, "--json") == (2, [], [f"predict: {name}: {message}"])
+    assert [path.name for path in place.iterdir()] == [name]
+
+
+def test_predict_counts_what_it_leaves_out_of_a_folder(run, place):
+    for name in ("a.jpg", "b.jfif", "noending", "e.ppm"):
+        Image.fromarray(PORTRAIT).save(name, format="PPM" if name == "e.ppm" else "JPEG")
+    for name in ("h.HEIC", "clip.mp4", "notes.txt", "c.txt", "._a.jpg"):
+        Path(name).write_bytes(b"x")
+    code, out, err = run(".", "--json")
+    assert code == 0 and [json.loads(line)["photo"] for line in out] == ["a.jpg", "b.jfif", "e.ppm", "noending"]
+    assert re.fullmatch(r"warning: \.: left out \d files that are no photos: 2 \.txt, .*1 \.mp4.*", err[0])
+
+
+# Tables
+
+
+@pytest.fixture
+def names(place):
+    """Photos of which one has a name that is no UTF-8."""
+    Path("p").mkdir()
+    for name in ("a.jpg", os.fsdecode(b"caf\xe9.jpg"), "Привет.jpg"):
+        write_photo("p/" + name, PORTRAIT)
+    return ["a.jpg", r"caf\xe9.jpg", "Привет.jpg"]
+
+
+def test_tables_hold_the_same_rows_and_any_name(run, names):
+    wanted = [f"p/{name}" for name in names]
+    assert run("p", "--csv", "faces.csv")[0] == 0
+    table = pd.read_csv("faces.csv")
+    assert table.photo.tolist() == wanted and set(table.emotion) == {"positive"}
+    records = [json.loads(line) for line in run("p", "--json")[1]]
+    assert [record["photo"] for record in records] == wanted
+    face = records[0]["faces"][0]
+    row = table.iloc[0]
+    assert row[["box_x", "box_y", "box_w", "box_h"]].tolist() == face["box"] and row.score == face["score"]
+    assert row["x0":"y67"].tolist() == np.ravel(face["keypoints"]).tolist() and "mouth" in face["reason"]
+    assert run("p", "--parquet", "faces.parquet")[0] == 0
+    parquet = pd.read_parquet("faces.parquet")
+    assert parquet.photo.tolist() == names and parquet.columns.tolist() == table.columns.tolist()
+    np.testing.assert_allclose(parquet.loc[:, "x0":"y67"], table.loc[:, "x0":"y67"], atol=1e-3)
+    assert run("p", "--csv", "again.csv")[0] == 0  # equal runs give equal bytes
+    assert Path("again.csv").read_bytes() == Path("faces.csv").read_bytes()
+
+
+@pytest.mark.parametrize("encoding", ["utf-8:strict", "cp1252"])
+def test_predict_prints_names_that_the_terminal_cannot_spell(names, encoding):
+    command = [sys.executable, "-m", "fkd_helpers", "predict", "p", "--out", "drawn"]
+    done = subprocess.run(command, capture_output=True, env=os.environ | {"PYTHONIOENCODING": encoding})
+    assert done.returncode == 0 and rb"caf\xe9.jpg: 1 face" in done.stdout and not done.stderr
+    assert len(os.listdir("drawn")) == 3
+
+
+def test_network_of_other_points_has_no_emotion(place):
+    write_photo("a.jpg", PORTRAIT)
+    predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9, detectors=())
+    records = list(predict_photos(["a.jpg"], predictor, whole_image="always", read_emotion=read_emotion))
+    assert set(records[0]["faces"][0]) == {"box", "score", "keypoints"}
+    Path("p").mkdir()
+    os.rename("a.jpg", "p/a.jpg")
+    crops("p", predictor, read_emotion=read_emotion)
+    assert pd.read_parquet("faces.parquet").columns[8:].tolist()[:3] == ["score", "x0", "y0"]
+
+
+def test_csv_keeps_its_rows_when_interrupted(names):
+    for i in range(40):
+        os.link("p/a.jpg", f"p/{i:03}.jpg")
+    command = [sys.executable, "-u", "-m", "fkd_helpers", "predict", "p", "--csv", "faces.csv"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(5):
+            process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        _, err = process.communicate()
+    assert process.returncode == 130 and "interrupted; what was finished is kept" in err
+    assert 5 <= len(pd.read_csv("faces.csv")) < 43
+
+
+def test_closed_pipe_is_no_traceback(names):
+    code = "import sys; from fkd_helpers import cli; sys.exit(cli.main(['predict', 'p', '--json']))"
+    with subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        process.stdout.close()
+        assert process.stderr.read() == b"" and process.wait() == 141
+
+
+def test_full_disk_is_found_before_the_first_photo(run, names, monkeypatch):
+    os.symlink("/dev/full", "faces.csv.partial")
+    monkeypatch.setattr("fkd_helpers.predict.folder.predict_photos", lambda *_, **__: pytest.fail("predicted"))
+    code, _, err = run("p", "--csv", "faces.csv")
+    assert code == 2 and err == ["predict: the disk: No space left on device"]
+    assert not Path("faces.csv").exists()
+
+
+# Datasets
+
+
+def test_predict_folder_writes_the_faces_that_the_predictor_finds(folder, predictor):
+    done = crops(folder, predictor)
+    assert (done.photos, done.faces, done.damaged, done.no_face, done.resumed) == (10, 10, 0, 0, 0)
+    table = pd.read_parquet("faces.parquet")
+    assert table.photo.tolist() == [f"{'ab'[i // 5]}/{i}.jpg" for i in range(10)]
+    assert set(table.dtypes[9:].astype(str)) == {"float32"} and len(table.columns) == 9 + 136
+    for row in table.itertuples():
+        (face,) = predictor(read_photo(folder / row.photo), whole_image="always")
+        points = table.loc[row.Index, "x0":"y67"].to_numpy(float).reshape(68, 2)
+        np.testing.assert_allclose(points, face.keypoints, atol=1e-3)
+        assert row.score == pytest.approx(face.score, abs=1e-4) and (row.face, row.width, row.height) == (0, 96, 96)
+    assert len(pd.read_csv(left_out_path("faces.parquet"))) == 0
+
+
+def test_predict_folder_puts_every_photo_in_one_of_two_tables(place):
+    portrait = PORTRAIT[:, :280]
+    for name, image in {"two.png": np.hstack([portrait] * 2), "one.png": portrait, "wall.png": portrait[:9]}.items():
+        write_photo(place / name, image)
+    (place / "cut.png").write_bytes((place / "one.png").read_bytes()[:9000])
+    (place / "text.jpg").write_text("no photo")
+    done = predict_folder(place, "faces.parquet")
+    assert (done.photos, done.faces, done.damaged, done.no_face) == (5, 3, 2, 1)
+    table = pd.read_parquet("faces.parquet")
+    assert list(zip(table.photo, table.face, strict=True)) == [("one.png", 0), ("two.png", 0), ("two.png", 1)]
+    left_out = pd.read_csv(left_out_path("faces.parquet"))
+    assert left_out.photo.tolist() == ["cut.png", "text.jpg", "wall.png"]
+    assert left_out.problem.tolist() == ["damaged", "damaged", "no face"]
+    assert "cut off" in left_out.reason[0] and "not an image" in left_out.reason[1]
+
+
+def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor):
+    crops(folder, predictor, "at_once.parquet")
+    with pytest.raises(KeyboardInterrupt):
+        crops(folder, predictor, on_progress=interrupt_at(7))
+    assert len(pd.read_parquet("faces.parquet")) == 4
+    seen = []
+    done = crops(folder, predictor, on_progress=lambda done: seen.append(done.photos))
+    assert seen == [5, 6, 7, 8, 9, 10] and (done.photos, done.faces, done.resumed) == (10, 10, 4)
+    for part in Path("at_once.parquet").iterdir():
+        assert (Path("faces.parquet") / part.name).read_bytes() == part.read_bytes()
+    done = crops(folder, predictor, on_progress=interrupt_at(1))
+    assert (done.photos, done.faces, done.resumed) == (10, 10, 10)
+
+
+def damage(folder):
+    part = Path("faces.parquet/part-000001.parquet")
+    part.write_bytes(part.read_bytes()[:-100])
+
+
+def change(folder):
+    write_photo(folder / "a" / "1.jpg", np.zeros((90, 96), np.uint8))
+
+
+@pytest.mark.parametrize(("harm", "resumed", "rows"), [(damage, 6, 10), (change, 6, 10)])
+def test_predict_folder_does_again_what_was_damaged_or_has_changed(folder, predictor, harm, resumed, rows):
+    crops(folder, predictor)
+    harm(folder)
+    done = crops(folder, predictor)
+    assert done.resumed == resumed and len(pd.read_parquet("faces.parquet")) == rows
+
+
+def test_predict_folder_drops_rows_of_photos_that_are_there_no_more(folder, predictor):
+    crops(folder, predictor)
+    for i in range(5):
+        (folder / "a" / f"{i}.jpg").unlink()
+    assert crops(folder, predictor).photos == 5
+    assert pd.read_parquet("faces.parquet").photo.str[0].tolist() == ["b"] * 5
+
+
+def foreign(folder):
+    Path("faces.parquet").mkdir()
+    pd.DataFrame({"photo": ["mine.jpg"]}).to_parquet("faces.parquet/part-000001.parquet")
+
+
+def file_of_old(folder):
+    pd.DataFrame({"photo": ["mine.jpg"]}).to_parquet("faces.parquet")
+
+
+def other_settings(folder):
+    crops(folder, KeypointPredictor(detectors=(), passes=1))
+
+
+@pytest.mark.parametrize(
+    ("make", "message"), [(foreign, "other photos or"), (file_of_old, "not a dataset"), (other_settings, "settings")]
+)
+def test_predict_folder_overwrites_no_other_table(folder, predictor, make, message):
+    make(folder)
+    before = {path: path.read_bytes() for path in Path().rglob("*.parquet") if path.is_file()}
+    with pytest.raises(ValueError, match=f"faces.parquet: .*{message}.*move it away"):
+        crops(folder, predictor)
+    assert before == {path: path.read_bytes() for path in Path().rglob("*.parquet") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    "arguments, message",
+    [
+        (["photos", "photos", "--parquet", "f.parquet"], "expected one folder .*, got 2 names"),
+        (["photos", "--parquet", "f.parquet", "--json"], "without --out, --csv and --json|without --out, --json and"),
+        (["photos", "--parquet", "f.csv"], r"f\.csv: expected a name ending in \.parquet"),
+        (["photos", "--parquet", "none/f.parquet"], "in a folder that is there"),
+        (["photos", "--parquet", "f.parquet", "--workers", "0"], "workers: expected at least 1, got 0"),
+        (["photos", "--csv", "f.csv", "--workers", "0"], "workers: expected at least 1, got 0"),
+        (["photos", "--csv", "photos/a/1.jpg"], r"1\.jpg: expected a name ending in \.csv"),
+        (["photos", "--csv", "none/f.csv"], r"f\.csv: expected .* in a folder that is there"),
+        (["none", "--parquet", "f.parquet"], "none: cannot be read"),
+        (["bare", "--parquet", "f.parquet"], "bare: no photo in this folder"),
+        (["photos", "--csv", "f.csv", "--model", "smal"], "did you mean 'small'"),
+    ],
+)
+def test_wrong_command_is_one_line_and_leaves_nothing(run, folder, arguments, message):
+    Path("bare").mkdir()
+    before = sorted(Path().rglob("*"))
+    code, _, err = run(*arguments)
+    assert code == 2 and len(err) == 1 and re.search(message, err[0])
+    assert sorted(Path().rglob("*")) == before
+
+
+def test_parquet_command_says_what_became_of_the_photos(run, folder):
+    (folder / "cut.jpg").write_bytes(b"cut")
+    code, out, _ = run("photos", "--parquet", "faces.parquet", "--crops")
+    assert code == 0 and out[0].startswith("11 photos: 10 faces, 0 photos without one, 1 damaged; ")
+    assert out[1:] == ["rows: faces.parquet", "photos without a row: faces.left_out.csv"]
+
+
+def test_parquet_names_the_extra_where_pyarrow_is_missing(folder, predictor, monkeypatch):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    with pytest.raises(ValueError, match=r"pip install 'fkd-helpers\[scale\]'"):
+        crops(folder, predictor)
