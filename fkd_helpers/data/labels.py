@@ -97,8 +97,8 @@ def mirror_of(folder: Path, table: Table) -> np.ndarray | str | None:
     count = table.keypoints.shape[1]
     file = next((folder / name for name in MIRROR_FILES if (folder / name).exists()), None)
     if file is None:
-        named = mirror_by_name(table.keys) if table.keys else None
-        return "layout" if named is None and count == 68 else named
+        named = mirror_by_name(table.keys)
+        return "layout" if count == 68 and table.keys[0].isdigit() else named
     text = read_text(file).strip()
     if text.lower() in ("none", "null", ""):
         return None

@@ -1,9 +1,7 @@
 """Read a label table: file names and the coordinates of keypoints, in the order that its header names."""
 
 import csv
-import io
 import re
-from dataclasses import dataclass
 from pathlib import Path
 from typing import NamedTuple
 
@@ -20,13 +18,13 @@ BOXES = {"box", "bbox", "rect", "face", "min", "max"}  # "x_min", "box_y": no po
 SIZES = {"w", "h", "width", "height"}  # beside a lone "x" and "y": a box
 MISSING = {"", "nan", "na", "n/a", "null", "none"}
 AXIS = r"(?P<axis>x|y|v|vis|visible|visibility)"
-TITLES = [  # x_0, x0, 0_x, p0x, left_eye_x, x_left_eye, x
+TITLES = [  # x_0, x0, x; 0_x, p0x; left_eye_x; x_left_eye
     re.compile(AXIS + r"[\s_.-]*(?P<key>\d*)"),
     re.compile(r"(?P<key>.*\d)" + AXIS),
     re.compile(r"(?P<key>.+)[\s_.-]" + AXIS),
     re.compile(AXIS + r"[\s_.-](?P<key>.+)"),
 ]
-NUMBERED = re.compile(r"^(p|pt|point|lm|landmark|kp|keypoint)?[\s_.-]*(?=\d+$)|[\s_.-]+$")
+NUMBERED = re.compile(r"^(p|pt|point|lm|landmark|kp|keypoint)?[\s_.-]*(?=\d+$)|[\s_.-]+$")  # p0 is point 0
 EXPECTED = (
     "expected a column of file names, then x0, y0, x1, y1 ... (or a header that names x and y of each point, such as "
     "x_0 ... x_67, y_0 ... y_67)"
@@ -34,27 +32,23 @@ EXPECTED = (
 
 
 class Layout(NamedTuple):
-    """Which column of a table holds what; `points` are pairs of columns (x, y), `keys` their names in the header."""
+    """Which column of a table holds what."""
 
     name: int
     person: int | None
-    points: list[tuple[int, int]]
+    points: list[tuple[int, int]]  # columns of x and y of each point
     visible: list[int | None]
-    keys: list[str]
+    keys: list[str]  # what the header calls the points
 
 
-@dataclass(frozen=True)
-class Table:
-    """A label table as read: n names, keypoints (n, k, 2) float32, people (n,) where a column names them.
-
-    keys: names of the k points in the header, () where they are numbered; remarks: lines for the user
-    """
+class Table(NamedTuple):
+    """A label table as read, n faces with k points."""
 
     names: list[str]
-    keypoints: np.ndarray
-    people: list[str] | None
-    keys: tuple[str, ...]
-    remarks: list[str]
+    keypoints: np.ndarray  # (n, k, 2) float32
+    people: list[str] | None  # n, where a column names them
+    keys: list[str]  # k names of the points in the header; numbers where it only counts them
+    remarks: list[str]  # for the user
 
 
 def read_table(path: Path, problems: list[str]) -> Table:
@@ -66,62 +60,58 @@ def read_table(path: Path, problems: list[str]) -> Table:
     header, *rows = read_cells(path) or [[]]
     if not header:
         raise InputError(f"{path}: empty, expected a header and one row per face")
-    remarks = []
     try:
-        layout = layout_of(header)
+        layout, remarks = layout_of(header), []
     except InputError as error:
-        layout = _layout_without_header(header)
-        if layout is None:
+        if not _is_row(header):
             raise InputError(f"{path}: {error}") from None
-        rows.insert(0, header)
-        remarks.append(f"{path}: no header row, read as file name, x0, y0, x1, y1 ...")
+        rows, header = [header, *rows], ["", *map(str, range(len(header) - 1))]
+        layout, remarks = layout_of(header), [f"{path}: no header row, read as file name, x0, y0, x1, y1 ..."]
     if not rows:
         raise InputError(f"{path}: no rows, expected one per face")
-    columns = np.array(layout.points).ravel().tolist()
-    good, seen = [], {}
+    seen: dict[str, tuple[str, list[str]]] = {}
     for number, row in enumerate(rows, 1):
-        name = _name(row[layout.name]) if layout.name < len(row) else ""
+        name = row[layout.name].strip().replace("\\", "/").removeprefix("./") if layout.name < len(row) else ""
         where = f"{path.name} row {number} ({name:.60})"
         if len(row) != len(header):
             problems.append(f"{where}: expected {len(header)} columns, got {len(row)}")
         elif name in seen:
-            problems.append(f"{where}: the same name as row {seen[name]}")
+            problems.append(f"{where}: the same name as {seen[name][0].removeprefix(path.name).strip()}")
         else:
-            seen[name] = number
-            good.append((where, name, row))
-    cells = np.array([[row[column] for column in columns] for _, _, row in good], object).reshape(-1, len(columns))
-    values, bad = numbers_of(cells)
-    keypoints = values.reshape(len(good), len(layout.points), 2)
-    _mark_missing(keypoints, [row for _, _, row in good], layout, path, remarks)
-    for i in np.flatnonzero(bad.any(1)):
-        column = int(np.flatnonzero(bad[i])[0])
-        title = columns[column] + 1 if header in rows else header[columns[column]]
-        problems.append(f"{good[i][0]}, column {title}: expected a number, got {cells[i, column]!r}")
-    kept = np.flatnonzero(~bad.any(1))
-    people = None if layout.person is None else [good[i][2][layout.person].strip() for i in kept]
-    keys = () if all(key.isdigit() for key in layout.keys) else tuple(layout.keys)
-    return Table([good[i][1] for i in kept], keypoints[kept].astype(np.float32), people, keys, remarks)
+            seen[name] = where, row
+    cells = np.array([row for _, row in seen.values()], object).reshape(-1, len(header))
+    columns = np.array(layout.points).ravel()
+    values, bad = _numbers(cells[:, columns])
+    keypoints = values.reshape(len(cells), len(layout.points), 2)
+    minus = (keypoints == -1).all(2)
+    if minus.any():
+        keypoints[minus] = np.nan
+        remarks.append(f"{path}: {minus.sum()} points at (-1, -1) count as missing")
+    for point, column in enumerate(layout.visible):
+        if column is not None:
+            hidden = _numbers(cells[:, [column]])[0][:, 0] == 0
+            keypoints[hidden & (keypoints[:, point] == 0).all(1), point] = np.nan
+    good = ~bad.any(1)
+    for i in np.flatnonzero(~good):
+        column = columns[bad[i]][0]
+        where = list(seen.values())[i][0]
+        problems.append(f"{where}, column {header[column]}: expected a number, got {cells[i, column]!r}")
+    people = None if layout.person is None else [cell.strip() for cell in cells[good, layout.person]]
+    names = [name for name, fine in zip(seen, good, strict=True) if fine]
+    return Table(names, keypoints[good].astype(np.float32), people, layout.keys, remarks)
 
 
 def read_cells(path: Path) -> list[list[str]]:
     """Return the rows of a table as text, blank lines left out; the header decides about the separator."""
-    _, lines, separator = split_lines(read_text(path))
+    lines = read_text(path).splitlines(keepends=True)
+    if lines and re.fullmatch(r"sep=.\s*", lines[0]):  # Excel's hint
+        lines = lines[1:]
+    header = next((line for line in lines if line.strip()), "")
+    separator = max(",;\t", key=header.count)
     try:
         return [row for row in csv.reader(lines, delimiter=separator, strict=True) if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{path}: not a label table ({error})") from None
-
-
-def split_lines(text: str) -> tuple[list[str], list[str], str]:
-    r"""Return Excel's hint "sep=;" if there is one, the lines of a table after it, and their separator.
-
-    >>> split_lines("name;x0;y0\na;1,5;2\n")
-    ([], ['name;x0;y0\n', 'a;1,5;2\n'], ';')
-    """
-    lines = list(io.StringIO(text, newline=""))
-    hints = 1 if lines and re.fullmatch(r"sep=.\s*", lines[0]) else 0
-    header = next((line for line in lines[hints:] if line.strip()), "")
-    return lines[:hints], lines[hints:], max(",;\t", key=header.count)
 
 
 def layout_of(header: list[str]) -> Layout:
@@ -131,38 +121,36 @@ def layout_of(header: list[str]) -> Layout:
     [(1, 3), (2, 4)]
     """
     titles = [title.strip().lower() for title in header]
-    named = {title: column for column, title in reversed(list(enumerate(titles)))}
-    name = next((named[title] for title in titles if title and title in NAMES), 0)
-    person = next((named[title] for title in titles if title in PEOPLE), None)
-    others = [column for column in range(len(titles)) if column not in (name, person)]
-    numbers = [column for column in others if titles[column].isdigit()]
-    parsed = {column: _parse(titles[column]) for column in others if column not in numbers}
+    name = next((column for column, title in enumerate(titles) if title and title in NAMES), 0)
+    person = next((column for column, title in enumerate(titles) if title in PEOPLE), None)
+    others = {column: title for column, title in enumerate(titles) if column not in (name, person)}
+    numbers = [column for column, title in others.items() if title.isdigit()]
+    parsed = {column: _parse(title) for column, title in others.items() if not title.isdigit()}
     parsed = {column: found for column, found in parsed.items() if found and found[1] not in BOXES}
     bare = [column for column, (_, key) in parsed.items() if not key]
     if len(bare) == 2 and set(titles) & SIZES:  # x, y, width, height: a box
         parsed = {column: found for column, found in parsed.items() if column not in bare}
-    if numbers and not any(axis in "xy" for axis, _ in parsed.values()):
-        return _numbered(titles, name, person, numbers)
-    if numbers or _parse(titles[name]) or not parsed:
+    counted = [int(titles[column]) for column in numbers]
+    if numbers and not parsed and counted in (list(range(len(counted))), list(range(1, len(counted) + 1))):
+        parsed = {column: ("xy"[i % 2], str(i // 2)) for i, column in enumerate(numbers)}
+    elif numbers or not parsed or _parse(titles[name]):
         raise InputError(f"read {_short(header)}; {EXPECTED}")
-    columns: dict[str, dict[str, int]] = {}
-    repeats: dict[str, int] = {}
+    columns: dict[str, dict[str, int]] = {}  # of each point, by axis
+    repeats = dict.fromkeys("xyv", 0)
     for column, (axis, key) in parsed.items():
-        if not key:  # x, y, x, y ...: numbered by us
-            key = str(repeats.get(axis, 0))
-            repeats[axis] = int(key) + 1
+        if not key:  # x, y, x, y ...: we count
+            key, repeats[axis] = str(repeats[axis]), repeats[axis] + 1
         if axis in columns.setdefault(key, {}):
             raise InputError(f"{axis} of point {key} twice in {_short(header)}; {EXPECTED}")
         columns[key][axis] = column
-    keys = list(columns)
-    if lone := [key for key in keys if not {"x", "y"} <= set(columns[key])]:
-        raise InputError(f"point {lone[0]}: expected x and y, got {', '.join(columns[lone[0]])} in {_short(header)}")
+    for key, found in columns.items():
+        if not {"x", "y"} <= set(found):
+            raise InputError(f"point {key}: expected x and y, got {', '.join(found)} in {_short(header)}")
+    keys = list(POINTS_15) if set(columns) == set(POINTS_15) else list(columns)
     if len({key.isdigit() for key in keys}) > 1:
         raise InputError(f"numbered and named points in {_short(header)}; {EXPECTED}")
     if keys[0].isdigit():
         keys.sort(key=int)
-    elif set(keys) == set(POINTS_15):
-        keys = list(POINTS_15)
     points = [(columns[key]["x"], columns[key]["y"]) for key in keys]
     return Layout(name, person, points, [columns[key].get("v") for key in keys], keys)
 
@@ -177,26 +165,13 @@ def _parse(title: str) -> tuple[str, str] | None:
     return (found["axis"][0], NUMBERED.sub("", found["key"])) if found else None
 
 
-def _numbered(titles, name, person, columns) -> Layout:
-    """Return the layout of the classic header: the name, then 0, 1, 2 ... for x0, y0, x1 ..."""
-    start = int(titles[columns[0]])
-    if start > 1 or [int(titles[column]) for column in columns] != list(range(start, start + len(columns))):
-        raise InputError(f"read {_short(titles)}; {EXPECTED}")
-    if len(columns) % 2:
-        raise InputError(f"expected an even number of coordinate columns (x0, y0, x1, y1 ...), got {len(columns)}")
-    points = list(zip(columns[::2], columns[1::2], strict=True))
-    return Layout(name, person, points, [None] * len(points), [str(i) for i in range(len(points))])
+def _is_row(row: list[str]) -> bool:
+    """Tell whether a first row holds a file name and pairs of numbers already."""
+    bad = _numbers(np.array([row], object))[1][0]
+    return row[0].strip().lower() not in NAMES and len(row) > 2 and len(row) % 2 == 1 and bad[0] and not bad[1:].any()
 
 
-def _layout_without_header(row: list[str]) -> Layout | None:
-    """Return the classic layout where a first row holds a name and numbers already."""
-    _, bad = numbers_of(np.array([row], object))
-    if row[0].strip().lower() in NAMES or len(row) < 3 or len(row) % 2 == 0 or not bad[0, 0] or bad[0, 1:].any():
-        return None
-    return _numbered(["", *map(str, range(len(row) - 1))], 0, None, list(range(1, len(row))))
-
-
-def numbers_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _numbers(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return cells (n, m) of text as numbers, NaN for a missing one, and which of them are neither (n, m)."""
     values = pd.to_numeric(cells.ravel(), errors="coerce").astype(np.float64).reshape(cells.shape)
     left = np.isnan(values)
@@ -205,22 +180,6 @@ def numbers_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     bad = np.abs(values) > 1e30  # infinity too
     bad[left] |= np.isnan(values[left]) & ~text.isin(MISSING).to_numpy()
     return values, bad
-
-
-def _mark_missing(keypoints, rows, layout, path, remarks) -> None:
-    """Set points that are given as (-1, -1), or as (0, 0) with a visibility of 0, to NaN, in place."""
-    minus = (keypoints == -1).all(2)
-    if minus.any():
-        keypoints[minus] = np.nan
-        remarks.append(f"{path}: {minus.sum()} points at (-1, -1) count as missing")
-    for point, column in enumerate(layout.visible):
-        if column is not None:
-            shown, _ = numbers_of(np.array([[row[column]] for row in rows], object).reshape(-1, 1))
-            keypoints[(shown[:, 0] == 0) & (keypoints[:, point] == 0).all(1), point] = np.nan
-
-
-def _name(cell: str) -> str:
-    return cell.strip().replace("\\", "/").removeprefix("./")
 
 
 def _short(titles: list[str]) -> str:
