@@ -1,6 +1,7 @@
 """Read a label table: file names and the coordinates of keypoints, in the order that its header names."""
 
 import csv
+import io
 import re
 from pathlib import Path
 from typing import NamedTuple
@@ -69,19 +70,19 @@ def read_table(path: Path, problems: list[str]) -> Table:
         layout, remarks = layout_of(header), [f"{path}: no header row, read as file name, x0, y0, x1, y1 ..."]
     if not rows:
         raise InputError(f"{path}: no rows, expected one per face")
-    seen: dict[str, tuple[str, list[str]]] = {}
+    wrong: dict[int, str] = {}  # row number -> what is wrong with it
+    seen: dict[str, int] = {}
     for number, row in enumerate(rows, 1):
         name = row[layout.name].strip().replace("\\", "/").removeprefix("./") if layout.name < len(row) else ""
-        where = f"{path.name} row {number} ({name:.60})"
         if len(row) != len(header):
-            problems.append(f"{where}: expected {len(header)} columns, got {len(row)}")
+            wrong[number] = f"({name:.60}): expected {len(header)} columns, got {len(row)}"
         elif name in seen:
-            problems.append(f"{where}: the same name as {seen[name][0].removeprefix(path.name).strip()}")
+            wrong[number] = f"({name:.60}): the same name as row {seen[name]}"
         else:
-            seen[name] = where, row
-    cells = np.array([row for _, row in seen.values()], object).reshape(-1, len(header))
+            seen[name] = number
+    cells = np.array([rows[number - 1] for number in seen.values()], object).reshape(-1, len(header))
     columns = np.array(layout.points).ravel()
-    values, bad = _numbers(cells[:, columns])
+    values, bad = numbers_of(cells[:, columns])
     keypoints = values.reshape(len(cells), len(layout.points), 2)
     minus = (keypoints == -1).all(2)
     if minus.any():
@@ -89,13 +90,14 @@ def read_table(path: Path, problems: list[str]) -> Table:
         remarks.append(f"{path}: {minus.sum()} points at (-1, -1) count as missing")
     for point, column in enumerate(layout.visible):
         if column is not None:
-            hidden = _numbers(cells[:, [column]])[0][:, 0] == 0
+            hidden = numbers_of(cells[:, [column]])[0][:, 0] == 0
             keypoints[hidden & (keypoints[:, point] == 0).all(1), point] = np.nan
     good = ~bad.any(1)
-    for i in np.flatnonzero(~good):
-        column = columns[bad[i]][0]
-        where = list(seen.values())[i][0]
-        problems.append(f"{where}, column {header[column]}: expected a number, got {cells[i, column]!r}")
+    for i, (name, number) in enumerate(seen.items()):
+        if not good[i]:
+            column = columns[bad[i]][0]
+            wrong[number] = f"({name:.60}), column {header[column]}: expected a number, got {cells[i, column]!r}"
+    problems += [f"{path.name} row {number} {what}" for number, what in sorted(wrong.items())]
     people = None if layout.person is None else [cell.strip() for cell in cells[good, layout.person]]
     names = [name for name, fine in zip(seen, good, strict=True) if fine]
     return Table(names, keypoints[good].astype(np.float32), people, layout.keys, remarks)
@@ -103,15 +105,23 @@ def read_table(path: Path, problems: list[str]) -> Table:
 
 def read_cells(path: Path) -> list[list[str]]:
     """Return the rows of a table as text, blank lines left out; the header decides about the separator."""
-    lines = read_text(path).splitlines(keepends=True)
-    if lines and re.fullmatch(r"sep=.\s*", lines[0]):  # Excel's hint
-        lines = lines[1:]
-    header = next((line for line in lines if line.strip()), "")
-    separator = max(",;\t", key=header.count)
+    _, lines, separator = split_lines(read_text(path))
     try:
         return [row for row in csv.reader(lines, delimiter=separator, strict=True) if any(map(str.strip, row))]
     except csv.Error as error:
         raise InputError(f"{path}: not a label table ({error})") from None
+
+
+def split_lines(text: str) -> tuple[list[str], list[str], str]:
+    r"""Return Excel's hint "sep=;" if there is one, the lines of a table after it, and their separator.
+
+    >>> split_lines("name;x0;y0\na;1,5;2\n")
+    ([], ['name;x0;y0\n', 'a;1,5;2\n'], ';')
+    """
+    lines = list(io.StringIO(text, newline=""))
+    hints = 1 if lines and re.fullmatch(r"sep=.\s*", lines[0]) else 0
+    header = next((line for line in lines[hints:] if line.strip()), "")
+    return lines[:hints], lines[hints:], max(",;\t", key=header.count)
 
 
 def layout_of(header: list[str]) -> Layout:
@@ -131,6 +141,8 @@ def layout_of(header: list[str]) -> Layout:
     if len(bare) == 2 and set(titles) & SIZES:  # x, y, width, height: a box
         parsed = {column: found for column, found in parsed.items() if column not in bare}
     counted = [int(titles[column]) for column in numbers]
+    if numbers and len(numbers) % 2 and not parsed:
+        raise InputError(f"expected an even number of coordinate columns (x0, y0, x1, y1 ...), got {len(numbers)}")
     if numbers and not parsed and counted in (list(range(len(counted))), list(range(1, len(counted) + 1))):
         parsed = {column: ("xy"[i % 2], str(i // 2)) for i, column in enumerate(numbers)}
     elif numbers or not parsed or _parse(titles[name]):
@@ -167,11 +179,11 @@ def _parse(title: str) -> tuple[str, str] | None:
 
 def _is_row(row: list[str]) -> bool:
     """Tell whether a first row holds a file name and pairs of numbers already."""
-    bad = _numbers(np.array([row], object))[1][0]
+    bad = numbers_of(np.array([row], object))[1][0]
     return row[0].strip().lower() not in NAMES and len(row) > 2 and len(row) % 2 == 1 and bad[0] and not bad[1:].any()
 
 
-def _numbers(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def numbers_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return cells (n, m) of text as numbers, NaN for a missing one, and which of them are neither (n, m)."""
     values = pd.to_numeric(cells.ravel(), errors="coerce").astype(np.float64).reshape(cells.shape)
     left = np.isnan(values)

@@ -123,6 +123,8 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
     except UnidentifiedImageError:
         hint = f"; {HEIC_HINT}" if name.lower().endswith(HEIC) and not HAS_HEIF else ""
         raise InputError(f"{name}: not an image that can be read (expected {', '.join(FORMATS)}{hint})") from None
+    except FileNotFoundError:
+        raise InputError(f"{name}: no such file") from None
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways of saying that a file is damaged
         reason = getattr(error, "strerror", None)  # the system's own
         raise InputError(f"{name}: {reason.lower() if reason else f'damaged or cut off ({error})'}") from None
