@@ -26,7 +26,7 @@ from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
 from fkd_helpers.expressions.split import conflicts, contents, split_expressions
 from fkd_helpers.expressions.task import record
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.nets.models import load_weights
+from fkd_helpers.nets import load_weights
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.predict.runtime import WEIGHTS
 from fkd_helpers.train.tables import markdown

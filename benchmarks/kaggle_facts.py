@@ -16,8 +16,8 @@ from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15 import data as kaggle_data
 from fkd_helpers.kaggle15.scores import rmse
 from fkd_helpers.kaggle15.tables import COLUMNS, read_rows
+from fkd_helpers.kaggle15.task import build_15
 from fkd_helpers.nets.losses import mse
-from fkd_helpers.nets.residual import build_15
 from fkd_helpers.train.run_data import strength
 
 path = kaggle_data.table_in("kaggle15", "training")

@@ -8,7 +8,7 @@ from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.nets.models import build, count_weights
+from fkd_helpers.nets import build, count_weights
 from fkd_helpers.train import grid as experiments
 from fkd_helpers.train.classic import CENTRE, INPUT, UNIT, ClassicBatches
 from fkd_helpers.train.grid import grid, run_grid, small_grid

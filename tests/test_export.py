@@ -7,15 +7,23 @@ import onnx
 import pytest
 import torch
 
-from fkd_helpers import cli
+from fkd_helpers import cli, nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import load, write_classic
-from fkd_helpers.export.compare import source_of, trial_for
-from fkd_helpers.export.formats import FORMATS, compare, export, export_and_compare, table
+from fkd_helpers.export import (
+    FORMATS,
+    compare_files,
+    export,
+    export_and_compare,
+    source_of,
+    table,
+    trial_for,
+    write_int8,
+)
+from fkd_helpers.export.quantise import float_nodes
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
-from fkd_helpers.nets import models, quantise
 from fkd_helpers.predict import runtime as runners
 from fkd_helpers.predict.runtime import load_runner
 
@@ -35,12 +43,6 @@ def made(faces, tmp_path_factory):
     folder, said = tmp_path_factory.mktemp("export"), []
     record = export_and_compare("small", folder, data=faces, rounds=1, record=folder, say=said.append)
     return folder, said, record
-
-
-@pytest.fixture
-def inexact(monkeypatch):
-    """A processor that gets int8 wrong."""
-    monkeypatch.setattr(runners, "int8_is_exact", lambda: False)
 
 
 def test_every_format_answers_as_the_original(made):
@@ -88,7 +90,7 @@ def test_what_ships_ends_in_one_product_and_says_what_its_weights_say(made):
 
 def test_the_ends_of_the_network_keep_32_bits(made):
     whole, small = (onnx.load(made[0] / name) for name in ("small.onnx", "small-int8.onnx"))
-    kept = {node.op_type for node in whole.graph.node if node.name in quantise.float_nodes(whole)}
+    kept = {node.op_type for node in whole.graph.node if node.name in float_nodes(whole)}
     assert kept == {"Mul", "Sub", "Conv", "Reshape", "Softmax", "MatMul", "ReduceMax"}
     convolutions = sum(node.op_type == "Conv" for node in whole.graph.node)
     weights = [v for v in small.graph.initializer if v.data_type == onnx.TensorProto.INT8 and len(v.dims) == 4]
@@ -96,49 +98,6 @@ def test_the_ends_of_the_network_keep_32_bits(made):
     scales = {value.name: list(value.dims) for value in small.graph.initializer}
     of = {node.input[0]: scales[node.input[1]] for node in small.graph.node if node.op_type == "DequantizeLinear"}
     assert all(of[value.name] == [value.dims[0]] for value in weights), "a scale a channel"
-
-
-def test_storing_halves_and_undoing_it(made):
-    whole, half = (onnx.load(made[0] / name) for name in ("small.onnx", "small-fp16.onnx"))
-    again = quantise.store_whole(half)
-    assert [node.op_type for node in again.graph.node] == [node.op_type for node in whole.graph.node]
-    for one, other in zip(whole.graph.initializer, again.graph.initializer, strict=True):
-        a, b = onnx.numpy_helper.to_array(one), onnx.numpy_helper.to_array(other)
-        assert one.name == other.name and a.dtype == b.dtype
-        np.testing.assert_allclose(a, b, rtol=1e-3, atol=1e-6)
-
-
-def test_a_processor_without_int8_runs_the_32_bits_beside_it_and_says_so(made, inexact):
-    crops = np.random.default_rng(0).random((1, 1, 112, 112), np.float32)
-    with pytest.warns(UserWarning, match=r"small-int8.onnx: .*no exact int8.*: small.onnx with 32 bits runs instead"):
-        runner = load_runner(made[0] / "small-int8.onnx")
-    assert np.array_equal(runner(crops)[0], load_runner(made[0] / "small.onnx")(crops)[0])
-
-
-def test_without_the_32_bits_beside_it_int8_runs_with_a_warning(made, inexact, tmp_path):
-    alone = tmp_path / "alone.onnx"
-    alone.write_bytes((made[0] / "small-int8.onnx").read_bytes())
-    with pytest.warns(UserWarning, match="is not beside it: its answers are off"):
-        load_runner(alone)
-
-
-def test_an_int8_file_that_the_runtime_cannot_open_is_replaced_too(made, tmp_path):
-    program = onnx.load(made[0] / "small-int8.onnx")
-    program.opset_import[0].version = 99
-    onnx.save(program, tmp_path / "small-int8.onnx")
-    with pytest.raises(InputError, match="not a whole ONNX model"):
-        load_runner(tmp_path / "small-int8.onnx")
-    (tmp_path / "small.onnx").write_bytes((made[0] / "small.onnx").read_bytes())
-    with pytest.warns(UserWarning, match="small.onnx with 32 bits runs instead"):
-        load_runner(tmp_path / "small-int8.onnx")
-
-
-def test_the_product_that_is_tried_tells_an_exact_processor():
-    known = quantise.cpu_instructions()
-    if known is None:
-        pytest.skip("this system does not tell its instructions")
-    if {"avx_vnni", "avx512_vnni", "asimddp"} & set(known):
-        assert quantise.int8_is_exact()
 
 
 @pytest.fixture(scope="module")
@@ -149,17 +108,17 @@ def expression_file(tmp_path_factory):
 
 def test_an_expression_network_is_exported_from_its_onnx_file(expression_file, tmp_path, monkeypatch):
     source = source_of(expression_file)
-    assert (source.kind, source.shape, source.classes) == ("expressions", (3, 112, 112), 8)
+    assert (source.kind, source.shape, source.outputs) == ("expressions", (3, 112, 112), 8)
     monkeypatch.setattr("fkd_helpers.export.compare.load_expressions", lambda _: load_expressions("puppets", n=80))
     monkeypatch.setattr("fkd_helpers.export.compare.face_crops", lambda part, size: np.stack(
         [np.random.default_rng(i).integers(0, 256, (144, 144, 3), np.uint8) for i in range(len(part))]))  # fmt: skip
     trial = trial_for(source)
     paths = export(expression_file, tmp_path)
     assert list(paths) == ["onnx", "fp16", "int8"]
-    rows = {row.format: row for row in compare(paths, source, trial, rounds=1)}
-    assert rows["onnx"].difference_max < 1e-4 and rows["fp16"].difference_max < 1e-4
-    assert rows["int8"].difference_max < 0.2
-    assert set(rows["int8"].scores) == {"accuracy", "valence_rmse", "arousal_rmse"}
+    rows = {row["format"]: row for row in compare_files(paths, source, trial, rounds=1)}
+    assert rows["onnx"]["difference_max"] < 1e-4 and rows["fp16"]["difference_max"] < 1e-4
+    assert rows["int8"]["difference_max"] < 0.2
+    assert set(rows["int8"]["scores"]) == {"accuracy", "valence_rmse", "arousal_rmse"}
     crops = np.random.default_rng(0).integers(0, 256, (2, 112, 112, 3), np.uint8)
     np.testing.assert_allclose(
         ExpressionReader(paths["int8"]).run(crops), ExpressionReader(expression_file).run(crops), atol=0.1
@@ -173,7 +132,7 @@ def test_an_expression_network_is_exported_from_its_onnx_file(expression_file, t
 def test_an_expression_network_of_a_run_becomes_a_program(tmp_path):
     torch.manual_seed(0)
     net = ExpressionNet("encoder", classes=7).eval()
-    weights = models.save_weights(net, tmp_path / "encoder.safetensors", net="encoder", size=96, classes=7)
+    weights = nets.save_weights(net, tmp_path / "encoder.safetensors", net="encoder", size=96, classes=7)
     path = export(weights, tmp_path, formats=["torch"])["torch"]
     reader = ExpressionReader(path)
     assert reader.size == 96
@@ -190,7 +149,7 @@ def test_an_expression_network_of_a_run_becomes_a_program(tmp_path):
         (["--opset", "9", "--model", "expressions", "--formats", "onnx"], "opset: expected 18 to"),
         (["--method", "guess"], "unknown method 'guess'"),
         (["--data", "nothing"], "unknown data set 'nothing'"),
-        (["--rounds", "0"], "--rounds: expected at least 1"),
+        (["--rounds", "0"], "rounds: expected at least 1"),
     ],
 )
 def test_bad_input_is_one_line(arguments, words, tmp_path, capsys, monkeypatch, faces):
@@ -205,7 +164,7 @@ def test_bad_input_is_one_line(arguments, words, tmp_path, capsys, monkeypatch, 
 def test_an_opset_that_the_runtime_lacks_is_said_and_leaves_no_file(made, expression_file, tmp_path, monkeypatch):
     program = onnx.load(made[0] / "small.onnx")
     program.opset_import[0].version = 99
-    monkeypatch.setattr("fkd_helpers.export.compare.Source.onnx", lambda *_: program)
+    monkeypatch.setattr("fkd_helpers.export.formats.Source.onnx", lambda *_: program)
     with pytest.raises(InputError, match="opset 99: the runtime here cannot open it"):
         export(expression_file, tmp_path, formats=["onnx"])
     assert not list(tmp_path.iterdir())
@@ -216,11 +175,11 @@ def test_a_damaged_program_is_said(made, tmp_path):
     path.write_bytes((made[0] / "small.pt2").read_bytes()[:9999])
     with pytest.raises(InputError, match=r"half.pt2: not a whole program of torch.export"):
         load_runner(path)
-    with pytest.raises(InputError, match="expected a network with 32 bits"):
+    with pytest.raises(InputError, match="int8 already"):
         source_of(made[0] / "small-int8.onnx")
 
 
 def test_int8_needs_crops_to_calibrate_with(made, tmp_path):
     program, three = onnx.load(made[0] / "small.onnx"), np.zeros((3, 1, 112, 112), np.float32)
     with pytest.raises(InputError, match="at least 8 training crops"):
-        quantise.quantise(program, tmp_path / "x.onnx", three)
+        write_int8(program, tmp_path / "x.onnx", three)

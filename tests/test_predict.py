@@ -11,10 +11,10 @@ import skimage.data
 import torch
 from PIL import Image
 
+from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, iou
 from fkd_helpers.faces.images import read_photo, to_gray
-from fkd_helpers.nets import models
 from fkd_helpers.predict import KeypointPredictor, Tracker, detect, detect_faces, detect_fast, load_runner, to_face_box
 
 LATTICE = np.stack(np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 4)), -1).reshape(68, 2)
@@ -69,11 +69,11 @@ def files(tmp_path_factory):
     """A small network with fixed random weights, as ONNX and as safetensors."""
     folder = tmp_path_factory.mktemp("weights")
     torch.manual_seed(0)
-    model = models.build("small").eval()
+    model = nets.build("small").eval()
     with torch.no_grad():
         model.head.weight *= 300  # peaked heatmaps, so that a difference would show in pixels
-    models.export_onnx(model, folder / "tiny.onnx")
-    models.save_weights(model, folder / "tiny.safetensors", net="small")
+    nets.export_onnx(model, folder / "tiny.onnx")
+    nets.save_weights(model, folder / "tiny.safetensors", net="small")
     return folder
 
 
@@ -294,14 +294,14 @@ def test_onnx_and_torch_agree(astronaut, files):
 
 
 def test_a_torch_network_can_be_given_as_it_is(astronaut, files):
-    model = models.load_weights(models.build("small"), files / "tiny.safetensors")
+    model = nets.load_weights(nets.build("small"), files / "tiny.safetensors")
     boxes = detect_faces(astronaut)
     wanted = KeypointPredictor(files / "tiny.safetensors").at_boxes(astronaut, boxes)[0]
     np.testing.assert_array_equal(KeypointPredictor(model).at_boxes(astronaut, boxes)[0], wanted)
 
 
 def test_a_network_without_heatmaps_is_always_sure(astronaut):
-    predictor = KeypointPredictor(models.build("course_cnn"), size=224, detectors=())
+    predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detectors=())
     keypoints, scores = predictor.at_boxes(astronaut, np.array([[100.0, 100, 200, 200]]))
     assert keypoints.shape == (1, 68, 2)
     assert (scores == 1).all()

@@ -13,8 +13,7 @@ from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.nets import backbones as pretrained
-from fkd_helpers.nets.models import build, load_weights
+from fkd_helpers.nets import backbones, build, load_weights
 from fkd_helpers.train import keypoints as keypoint_runs
 from fkd_helpers.train import run_data
 from fkd_helpers.train.checkpoint import BEST, history_of
@@ -244,7 +243,13 @@ def test_a_part_that_decides_and_is_scored_is_said(tmp_path):
 @pytest.mark.parametrize("came", [True, False])
 def test_the_record_says_whether_imagenets_weights_came(tmp_path, monkeypatch, came):
     asked = []
-    monkeypatch.setattr(pretrained, "_load", lambda net, fetch, name: asked.append(name) or came)
+    plain = backbones.backbone
+
+    def backbone(name, *, pretrained):
+        asked.extend([name] * pretrained)
+        return *plain(name)[:2], pretrained and came
+
+    monkeypatch.setattr(backbones, "backbone", backbone)
     config = dataclasses.replace(CONFIG, net="mobilenet_v3", start="imagenet")
     assert network_for(config).pretrained is came and asked == ["mobilenet_v3_small"]
     network_for(config, continued=True)

@@ -10,8 +10,8 @@ from fkd_helpers import data
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.metrics import nme
+from fkd_helpers.nets import build, load_weights
 from fkd_helpers.nets.losses import heatmap, mse
-from fkd_helpers.nets.models import build, load_weights
 from fkd_helpers.train.batches import NONE, FaceBatches
 from fkd_helpers.train.checkpoint import BEST, CHECKPOINT
 from fkd_helpers.train.loop import TrainingStopped, fit, predict_batches

@@ -1,7 +1,5 @@
 """`export`: a network in other formats, each tried against the original."""
 
-from fkd_helpers.core.errors import InputError
-
 
 def add(commands) -> None:
     """Declare what the subcommand takes."""
@@ -18,10 +16,8 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.export.formats import export_and_compare
+    from fkd_helpers.export import export_and_compare
 
-    if options.rounds < 1:
-        raise InputError(f"--rounds: expected at least 1, got {options.rounds}")
     formats = options.formats.split(",") if options.formats else None
     export_and_compare(
         options.model, options.out, formats=formats, data=options.data, opset=options.opset, method=options.method,

@@ -21,8 +21,8 @@ from fkd_helpers.data import load, write_classic
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.sprites import load_sprite, place
 from fkd_helpers.filters import FILTERS
+from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap, mse
-from fkd_helpers.nets.models import build
 from fkd_helpers.predict import KeypointPredictor, Tracker, detect
 from fkd_helpers.train.batches import Augment, FaceBatches
 from fkd_helpers.train.loop import fit

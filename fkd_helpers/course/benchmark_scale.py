@@ -15,8 +15,8 @@ import torch
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.data import load
+from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap
-from fkd_helpers.nets.models import build
 from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.distributed import processes
 from fkd_helpers.train.grid import run_grid, small_grid

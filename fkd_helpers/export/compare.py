@@ -1,122 +1,41 @@
-"""What an export starts from, and the faces on which its files are tried. Built in notebook 08."""
+"""Export a network and try each file against the original, on faces that it has not seen."""
 
+import dataclasses
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
-from torch import nn
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.timing import measure
 from fkd_helpers.data import as_labelled, complete_only, load, split
+from fkd_helpers.export.formats import Source, answering, checked, source_of, write_formats
+from fkd_helpers.export.quantise import cpu_instructions
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.expressions.features import face_crops, key_of
 from fkd_helpers.expressions.metrics import all_scores
-from fkd_helpers.expressions.model import NETS, ExpressionNet, WithShares
 from fkd_helpers.expressions.split import split_expressions, without_contempt
-from fkd_helpers.expressions.views import SIZE, as_tensor, view
+from fkd_helpers.expressions.views import as_tensor, view
 from fkd_helpers.faces.metrics import nme
-from fkd_helpers.nets.models import WithKeypoints, check_opset, load_weights, to_onnx
-from fkd_helpers.nets.quantise import original_of, store_whole
-from fkd_helpers.predict.runtime import exported, facts_of, model_path, network_of
+from fkd_helpers.nets.confidence import measure_min_score
+from fkd_helpers.predict.runtime import open_exported
 from fkd_helpers.train.batches import FaceBatches
+from fkd_helpers.train.tables import markdown
 
-OUTPUTS = {"keypoints": ["keypoints", "scores"], "expressions": ["shares", "scales"]}
 CALIBRATION = 256  # training crops that show the ranges of the activations
-SCORES = ("accuracy", "valence_rmse", "arousal_rmse")  # of expressions, in a record of exports
-BATCH = 64
-
-
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A network to export.
-
-    kind: "keypoints" or "expressions"
-    shape: of one of its images, (channels, size, size)
-    network: for torch, None where there is an ONNX file only
-    classes: how many expressions
-    """
-
-    name: str
-    path: Path
-    kind: str
-    shape: tuple[int, int, int]
-    network: nn.Module | None = None
-    classes: int = 8
-
-    def onnx(self, opset: int | None = None):
-        """Return the network as an ONNX program with 32 bits.
-
-        Raises:
-            InputError: an opset that the exporter lacks.
-        """
-        if self.network is not None:
-            return to_onnx(self.network, self.shape, OUTPUTS[self.kind], opset=opset)
-        import onnx
-
-        program = store_whole(onnx.load(self.path))
-        return program if opset is None else onnx.version_converter.convert_version(program, check_opset(opset))
-
-    def asked(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Return the network as a function, see `answering`."""
-        if self.network is None:
-            return answering(self.path, self.kind)
-
-        def run(images):
-            with torch.inference_mode():
-                return tuple(value.numpy() for value in self.network(torch.from_numpy(images)))
-
-        return _answers(run, self.kind)
-
-
-def source_of(model: str | Path) -> Source:
-    """Return the network of a name that we ship, or of a path to .safetensors or .onnx.
-
-    Raises:
-        InputError: no such model, a damaged one, or one that is int8 already.
-    """
-    try:
-        path = model_path(model, ".safetensors")
-    except InputError:
-        path = model_path(model)
-    if path.suffix == ".safetensors":
-        facts = facts_of(path)
-        if facts.get("net") not in NETS:
-            network, size = network_of(path)
-            return Source(path.stem, path, "keypoints", (1, size, size), WithKeypoints(network).eval())
-        size, classes = int(facts.get("size", SIZE)), int(facts.get("classes", 8))
-        network = WithShares(load_weights(ExpressionNet(facts["net"], classes=classes), path)).eval()
-        return Source(path.stem, path, "expressions", (3, size, size), network, classes)
-    if path.suffix != ".onnx" or original_of(path) is not None:
-        raise InputError(f"{path}: expected a network with 32 bits to start from (.safetensors or .onnx)")
-    _, shape, answer = exported(path)
-    kinds = {(1, 3): "keypoints", (3, 2): "expressions"}
-    if len(shape) != 4 or (shape[1], len(answer)) not in kinds:
-        raise InputError(f"{path}: expected a network of keypoints or of expressions, got {list(shape)} to {answer}")
-    return Source(path.stem, path, kinds[shape[1], len(answer)], shape[1:], classes=answer[-1])
-
-
-def answering(path: Path, kind: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return an exported file as a function from images to keypoints (n, k, 2), or to shares and scales (n, 10)."""
-    return _answers(exported(path)[0], kind)
-
-
-def _answers(function, kind):
-    join = (lambda parts: parts[0]) if kind == "keypoints" else (lambda parts: np.concatenate(parts, 1))
-
-    def answers(images):
-        return np.concatenate([join(function(images[i : i + BATCH])) for i in range(0, len(images), BATCH)])
-
-    return answers
+ROUNDS, BURST = 25, 8  # of the timing
+SCORES = {"nme": "NME", "accuracy": "accuracy", "valence_rmse": "valence RMSE", "arousal_rmse": "arousal RMSE"}
 
 
 @dataclass(frozen=True, eq=False)
 class Trial:
-    """Crops of faces: `calibration` of the training part, `images` of the test part, both (n, c, size, size) float32
-    in 0..1, and a function from answers to scores by name."""
+    """Crops of faces, (n, c, size, size) float32 in 0..1, to calibrate with (training part) and to try on (test part),
+    and a function from answers to scores by name."""
 
     calibration: np.ndarray
     images: np.ndarray
@@ -124,50 +43,156 @@ class Trial:
     digest: str
 
 
-def trial_for(source: Source, data: str = "puppets") -> Trial:
-    """Return the crops that a network is calibrated with and tried on: training part and test part of a data set.
-
-    Raises:
-        InputError: no such data, or too little of it to be split.
-    """
-    make = _keypoint_trial if source.kind == "keypoints" else _expression_trial
-    return make(source, data)
+def trial_for(source: Source, data: str | Path = "puppets") -> Trial:
+    """Return the crops of a data set that a network is calibrated with and tried on."""
+    return (_keypoint_trial if source.kind == "keypoints" else _expression_trial)(source, data)
 
 
 def _some(faces):
-    chosen = np.random.default_rng(0).permutation(len(faces))[:CALIBRATION]
-    return faces[np.sort(chosen)]
+    return faces[np.sort(np.random.default_rng(0).permutation(len(faces))[:CALIBRATION])]
 
 
 def _keypoint_trial(source, data):
     faces = load(data, progress=sys.stderr.isatty())
-    if faces.keypoints.shape[1] != 68:
-        raise InputError(f"a trial needs faces of 68 keypoints, got {faces.keypoints.shape[1]} in {data}")
+    if faces.keypoints.shape[1] != source.outputs:
+        came = faces.keypoints.shape[1]
+        raise InputError(f"{data}: expected faces of {source.outputs} keypoints, as {source.name} gives, got {came}")
     official = all(name.rpartition("/")[0] in ("training", "test") for name in faces.names)
     parts = split(faces, "official" if official else "person")
     training, test = (complete_only(part, why="a trial") for part in parts)
-    seen, tried = (
-        FaceBatches(part, size=source.shape[-1]).without_augmentation() for part in (_some(training), test)
-    )  # fmt: skip
+    batches = [FaceBatches(part, size=source.shape[-1]).without_augmentation() for part in (_some(training), test)]
 
     def score(answers):
-        return {"nme": float(nme(as_labelled(tried.to_images(answers), data), test.keypoints).mean())}
+        return {"nme": float(nme(as_labelled(batches[1].to_images(answers), data), test.keypoints).mean())}
 
-    calibration, images = (np.concatenate([crops.numpy() for crops, _ in part(0)]) for part in (seen, tried))
+    calibration, images = (np.concatenate([crops.numpy() for crops, _ in part(0)]) for part in batches)
     return Trial(calibration, images, score, records.digest(test))
 
 
 def _expression_trial(source, data):
-    faces = without_contempt(load_expressions(data), source.classes)
+    faces = without_contempt(load_expressions(data), source.outputs)
     training, _, test = split_expressions(faces, validation=0)
     size, rng = source.shape[-1], np.random.default_rng(0)
     calibration, images = (
         as_tensor(view(face_crops(part, size), "none", size=size, rng=rng)).contiguous().numpy()
         for part in (_some(training), test)
-    )  # fmt: skip
+    )
 
     def score(answers):
-        scores = all_scores(answers, test)
-        return {key: scores[key] for key in SCORES}
+        return {key: value for key, value in all_scores(answers, test).items() if key in SCORES}
 
     return Trial(calibration, images, score, key_of(test))
+
+
+def _with_min_score(source, trial):
+    """Return the source with a threshold in its header, which is measured if it has none."""
+    if source.kind != "keypoints" or "min_score" in source.facts:
+        return source
+    score = measure_min_score(source.network or open_exported(source.path).function, trial.images)
+    return dataclasses.replace(source, facts=source.facts | {"min_score": str(score).lower()})
+
+
+def export(
+    model: str | Path = "small", folder: str | Path = "runs/export", *, formats: Sequence[str] | None = None,
+    data: str | Path = "puppets", opset: int | None = None, method: str = "percentile",
+) -> dict[str, Path]:  # fmt: skip
+    """Write a network in some formats and return the files by format.
+
+    Args:
+        model: The name of one we ship, "small" or "expressions", or a path to .safetensors or .onnx.
+        formats: "onnx" (32 bits), "torch" (a program of `torch.export`), "fp16" (ONNX, stored with 16 bits), "int8"
+            (ONNX, calibrated with training crops of `data`); None takes all that the model allows: from .onnx there is
+            no way to "torch".
+        opset: Version of ONNX's operators; None takes the exporter's own.
+        method: How int8 finds its ranges, see `write_int8`.
+    """
+    source = source_of(model)
+    formats, calibration = checked(source, formats, opset, method), None
+    if "int8" in formats:
+        trial = trial_for(source, data)
+        source, calibration = _with_min_score(source, trial), trial.calibration
+    return write_formats(source, Path(folder), formats, calibration, opset, method)
+
+
+def compare_files(paths: dict[str, Path], source: Source, trial: Trial, *, rounds: int = ROUNDS) -> list[dict]:
+    """Load each file again and try it on the same crops as the original, which is the first row.
+
+    A row holds format, file, bytes, the differences to the original's answers (in pixels of the crop, or in shares and
+    scales for expressions), scores, and ms: the median time of one face on one thread, all files taking turns.
+    """
+    asked = {"original": source.function()} | {name: answering(path, source.kind) for name, path in paths.items()}
+    answers = {name: function(trial.images) for name, function in asked.items()}
+    one, threads = trial.images[:1], torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        calls = {name: lambda function=function: function(one) for name, function in asked.items()}
+        seconds = measure(calls, rounds=rounds, burst=BURST)
+    finally:
+        torch.set_num_threads(threads)
+    rows = []
+    for name, path in ({"original": source.path} | paths).items():
+        apart = answers[name] - answers["original"]
+        apart = np.linalg.norm(apart, axis=-1) if source.kind == "keypoints" else np.abs(apart)
+        rows.append({
+            "format": name, "file": path.name, "bytes": path.stat().st_size, "difference_max": float(apart.max()),
+            "difference_mean": float(apart.mean()), "ms": 1000 * seconds[name], "scores": trial.score(answers[name]),
+        })  # fmt: skip
+    return rows
+
+
+def export_and_compare(
+    model: str | Path = "small", folder: str | Path = "runs/export", *, formats: Sequence[str] | None = None,
+    data: str | Path = "puppets", opset: int | None = None, method: str = "percentile", rounds: int = ROUNDS,
+    record: str | Path | None = None, say: Callable[[str], None] = print,
+) -> dict:  # fmt: skip
+    """Export, compare, print the table, and write the record `export-MODEL` to the folder `record`; return it."""
+    if rounds < 1:
+        raise InputError(f"rounds: expected at least 1, got {rounds}")
+    source = source_of(model)
+    formats = checked(source, formats, opset, method)
+    trial = trial_for(source, data)
+    source = _with_min_score(source, trial)
+    paths = write_formats(source, Path(folder), formats, trial.calibration, opset, method)
+    found = records.plain({
+        "data": Path(data).name, "data_digest": trial.digest, "faces": len(trial.images),
+        "calibration": len(trial.calibration), "opset": opset, "method": method,
+        "unit": "px" if source.kind == "keypoints" else "share",
+        "rows": compare_files(paths, source, trial, rounds=rounds),
+        "instructions": cpu_instructions(), "threads": 1, "rounds": rounds,
+    })  # fmt: skip
+    say(markdown(table(found)))
+    if line := int8_summary(found):
+        say(line)
+    say(f"files: {folder}")
+    if record is not None:
+        say(f"record: {records.write('export', source.name, folder=Path(record), **found)}")
+    return found
+
+
+def table(record: dict) -> pd.DataFrame:
+    """Return a record of exports as a table, one row per format, the original first."""
+    rows, unit = record["rows"], record["unit"]
+    return pd.DataFrame([
+        {
+            "format": row["format"], "file": row["file"], "MB": f"{row['bytes'] / 1e6:.2f}",
+            f"largest difference, {unit}": f"{row['difference_max']:.2g}",
+            f"mean difference, {unit}": f"{row['difference_mean']:.2g}",
+            **{SCORES[key]: f"{value:.4f}" for key, value in row["scores"].items()},
+            "ms a face": f"{row['ms']:.2f}", "times as fast": f"{rows[0]['ms'] / row['ms']:.2f}",
+        }
+        for row in rows
+    ])  # fmt: skip
+
+
+def int8_summary(record: dict) -> str:
+    """Return in a line what int8 costs and gains beside 32 bits; empty if either is missing."""
+    rows = {row["format"]: row for row in record["rows"]}
+    if not {"onnx", "int8"} <= rows.keys():
+        return ""
+    faster = rows["onnx"]["ms"] / rows["int8"]["ms"]
+    speed = f"{faster:.2f} times as fast as" if faster > 1 else f"no faster than ({faster:.2f} times as fast as)"
+    known = record["instructions"]
+    having = "" if known is None else f" (instructions: {', '.join(known) or 'none of those for it'})"
+    key, before = next(iter(rows["original"]["scores"].items()))
+    change = rows["int8"]["scores"][key] - before
+    return f"int8 is {speed} 32 bits here{having}; {SCORES[key]} changes by {change:+.4f}"

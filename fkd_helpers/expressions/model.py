@@ -7,18 +7,15 @@ from collections.abc import Callable
 from pathlib import Path
 
 import torch
-import torchvision
 from torch import nn
 from torch.nn import functional
 
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.core.files import whole_file
 from fkd_helpers.expressions.upright import SIZE
 from fkd_helpers.expressions.views import COLOUR_MEAN, COLOUR_SPREAD
-from fkd_helpers.nets.backbones import BACKBONES, _load
-from fkd_helpers.nets.models import load_weights, to_onnx
-from fkd_helpers.nets.networks import SmallNet
-from fkd_helpers.nets.quantise import store_half
+from fkd_helpers.nets import build, load_weights, to_onnx
+from fkd_helpers.nets.backbones import backbone
+from fkd_helpers.nets.weights import save_onnx, store_half
 from fkd_helpers.predict.runtime import model_path
 
 CLASSES = 8
@@ -44,7 +41,7 @@ class Encoder(nn.Module):
 
     def __init__(self, pretrained: bool):
         super().__init__()
-        net = SmallNet()
+        net = build("small")
         if pretrained:
             load_weights(net, model_path("small", ".safetensors"))
         self.stages = nn.Sequential(net.stem, net.down28, net.down14, net.down7)
@@ -54,32 +51,19 @@ class Encoder(nn.Module):
         return self.stages((images * self.gray).sum(1, keepdim=True) * 2 - 1)
 
 
-def _of_torchvision(name, pretrained):
-    net = torchvision.models.get_model(name, weights=None)
-    weights = torchvision.models.get_model_weights(name).DEFAULT
-    options = dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    loaded = pretrained and _load(net, lambda: weights.get_state_dict(**options), name)
-    if name == "resnet50":
-        stem = nn.Sequential(net.conv1, net.bn1, net.relu, net.maxpool)
-        return nn.Sequential(stem, net.layer1, net.layer2, net.layer3, net.layer4), 2048, loaded
-    return net.features, 1280, loaded
+NETS = {"lite0": "efficientnet_lite0", "encoder": None, "resnet50": "resnet50", "efficientnet_b0": "efficientnet_b0"}
 
 
-def _of_ours(name, pretrained):
-    encoder = Encoder(pretrained)
-    return encoder, 128, pretrained
-
-
-def _of_lite(name, pretrained):
-    return BACKBONES["efficientnet_lite0"](name, False, pretrained)
-
-
-NETS: dict[str, Callable] = {
-    "lite0": _of_lite,
-    "encoder": _of_ours,
-    "resnet50": _of_torchvision,
-    "efficientnet_b0": _of_torchvision,
-}
+def _features(name, pretrained):
+    """Return a backbone's stages, its number of features, and whether it has its trained weights."""
+    if name not in NETS:
+        raise unknown("backbone", name, NETS)
+    if name == "encoder":
+        return Encoder(pretrained), 128, pretrained
+    stages, width, loaded = backbone(NETS[name], pretrained=pretrained)
+    if name == "resnet50":  # its first four layers are one stage to freeze
+        stages = nn.Sequential(stages[:4], *stages[4:])
+    return stages, width, loaded
 
 
 class ExpressionNet(nn.Module):
@@ -97,13 +81,8 @@ class ExpressionNet(nn.Module):
 
     def __init__(self, backbone: str = "lite0", *, classes: int = CLASSES, pretrained: bool = False, frozen: int = 0):
         super().__init__()
-        if backbone not in NETS:
-            raise unknown("backbone", backbone, NETS)
-        self.features, width, self.pretrained = NETS[backbone](backbone, pretrained)
+        self.features, width, self.pretrained = _features(backbone, pretrained)
         self.on_colours = backbone != "encoder"
-        for layer in self.features.modules():
-            if isinstance(layer, nn.BatchNorm2d):
-                layer.momentum = 0.1  # some have 0.01, made for long trainings
         mean, spread = (torch.tensor(v).reshape(1, 3, 1, 1) for v in (COLOUR_MEAN, COLOUR_SPREAD))
         self.register_buffer("mean", mean, persistent=False)
         self.register_buffer("spread", spread, persistent=False)
@@ -214,9 +193,5 @@ def export_expressions(model: nn.Module, path: str | Path, *, size: int = SIZE, 
     half: the weights are stored with 16 bits, half the size; they are widened as the model is loaded, and computed with
         in 32
     """
-    path = Path(path)
-    written = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
-    written = store_half(written) if half else written
-    with whole_file(path) as partial:
-        Path(partial).write_bytes(written.SerializeToString())
-    return path
+    program = to_onnx(WithShares(model), (3, size, size), ["shares", "scales"])
+    return save_onnx(store_half(program) if half else program, path)

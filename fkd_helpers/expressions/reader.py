@@ -9,7 +9,7 @@ import numpy as np
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.expressions.upright import SIZE, upright_crop
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.predict.runtime import exported, model_path
+from fkd_helpers.predict.runtime import model_path, open_exported
 
 
 @dataclass(frozen=True, eq=False)
@@ -42,7 +42,7 @@ class ExpressionReader:
 
     def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
         path = model_path(model)
-        self.function, shape, answer = exported(path, threads)
+        self.function, shape, answer, _ = open_exported(path, threads)
         if len(shape) != 4 or shape[1] != 3 or len(answer) != 2:
             wanted = "expected a model from colour crops (n, 3, size, size) to shares (n, classes) and scales (n, 2)"
             raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")

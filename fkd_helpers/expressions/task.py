@@ -25,7 +25,7 @@ from fkd_helpers.expressions.model import NETS, ExpressionNet, ThreeHeads, expre
 from fkd_helpers.expressions.report import write_report
 from fkd_helpers.expressions.split import split_expressions, without_contempt
 from fkd_helpers.expressions.views import SIZE, ExpressionBatches, FeatureBatches, as_tensor, view
-from fkd_helpers.nets.models import count_weights, load_weights, save_weights
+from fkd_helpers.nets import count_weights, load_weights, save_weights
 from fkd_helpers.train.distributed import in_order, processes, shard, started_as
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.run_files import short, write_metrics

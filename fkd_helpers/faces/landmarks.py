@@ -26,6 +26,11 @@ POINTS_15 = (
     "right_eyebrow_outer_end", "nose_tip", "mouth_left_corner", "mouth_right_corner", "mouth_center_top_lip",
     "mouth_center_bottom_lip",
 )  # fmt: skip
+# which of the 68 points each of the 15 is the mean of; a pupil is the middle of six
+FROM_68 = (
+    (42, 43, 44, 45, 46, 47), (36, 37, 38, 39, 40, 41), (42,), (45,), (39,), (36,), (22,), (26,), (21,), (17,), (30,),
+    (54,), (48,), (51,), (57,),
+)  # fmt: skip
 EXPRESSIONS = ("neutral", "happy", "sad", "surprise", "fear", "disgust", "anger", "contempt")  # AffectNet's order
 SHAPE_MODEL = Path(__file__).parents[1] / "assets" / "shape_model.npz"
 
@@ -54,6 +59,11 @@ def mirror_by_name(names: Sequence[str]) -> np.ndarray | None:
 
 
 MIRROR_15 = mirror_by_name(POINTS_15)
+
+
+def as_15(keypoints: np.ndarray) -> np.ndarray:
+    """Return Kaggle's 15 points (n, 15, 2) of 68 (n, 68, 2)."""
+    return np.stack([keypoints[:, list(points)].mean(1) for points in FROM_68], 1)
 
 
 @functools.cache

@@ -11,9 +11,9 @@ from fkd_helpers.core.files import cache_folder, whole_file
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
+from fkd_helpers.faces.landmarks import as_15
 from fkd_helpers.kaggle15.data import CORNER, near_duplicates
 from fkd_helpers.kaggle15.tables import COLUMNS, LOOKUP, SIDE
-from fkd_helpers.nets.residual import as_15
 
 # As in the real file: the first rows were labelled in full, with a few blanks; the later ones at four points.
 FULL = 0.324  # share of the rows

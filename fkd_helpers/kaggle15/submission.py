@@ -8,12 +8,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
-from safetensors import safe_open
 
+from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.kaggle15.tables import COLUMNS, SIDE, read_lookup
-from fkd_helpers.nets.residual import INPUTS, NETWORKS, build_15
 
 HEADER = ["RowId", "Location"]
 
@@ -55,18 +54,10 @@ def load_predictor(path: str | Path, *, framework: str = "", mirror: bool = Fals
         return _keras_predictor(path)
     from fkd_helpers.kaggle15.task import predict_15
 
-    try:
-        with safe_open(str(path), "pt") as stream:
-            facts = stream.metadata() or {}
-            outputs = [stream.get_slice(key).get_shape()[0] for key in stream.keys() if key == "head.bias"]
-    except Exception as error:  # safetensors raises its own type, which it does not export for catching
-        raise InputError(f"{path}: not a whole safetensors file ({error})") from None
-    net = facts.get("net", "")
-    if net not in NETWORKS or outputs == [68]:
-        raise InputError(f"{path}: expected a network for 15 points ({', '.join(NETWORKS)}), got {net or 'unnamed'!r}"
-                         f"{' for 68' * (outputs == [68])}")  # fmt: skip
-    model = build_15(net, start=str(path)).eval()
-    return lambda images: predict_15(model, images, size=INPUTS[net], mirror=mirror)
+    model = nets.load(path)
+    if (points := model.facts["keypoints"]) != "15":
+        raise InputError(f"{path}: expected a network for 15 points, got {model.facts['net']!r} for {points}")
+    return lambda images: predict_15(model, images, size=int(model.facts["size"]), mirror=mirror)
 
 
 def _keras_predictor(path):

@@ -8,15 +8,15 @@ import numpy as np
 import torch
 from torch import nn
 
+from fkd_helpers import nets
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.data import FaceSet
+from fkd_helpers.faces.landmarks import FROM_68
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
 from fkd_helpers.kaggle15.scores import scores_15
 from fkd_helpers.kaggle15.tables import SIDE
-from fkd_helpers.nets.models import count_weights, keypoints_from, save_weights
-from fkd_helpers.nets.residual import INPUTS, build_15
 from fkd_helpers.train.batches import flip_order
 from fkd_helpers.train.distributed import in_order, processes, shard
 from fkd_helpers.train.keypoints import loss_for
@@ -25,6 +25,16 @@ from fkd_helpers.train.run_data import strength
 from fkd_helpers.train.run_files import short, write_history, write_metrics, write_predictions
 
 KIND = "kaggle15"
+SHIPPED = Path(__file__).parents[1] / "weights" / "small.safetensors"  # for 68 points
+
+
+def build_15(name: str, *, start: str = "", seed: int = 0) -> nn.Module:
+    """Build a network for 15 points; `start` is a weights file for 15 or 68 points, or "shipped" for the package's."""
+    torch.manual_seed(seed)
+    model = nets.build(name, keypoints=len(POINTS))
+    if not start:
+        return model
+    return nets.load_weights(model, SHIPPED if start == "shipped" else start, points=FROM_68).train()
 
 
 @torch.no_grad()
@@ -33,7 +43,7 @@ def predict_15(
 ) -> np.ndarray:
     """Return keypoints (n, 15, 2), pixels as Kaggle counts them, of images (n, 96, 96) uint8.
 
-    size: what the network takes (`residual.INPUTS`); mirror: the mean with the answer for the mirrored image
+    size: what the network takes (`nets.INPUT_SIZES`); mirror: the mean with the answer for the mirrored image
 
     Processes that train together share the work, so that each of them must call this.
     """
@@ -47,7 +57,7 @@ def predict_15(
             part = part.to(device).float() / 255
             if size != part.shape[-1]:
                 part = nn.functional.interpolate(part, (size, size), mode="bilinear", align_corners=False)
-            found.append(keypoints_from(model(part)).float().cpu())
+            found.append(nets.keypoints_from(model(part)).float().cpu())
         found = in_order([torch.cat(found)])  # of all processes that train together
         return (torch.cat(found).numpy() + 0.5) * (images.shape[-1] / size) - 0.5 + CORNER
 
@@ -83,7 +93,7 @@ def train_15(
     model = build_15(config.net, start=config.start, seed=config.seed)
     faces = load_15(config.data) if faces is None else faces
     known, held_out = halves(faces)
-    learned, size = prepared(known, config.missing), INPUTS[config.net]
+    learned, size = prepared(known, config.missing), nets.INPUT_SIZES[config.net]
     steps = max(len(known) // config.batch_size, 1)
     batches = ImageBatches(learned, batch_size=config.batch_size, options=strength(config.augment), size=size,
                            seed=config.seed, steps=steps)  # fmt: skip
@@ -111,13 +121,13 @@ def train_15(
     mirrored = scores_15(predict_15(model, images, size=size, mirror=True), held_out)
     if processes()[0]:  # one of several that train together writes
         return scores
-    save_weights(model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, points=len(POINTS))
+    nets.save_weights(model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, points=len(POINTS))
     write_metrics(folder, history, run=config.name)
     write_history(folder, history)
     write_predictions(folder, held_out.names, predicted)
     records.write(
         KIND, config.name, folder=folder, framework="torch", config=config, scores=scores, scores_mirrored=mirrored,
-        weights=count_weights(model), training_faces=len(learned), steps=steps * config.epochs,
+        weights=nets.count_weights(model), training_faces=len(learned), steps=steps * config.epochs,
         data_digest=records.digest(faces), history=short(history),
         seconds_an_epoch=float(np.mean([row["seconds"] for row in history])),
     )  # fmt: skip

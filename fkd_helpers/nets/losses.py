@@ -1,7 +1,7 @@
-"""Losses for keypoints, some of which may be missing. Built in notebook 02.
+"""Losses for keypoints, some of which may be missing, and what is read from heatmaps.
 
-Each takes predicted and target (..., 2) in the same unit and averages over the coordinates that are there (not NaN).
-Where none is there the loss is zero and so is its gradient.
+Each loss takes predicted and target (..., 2) in the same unit and averages over the coordinates that are not NaN. If
+all are NaN, the loss is zero and so is its gradient.
 """
 
 import math
@@ -11,11 +11,28 @@ import torch
 import torch.nn.functional as F
 
 from fkd_helpers.core.errors import unknown
-from fkd_helpers.nets.models import heatmap_centres, soft_argmax
+from fkd_helpers.faces.boxes import CROP_SIZE
+
+
+def heatmap_centres(cells: int, size: int = CROP_SIZE) -> torch.Tensor:
+    """Return the positions (g,) of a heatmap's cells along one axis, in crop pixels."""
+    return (torch.arange(cells) + 0.5) * (size / cells) - 0.5
+
+
+def soft_argmax(logits: torch.Tensor, size: int = CROP_SIZE) -> torch.Tensor:
+    """Return the mean position (n, k, 2), in crop pixels, under the softmax of heatmaps (n, k, g, g)."""
+    weights = torch.softmax(logits.float().flatten(2), -1).unflatten(-1, logits.shape[-2:])
+    centres = heatmap_centres(logits.shape[-1], size).to(weights)
+    return torch.stack([weights.sum(-2) @ centres, weights.sum(-1) @ centres], -1)
+
+
+def keypoints_from(output: torch.Tensor) -> torch.Tensor:
+    """Return keypoints (n, k, 2) in crop pixels from the output of any of our networks."""
+    return soft_argmax(output) if output.ndim == 4 else output
 
 
 def masked(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
-    """Turn a function of the error into a loss that leaves missing targets out."""
+    """Turn a function of the error into a loss that ignores missing targets."""
 
     def loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
         if predicted.shape != target.shape:
@@ -71,21 +88,12 @@ def heatmap(logits: torch.Tensor, target: torch.Tensor, *, spread: float = 1.0, 
 
 
 LOSSES: dict[str, Callable] = {
-    "mse": mse,
-    "l1": l1,
-    "smooth_l1": smooth_l1,
-    "huber": smooth_l1,
-    "wing": wing_loss,
-    "heatmap": heatmap,
-}
+    "mse": mse, "l1": l1, "smooth_l1": smooth_l1, "huber": smooth_l1, "wing": wing_loss, "heatmap": heatmap
+}  # fmt: skip
 
 
 def loss_named(name: str) -> Callable:
-    """Return the loss of that name.
-
-    Raises:
-        InputError: unknown name (the near one is suggested).
-    """
+    """Return the loss of that name."""
     if name not in LOSSES:
         raise unknown("loss", name, LOSSES)
     return LOSSES[name]

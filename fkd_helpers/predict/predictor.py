@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -12,7 +11,6 @@ from fkd_helpers.faces.images import to_gray
 from fkd_helpers.predict.haar import detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
-MIN_SCORE = 0.10  # of our shipped network; `benchmarks/face_scores.py` measures what lies on either side
 WHOLE_IMAGE = ("never", "fallback", "always")
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -64,10 +62,7 @@ class KeypointPredictor:
             raise InputError(f"passes: expected at least 1, got {passes}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
         self.detectors, self.passes = tuple(detectors), passes
-        if min_score is None:
-            shipped = isinstance(model, str) and not Path(model).suffix
-            min_score = getattr(self.runner, "min_score", None) or (MIN_SCORE if shipped else 0.0)
-        self.min_score = min_score
+        self.min_score = (self.runner.min_score or 0.0) if min_score is None else min_score
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
         """Return the faces of a frame, the surest first; an empty list where there is none.

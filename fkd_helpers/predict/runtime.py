@@ -1,20 +1,19 @@
 """Run a trained network behind one call, by ONNX Runtime or torch: float32 crops in, keypoints and scores out.
 
 `runner(images)` takes (n, 1, size, size) float32 in 0..1 and returns keypoints (n, k, 2) in crop pixels and scores
-(n, k): how peaked each keypoint's heatmap is, 1 where the network has none. `runner.size` is the side of the crops.
+(n, k): how peaked each keypoint's heatmap is, 1 where the network has none.
 """
 
 import json
 import sys
-import warnings
 from collections.abc import Callable
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
-from fkd_helpers.nets.quantise import INT8, int8_is_exact, original_of
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}  # of the models that ship
@@ -23,11 +22,30 @@ BATCH = 8  # crops at once; with 64 a face took 1.6 times as long: they no longe
 
 
 class Runner:
-    """A function from crops to keypoints, or to keypoints and scores, with the side of its crops in pixels."""
+    """A function from crops to keypoints, or to keypoints and scores, and what is known of its network.
 
-    def __init__(self, function: Callable, size: int = CROP_SIZE):
-        self.function, self.size = function, size
-        self.file: Path | None = None  # what it was read from, if from a file
+    Attributes:
+        size: Side of the crops in pixels.
+        facts: Header of the file: "net", "keypoints", "mirror", "min_score", "run", "data", as far as they are known.
+        file: What it was read from, if from a file.
+    """
+
+    def __init__(self, function: Callable, size: int = CROP_SIZE, facts: dict[str, str] | None = None):
+        self.function, self.size, self.facts = function, size, facts or {}
+        self.file: Path | None = None
+
+    @property
+    def keypoints(self) -> int:
+        """Number of keypoints; 68 if nothing says otherwise."""
+        return int(self.facts.get("keypoints", 68))
+
+    @property
+    def min_score(self) -> float | None:
+        """Score that a face needs; None if the network's scores tell no face from anything else, or nobody measured."""
+        try:
+            return float(self.facts["min_score"])
+        except (KeyError, ValueError):
+            return None
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         keypoints, scores = [], []
@@ -44,39 +62,37 @@ def load_runner(
 ) -> Runner:
     """Return the runner of a model.
 
-    model: the name of a model we ship, a path to .onnx (of 32, 16 or 8 bits), .pt2 (torch.export) or .safetensors, a
-        torch network, or a function such as a runner's own
-    backend: "onnx" or "torch", for a name; a path's suffix decides for a path
-    device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU
-    threads: of ONNX Runtime, for one batch; torch has its own setting for the whole process
-    size: side of the crops in pixels; None asks the model
-
-    Raises:
-        InputError: unknown name or backend, no such file, or a file that is not a whole model of keypoints.
+    Args:
+        model: The name of a model we ship, a path to .onnx (of 32, 16 or 8 bits), .pt2 (torch.export) or .safetensors,
+            a torch network, or a function such as a runner's own.
+        backend: "onnx" or "torch", for a name; a path's suffix decides for a path.
+        device: Where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU.
+        threads: Of ONNX Runtime, for one batch; torch has its own setting for the whole process.
+        size: Side of the crops in pixels; None asks the model.
     """
     if not isinstance(model, str | Path):
         torch = sys.modules.get("torch")  # whoever holds a torch network has imported torch
         if torch is not None and isinstance(model, torch.nn.Module):
-            return _from_module(model, device, size or CROP_SIZE)
+            return _from_module(model, device, size)
         if not callable(model):
             came = type(model).__name__
             raise InputError(f"model: expected a name, a path, a torch network or a function, got {came}")
-        return Runner(model, size or getattr(model, "size", CROP_SIZE))
+        return Runner(model, size or getattr(model, "size", CROP_SIZE), getattr(model, "facts", None))
     if backend not in SUFFIXES:
         raise unknown("backend", backend, SUFFIXES)
     path = model_path(model, SUFFIXES[backend])
-    exported = path.suffix in (".onnx", PROGRAM)
-    runner = _from_exported(path, threads, size) if exported else _from_safetensors(path, device, size)
+    if path.suffix == ".safetensors":
+        from fkd_helpers import nets  # torch is slow to import
+
+        runner = _from_module(nets.load(path), device, size)
+    else:
+        runner = _from_exported(path, threads, size)
     runner.file = path
     return runner
 
 
 def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
-    """Return the file of a model by the name of one we ship, or by path.
-
-    Raises:
-        InputError: no such file, or an unknown name (the near one is suggested).
-    """
+    """Return the file of a model, given by path or by the name of one we ship."""
     path = Path(model)
     if path.suffix in (*SUFFIXES.values(), PROGRAM):
         if not path.is_file():
@@ -90,16 +106,22 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     raise unknown("model", str(model), shipped)
 
 
-def onnx_session(path: str | Path, threads: int = 1):
-    """Open an ONNX file with ONNX Runtime on the CPU, quietly, on so many threads.
+class Exported(NamedTuple):
+    """An exported network: a function from images to a tuple of arrays, the shapes of its input and of its first
+    output, where a number that may vary is a word, and its header."""
 
-    Where this processor gets int8 wrong, or the runtime cannot open it, the file with 32 bits that a network of int8
-    was made of is opened in its place, if it lies beside it, and a warning says so.
+    function: Callable
+    taken: tuple
+    given: tuple
+    facts: dict[str, str]
 
-    Raises:
-        InputError: a file that is not a whole ONNX model.
-    """
-    import onnxruntime
+
+def open_exported(path: str | Path, threads: int = 1) -> Exported:
+    """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch."""
+    path = Path(path)
+    if path.suffix == PROGRAM:
+        return _program(path)
+    import onnxruntime  # slow to import
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
@@ -107,49 +129,29 @@ def onnx_session(path: str | Path, threads: int = 1):
     options.log_severity_level = 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        original = session.get_modelmeta().custom_metadata_map.get(INT8)
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-        lacks = f"{path}: not a whole ONNX model ({_first_line(error)})"
-        session, original = None, original_of(path)
-    else:
-        if original is None or int8_is_exact():
-            return session
-        lacks = f"{path}: this processor has no exact int8 instructions (VNNI or the like)"
-    if original and (other := Path(path).with_name(original)).is_file():
-        warnings.warn(f"{lacks}: {original} with 32 bits runs instead", stacklevel=2)
-        return onnx_session(other, threads)
-    if session is None:
-        raise InputError(lacks)
-    warnings.warn(f"{lacks}, and the network with 32 bits is not beside it: its answers are off", stacklevel=2)
-    return session
-
-
-def exported(path: str | Path, threads: int = 1) -> tuple[Callable, tuple, tuple]:
-    """Open an .onnx or .pt2 file: return a function from images to a tuple of arrays, and the shapes of both ends.
-
-    The shapes are those of the only input and of the first output; a number that may vary is a word.
-
-    Raises:
-        InputError: a file that is not a whole model, or one of several inputs.
-    """
-    path = Path(path)
-    if path.suffix == PROGRAM:
-        return _program(path)
-    session = onnx_session(path, threads)
+        raise InputError(f"{path}: not a whole ONNX model ({_first_line(error)})") from None
     taken, given = session.get_inputs(), session.get_outputs()
     if len(taken) != 1:
         raise InputError(f"{path}: expected a model of one input, got {len(taken)}")
     name = taken[0].name
-    return lambda images: tuple(session.run(None, {name: images})), tuple(taken[0].shape), tuple(given[0].shape)
+
+    def run(images):
+        return tuple(session.run(None, {name: images}))
+
+    facts = session.get_modelmeta().custom_metadata_map
+    return Exported(run, tuple(taken[0].shape), tuple(given[0].shape), facts)
 
 
 def _program(path):
-    import torch
+    import torch  # slow to import
 
+    header = {"facts.json": ""}
     try:
-        program = torch.export.load(path)
+        program = torch.export.load(path, extra_files=header)
         nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
         (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
+        facts = json.loads(header["facts.json"] or "{}")
     except Exception as error:  # a damaged archive can fail in any of its parts
         raise InputError(f"{path}: not a whole program of torch.export ({_first_line(error)})") from None
     shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
@@ -159,55 +161,22 @@ def _program(path):
         with torch.inference_mode():
             return tuple(value.numpy() for value in module(torch.from_numpy(images)))
 
-    return run, *shapes
+    return Exported(run, *shapes, facts)
 
 
 def _from_exported(path, threads, size):
-    function, shape, answer = exported(path, threads)
-    if len(shape) != 4 or shape[1] != 1 or len(answer) != 3 or answer[-1] != 2:
+    function, taken, given, facts = open_exported(path, threads)
+    if len(taken) != 4 or taken[1] != 1 or len(given) != 3 or given[-1] != 2:
         wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
-        raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")
-    return Runner(function, size or (shape[-1] if isinstance(shape[-1], int) else CROP_SIZE))
-
-
-def facts_of(path: str | Path) -> dict[str, str]:
-    """Return what the header of a .safetensors file says: its network, run and data.
-
-    Raises:
-        InputError: a file that is not a whole one.
-    """
-    from safetensors import safe_open
-
-    try:
-        with safe_open(str(path), framework="numpy") as file:
-            return file.metadata() or {}
-    except Exception as error:  # safetensors raises its own type, which it does not export for catching
-        raise InputError(f"{path}: not a whole safetensors file ({_first_line(error)})") from None
-
-
-def network_of(path: str | Path):
-    """Return the network of keypoints in a .safetensors file, and the side of its crops.
-
-    Raises:
-        InputError: a damaged file, or of a network that is not known.
-    """
-    from fkd_helpers.nets import models
-
-    facts = facts_of(path)
-    kind = facts.get("net", Path(path).stem)
-    model = models.build(kind, **json.loads(facts.get("options", "{}")))
-    return models.load_weights(model, path), models.INPUT_SIZES[kind]
-
-
-def _from_safetensors(path, device, size):
-    model, side = network_of(path)
-    return _from_module(model, device, size or side)
+        raise InputError(f"{path}: {wanted}, got {list(taken)} to {list(given)}")
+    size = size or (taken[-1] if isinstance(taken[-1], int) else CROP_SIZE)
+    return Runner(function, size, facts | {"keypoints": str(given[1])})
 
 
 def _from_module(model, device, size):
-    import torch
+    import torch  # here already
 
-    from fkd_helpers.nets.models import WithKeypoints
+    from fkd_helpers.nets import WithKeypoints
 
     try:
         whole = WithKeypoints(model).eval().to(device)
@@ -219,7 +188,8 @@ def _from_module(model, device, size):
             keypoints, scores = whole(torch.from_numpy(images).to(device))
         return keypoints.float().cpu().numpy(), scores.float().cpu().numpy()
 
-    return Runner(run, size)
+    facts = getattr(model, "facts", {})
+    return Runner(run, size or int(facts.get("size", CROP_SIZE)), facts)
 
 
 def _first_line(error):

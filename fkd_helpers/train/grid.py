@@ -13,7 +13,7 @@ from pathlib import Path
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.nets.models import MODELS
+from fkd_helpers.nets import NETS
 from fkd_helpers.train.classic import UNIT
 from fkd_helpers.train.keypoints import learn, loss_for
 from fkd_helpers.train.loop import TrainingStopped
@@ -118,8 +118,8 @@ def _check(configs: list[RunConfig]) -> None:
         raise InputError(f"grid: expected runs of different names, got {', '.join(twice)} more than once")
     for config in configs:
         loss_for(config)
-        if config.net not in MODELS:
-            raise unknown("model", config.net, MODELS)
+        if config.net not in NETS:
+            raise unknown("model", config.net, NETS)
 
 
 def describe(config: RunConfig) -> str:

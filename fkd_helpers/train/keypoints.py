@@ -13,8 +13,7 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
-from fkd_helpers.nets.losses import loss_named
-from fkd_helpers.nets.models import (
+from fkd_helpers.nets import (
     INPUT_SIZES,
     build,
     count_weights,
@@ -23,6 +22,7 @@ from fkd_helpers.nets.models import (
     load_weights,
     save_weights,
 )
+from fkd_helpers.nets.losses import loss_named
 from fkd_helpers.train.checkpoint import CHECKPOINT, history_of
 from fkd_helpers.train.distributed import processes
 from fkd_helpers.train.loggers import check_log, logged

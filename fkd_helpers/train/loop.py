@@ -17,7 +17,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.nets.models import keypoints_from, save_weights
+from fkd_helpers.nets import keypoints_from, save_weights
 from fkd_helpers.train import checkpoint as checkpoints
 from fkd_helpers.train.averages import Average
 from fkd_helpers.train.distributed import Sharded, agreed, in_order, mean_norms, share_norms, started_as, whole_loss

@@ -14,7 +14,7 @@ from fkd_helpers.data import EXTRA_HELD_OUT, FaceSet, as_labelled, centred, comp
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme, pixel_errors, summary
-from fkd_helpers.nets.models import INPUT_SIZES
+from fkd_helpers.nets import INPUT_SIZES
 from fkd_helpers.train.batches import Augment, FaceBatches
 from fkd_helpers.train.classic import ClassicBatches
 from fkd_helpers.train.loop import predict_batches
