@@ -44,7 +44,8 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
         points.append(table.keypoints)
         files += [folder / name for name in table.names]
         names += [prefix + name for name in table.names]
-        people += table.people or [person(prefix + name) for name in table.names]
+        named = table.people or [""] * len(table.names)
+        people += [who or person(prefix + name) for who, name in zip(named, table.names, strict=True)]
     if len({part.shape[1] for part in points}) > 1:
         raise InputError(f"{path}: its tables have different numbers of keypoints, expected one number")
     images, scales = read_images(files, progress=progress)

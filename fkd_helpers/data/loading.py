@@ -32,11 +32,7 @@ def load(
 
 
 def find(name: str | Path) -> Path:
-    """Return the folder (or CSV file) of a data set, by path or by its name below one of `data_dirs()`.
-
-    Raises:
-        InputError: nothing there, "ytf" without both its tables, or no permission to look.
-    """
+    """Return the folder (or label table) of a data set, by path or by its name below one of `data_dirs()`."""
     try:
         return _find_ytf() if str(name) == "ytf" else _find(name)
     except PermissionError as error:
@@ -44,20 +40,21 @@ def find(name: str | Path) -> Path:
 
 
 def _find_ytf() -> Path:
-    for place in data_dirs():
-        for folder in (place / "ytf", place):
+    for parent in data_dirs():
+        for folder in (parent / "ytf", parent):
             if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
                 return folder
-    places = " nor ".join(str(place) for place in data_dirs())
-    raise InputError(f"data set 'ytf' is not, or not whole, in {places}: run `make data`, or set FKD_DATA_DIR")
+    folders = " nor ".join(map(str, data_dirs()))
+    raise InputError(f"data set 'ytf' is not, or not whole, in {folders}: run `make data`, or set FKD_DATA_DIR")
 
 
 def _find(name: str | Path) -> Path:
     path = Path(name).expanduser()
-    for place in (path, *(place / path for place in data_dirs())):
-        if place.is_dir() or (place.is_file() and (place.suffix == ".csv" or len(path.parts) > 1)):
-            return place
-    if len(path.parts) > 1 or path.suffix == ".csv":
+    is_path = len(path.parts) > 1 or path.suffix in (".csv", ".tsv")
+    for found in (path, *(folder / path for folder in data_dirs())):
+        if found.is_dir() or (found.is_file() and is_path):
+            return found
+    if is_path:
         raise InputError(f"{name}: no such folder or CSV file")
-    here = [folder.name for place in data_dirs() if place.is_dir() for folder in place.iterdir() if folder.is_dir()]
+    here = [found.name for folder in data_dirs() if folder.is_dir() for found in folder.iterdir() if found.is_dir()]
     raise unknown("data set", name, {"puppets", "ytf", *here} - {"records"})
