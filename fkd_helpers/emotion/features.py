@@ -34,10 +34,6 @@ def upright(keypoints: np.ndarray) -> np.ndarray:
     """Return keypoints (..., 68, 2) with the eyes level, their middle at (0, 0) and the outer corners 1 apart.
 
     A face without eyes, or with all of its points at one place, becomes NaN.
-
-    >>> face = np.random.default_rng(0).uniform(0, 90, (68, 2))
-    >>> bool(np.allclose(upright(face), upright(3 * face + 50)))
-    True
     """
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.ndim < 2 or keypoints.shape[-2:] != (68, 2):
@@ -87,11 +83,8 @@ def neutral_face(keypoints: np.ndarray) -> np.ndarray:
 
 
 def learned_inputs(keypoints: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Return the inputs of the learned classifier: changes of the features and of the symmetric face.
-
-    The symmetric face is the mean of a face (n, 68, 2) and its mirror image: half as many numbers, half of the noise.
-    """
-    shapes = []
+    """Return the inputs of the learned classifier: changes of the features and of the symmetric face (n, 68, 2)."""
+    shapes = []  # the mean of a face and its mirror image: half as many numbers, half of the noise
     for face in (upright(keypoints), upright(neutral)):
         mirrored = face[..., MIRROR, :] * [-1, 1]
         shapes.append(((face + mirrored) / 2)[..., ONE_SIDE, :].reshape(*face.shape[:-2], -1))

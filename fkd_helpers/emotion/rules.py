@@ -34,12 +34,7 @@ class Emotion:
 
 @dataclass(frozen=True)
 class Sign:
-    """A change of a feature that speaks for or against the labels.
-
-    Args:
-        low, high: change at which the sign begins to show and at which it is there in full, in eye distances
-        points: (3,) what the full sign gives to each of LABELS
-    """
+    """A change of a feature, from `low` (it begins to show) to `high` (in full), that gives points to the LABELS."""
 
     feature: str
     low: float
@@ -57,8 +52,7 @@ class Sign:
 class Rules:
     """Signs, the points (3,) that a neutral face starts with, and the average neutral face (68, 2).
 
-    Args:
-        points_of_e: this many points more make a label e times as likely, which turns points into scores
+    `points_of_e` more points make a label e times as likely.
     """
 
     signs: tuple[Sign, ...]
@@ -97,11 +91,7 @@ def _softmax(logits):
 
 
 def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Emotion:
-    """Return the emotion of one face (68, 2) by the rules; `neutral` is this person's own, from `neutral_face`.
-
-    >>> read_emotion(load_rules().neutral).label
-    'neutral'
-    """
+    """Return the emotion of one face (68, 2) by the rules; `neutral` is this person's own, from `neutral_face`."""
     if np.shape(keypoints) != (68, 2):
         raise InputError(f"keypoints: expected (68, 2), got {np.shape(keypoints)}")
     rules, change = load_rules(), changes(keypoints, neutral)

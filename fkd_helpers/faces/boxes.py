@@ -29,11 +29,7 @@ def box_of(keypoints: np.ndarray) -> np.ndarray:
 
 
 def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
-    """Return the squares (..., 4) that are cut for boxes (..., 4): same centre, longer side plus margins.
-
-    >>> square_of(np.array([10.0, 20.0, 100.0, 80.0]), margin=0.2).tolist()
-    [-10.0, -10.0, 140.0, 140.0]
-    """
+    """Return the squares (..., 4) that are cut for boxes (..., 4): same centre, longer side plus margins."""
     boxes = np.asarray(boxes, np.float64)
     side = boxes[..., 2:].max(-1, keepdims=True) * (1 + 2 * margin)
     corner = boxes[..., :2] + boxes[..., 2:] / 2 - side / 2
@@ -103,9 +99,6 @@ def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: floa
 
     The higher score wins, or the larger area where scores are equal. A box goes when it shares `overlap` of the union
     with a kept one, or when `inside` of the smaller of the two lies in the other.
-
-    >>> settle(np.array([[0, 0, 10, 10], [1, 1, 10, 10], [30, 0, 10, 10], [3, 3, 4, 4]]))
-    [0, 2]
     """
     if len(boxes) < 2:  # most frames of a film
         return list(range(len(boxes)))

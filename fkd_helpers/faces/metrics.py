@@ -20,9 +20,6 @@ def unit(target: np.ndarray) -> np.ndarray:
 
     For 68 keypoints this is the distance of the outer eye corners, as in 300-W. Other layouts (5, 15, 21, 98, 106
     points) share no such pair: their unit is the diagonal of the tight box of the labels, called NME_diag in papers.
-
-    >>> float(unit(np.array([[[0, 0], [3, 4], [np.nan, np.nan]]]))[0])
-    5.0
     """
     target = np.asarray(target, np.float64)
     lengths = eye_distance(target) if target.shape[1] == 68 else np.linalg.norm(box_of(target)[:, 2:], axis=-1)
@@ -30,12 +27,7 @@ def unit(target: np.ndarray) -> np.ndarray:
 
 
 def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the error (n, k) of each point in units of its face (see `unit`); NaN where the target is missing.
-
-    >>> target = np.zeros((1, 68, 2)); target[0, 45] = [10, 0]
-    >>> float(point_errors(target + [3, 4], target).mean())
-    0.5
-    """
+    """Return the error (n, k) of each point in units of its face (see `unit`); NaN where the target is missing."""
     predicted, target = np.asarray(predicted, np.float64), np.asarray(target, np.float64)
     if predicted.shape != target.shape or target.ndim != 3 or target.shape[2] != 2:
         raise ValueError(f"keypoints: expected two arrays (n, k, 2), got {predicted.shape} and {target.shape}")
@@ -61,20 +53,12 @@ def pck(errors: np.ndarray, threshold: float) -> float:
 
 
 def auc(face_errors: np.ndarray, limit: float) -> float:
-    """Return the area under the cumulative error curve of faces (n,) from 0 to `limit`, as a share of the best.
-
-    >>> auc(np.array([0.0, 0.05, 9.0]), 0.1)
-    0.5
-    """
+    """Return the area under the cumulative error curve of faces (n,) from 0 to `limit`, as a share of the best."""
     return float(np.clip(1 - np.asarray(face_errors, np.float64) / limit, 0, 1).mean())
 
 
 def cumulative(face_errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return the cumulative error curve: which share of the faces (n,) has an error of at most each limit (m,).
-
-    >>> cumulative(np.array([0.02, 0.04, np.inf]), np.array([0.0, 0.03, 0.1])).round(2).tolist()
-    [0.0, 0.33, 0.67]
-    """
+    """Return the cumulative error curve: the share of faces (n,) with an error of at most each limit (m,)."""
     return (np.asarray(face_errors)[:, None] <= np.asarray(limits)).mean(0)
 
 
@@ -103,9 +87,7 @@ def summary(
 ) -> dict[str, float]:
     """Return all scores of a set of faces; those that cannot be measured (see `unit`) are left out.
 
-    Args:
-        sizes: (n, 2) width and height of each image, for errors at 224 pixels
-        people: (n,) for the bootstrap interval of the NME
+    `sizes` (n, 2), width and height of each image, bring errors at 224 pixels; `people` (n,) an interval of the NME.
     """
     errors = point_errors(predicted, target)
     faces = _face_means(errors)
@@ -113,21 +95,16 @@ def summary(
     if not measured.any():
         labels = "both outer eye corners" if errors.shape[1] == 68 else "two labels or more"
         raise ValueError(f"target: expected a face with {labels}, got none in {len(faces)}")
-    errors, faces, predicted, target = (v[measured] for v in (errors, faces, np.asarray(predicted), np.asarray(target)))
-    sizes, people = (None if v is None else np.asarray(v)[measured] for v in (sizes, people))
+    errors, faces, predicted, target, sizes, people = (
+        None if values is None else np.asarray(values)[measured]
+        for values in (errors, faces, predicted, target, sizes, people)
+    )
     found = np.isfinite(faces)
-    mae, rmse = pixel_errors(predicted[found], target[found])
-    scores = {
-        "faces": len(faces),
-        "not_found": int((~found).sum()),
-        "nme": float(faces.mean()),
-        "nme_median": float(np.median(faces)),
-        "nme_over_0.10": float((faces > 0.10).mean()),
-        **{f"pck_{limit:.2f}": pck(errors, limit) for limit in (0.05, 0.10)},
-        **{f"auc_{limit}": auc(faces, limit) for limit in (0.08, 0.5)},
-        "mae_px": mae,
-        "rmse_px": rmse,
-    }
+    scores = {"faces": len(faces), "not_found": int((~found).sum()), "nme": float(faces.mean())}
+    scores |= {"nme_median": float(np.median(faces)), "nme_over_0.10": float((faces > 0.10).mean())}
+    scores |= {f"pck_{limit:.2f}": pck(errors, limit) for limit in (0.05, 0.10)}
+    scores |= {f"auc_{limit}": auc(faces, limit) for limit in (0.08, 0.5)}
+    scores["mae_px"], scores["rmse_px"] = pixel_errors(predicted[found], target[found])
     if errors.shape[1] == 68:
         scores |= {f"nme_{region}": _mean(errors[:, list(points)]) for region, points in REGIONS.items()}
     if sizes is not None:

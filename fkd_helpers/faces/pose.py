@@ -14,10 +14,7 @@ BEHIND = np.array([1, 1, -1])  # the shape model's z comes towards the camera, O
 
 
 def level_rotation(keypoints: np.ndarray) -> np.ndarray:
-    """Return the rotation (..., 2, 2) that makes the eyes of faces (..., 68, 2) level: `keypoints @ rotation.T`.
-
-    NaN where the eyes are missing or at one place.
-    """
+    """Return the rotation (..., 2, 2) that makes the eyes of faces (..., 68, 2) level; NaN where it is unknown."""
     left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
     with np.errstate(invalid="ignore"):
         along = (right - left) / np.linalg.norm(right - left, axis=-1, keepdims=True)
@@ -73,10 +70,6 @@ def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:
     """Return how far each eye is open, (2,): the gap between its lids over its width.
 
     Source: T. Soukupova, J. Cech, "Real-time eye blink detection using facial landmarks", 2016.
-
-    >>> from fkd_helpers.data.puppets.shapes import face_shape
-    >>> [bool((eye_open_ratio(face_shape([], {"eye_close": v})) > 0.1).all()) for v in (0, 1)]
-    [True, False]
     """
     eyes = np.asarray(keypoints, np.float64)[36:48].reshape(2, 6, 2)
     gaps = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
@@ -86,10 +79,8 @@ def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:
 class BlinkCounter:
     """Count the blinks of one person, frame by frame.
 
-    Args:
-        closed, open: shares of this person's open eye; a blink is a fall below `closed` and a rise above `open`, so
-            that trembling at one limit counts once
-        forget: share by which the memory of the open eye fades per frame
+    A blink is a fall below the share `closed` of this person's open eye and a rise above the share `open`. The memory
+    of the open eye fades by `forget` per frame.
     """
 
     def __init__(self, *, closed: float = 0.75, open: float = 0.88, forget: float = 0.002):

@@ -26,12 +26,9 @@ LEAST_WIDTH = 0.1  # of a sprite's length on the face: squeezed further it would
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """A picture to wear.
+    """A picture to wear: anchors (a, 2), pixels of its first level, each go to the mean of the keypoints it follows.
 
-    Args:
-        levels: RGBA (h, w, 4) uint8, colours multiplied by alpha; each level has half the size of the one before
-        anchors: (a, 2) pixels of the first level
-        follows: the keypoints whose mean is the place of each anchor
+    The levels are RGBA (h, w, 4) uint8, colours multiplied by alpha, each half the size of the one before.
     """
 
     name: str
@@ -68,12 +65,7 @@ def _shipped(name: str) -> Sprite:
 
 
 def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> Sprite:
-    """Build a sprite of an RGBA picture (h, w, 4) uint8 and anchors, each {"pixel": [x, y], "keypoints": [...]}.
-
-    >>> ball = np.full((9, 9, 4), 255, np.uint8)
-    >>> make_sprite("ball", ball, [{"pixel": [0, 4], "keypoints": [31]}, {"pixel": [8, 4], "keypoints": [35]}]).follows
-    ((31,), (35,))
-    """
+    """Build a sprite of an RGBA picture (h, w, 4) uint8 and anchors, each {"pixel": [x, y], "keypoints": [...]}."""
     if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
         raise InputError(f"sprite {name}: expected uint8 RGBA (h, w, 4), got {picture.dtype} {picture.shape}")
     try:
@@ -81,33 +73,33 @@ def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> S
         follows = tuple(tuple(int(i) for i in anchor["keypoints"]) for anchor in anchors)
     except (KeyError, TypeError, ValueError):
         raise InputError(f'sprite {name}: expected anchors {{"pixel": [x, y], "keypoints": [...]}}') from None
-    _check_anchors(name, picture.shape, pixels, follows)
+    if fault := _fault(picture, pixels, follows):
+        raise InputError(f"sprite {name}: {fault}")
     visible = np.argwhere(picture[..., 3] > 0)
-    if not len(visible):
-        raise InputError(f"sprite {name}: expected something to see, got alpha 0 everywhere")
     (top, left), (bottom, right) = visible.min(0), visible.max(0) + 1
     level = picture[top:bottom, left:right].astype(np.float32)
     level[..., :3] *= level[..., 3:] / 255  # premultiplied: what is transparent has no colour to bleed
     block = 2 ** (LEVELS - 1)  # whole blocks, so that each level is an exact half
-    level = np.pad(level, (*((0, -side % block) for side in level.shape[:2]), (0, 0)))
-    levels = [level]
+    levels = [np.pad(level, (*((0, -side % block) for side in level.shape[:2]), (0, 0)))]
     for _ in range(LEVELS - 1):
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return Sprite(name, tuple(level.round().astype(np.uint8) for level in levels), pixels - [left, top], follows)
 
 
-def _check_anchors(name, shape, pixels, follows):
-    height, width = shape[:2]
+def _fault(picture, pixels, follows) -> str:
+    height, width = picture.shape[:2]
+    if not picture[..., 3].any():
+        return "expected something to see, got alpha 0 everywhere"
     if len(pixels) < 2:
-        raise InputError(f"sprite {name}: expected two anchors or more, got {len(pixels)}")
-    for pixel, keypoints in zip(pixels, follows, strict=True):
-        if not ((pixel >= -0.5) & (pixel <= [width - 0.5, height - 0.5])).all():
-            raise InputError(f"sprite {name}: anchor {pixel.tolist()} is outside the {width}x{height} picture")
-        if not keypoints or not all(0 <= i < KEYPOINTS for i in keypoints):
-            raise InputError(f"sprite {name}: expected keypoints 0 to {KEYPOINTS - 1}, got {list(keypoints)}")
+        return f"expected two anchors or more, got {len(pixels)}"
+    if not ((pixels >= -0.5) & (pixels <= [width - 0.5, height - 0.5])).all():
+        return f"an anchor of {pixels.tolist()} is outside the {width}x{height} picture"
+    if not all(follows) or not all(0 <= i < KEYPOINTS for keypoints in follows for i in keypoints):
+        return f"expected keypoints 0 to {KEYPOINTS - 1}, got {follows}"
     length, breadth = np.linalg.svd(pixels - pixels.mean(0), compute_uv=False)
     if length < 1 or (len(pixels) > 2 and breadth < 1):
-        raise InputError(f"sprite {name}: its {len(pixels)} anchors are at one place or on one line; move one off it")
+        return f"its {len(pixels)} anchors are at one place or on one line; move one off it"
+    return ""
 
 
 def fit_affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:

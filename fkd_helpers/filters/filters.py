@@ -1,12 +1,4 @@
-"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another.
-
-A new one takes a few lines:
-
-    @face_filter
-    def clown_nose(frame, keypoints):
-        cv2.circle(frame, keypoints[30].round().astype(int).tolist(), 20, (220, 30, 30), -1, cv2.LINE_AA)
-        return frame
-"""
+"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another."""
 
 import functools
 import warnings
@@ -39,9 +31,8 @@ class FilterWarning(UserWarning):
 def face_filter(function: Filter) -> Filter:
     """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return a safe form of it.
 
-    The safe form takes a gray, RGB or RGBA frame, uint8, and keypoints (68, 2) or (n, 68, 2), and returns an RGB frame.
-    It calls the function for each face, on a copy that may be painted on. A face with missing keypoints (NaN), smaller
-    than 4 pixels or far outside is left as it is, with a FilterWarning.
+    The safe form takes a gray, RGB or RGBA frame and any number of faces, and paints on a copy. A face with missing
+    keypoints (NaN), smaller than 4 pixels or far outside is left as it is, with a FilterWarning.
     """
 
     @functools.wraps(function)
@@ -76,14 +67,9 @@ def filter_named(name: str) -> Filter:
 
 
 def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Sequence[str | Filter]) -> np.ndarray:
-    """Return a frame with filters applied to all faces, the first at the bottom. Made for video.
+    """Return a frame with filters, names or functions, applied to all faces (68, 2) or (n, 68, 2), the first below.
 
-    A filter that fails on a frame is left out there, with a FilterWarning: the video goes on.
-
-    Args:
-        frame: uint8, gray, RGB or RGBA
-        keypoints: (68, 2), or (n, 68, 2) for several faces, or an empty list
-        filters: names or functions, one or several
+    A filter that fails on a frame is left out there, with a FilterWarning: a video goes on.
     """
     chosen = [filters] if isinstance(filters, str) or callable(filters) else filters
     functions = [filter_named(one) if isinstance(one, str) else one for one in chosen]
@@ -107,8 +93,8 @@ def sprite_filter(sprite: Sprite | str) -> Filter:
             paint(frame, worn, matrix)
         return frame
 
-    put_on.__name__ = put_on.__qualname__ = name = sprite if isinstance(sprite, str) else sprite.name
-    put_on.__doc__ = f"Put the sprite {name} on a face."
+    put_on.__name__ = sprite if isinstance(sprite, str) else sprite.name
+    put_on.__doc__ = f"Put the sprite {put_on.__name__} on a face."
     return face_filter(put_on)
 
 
@@ -146,10 +132,8 @@ def _hide(frame, keypoints, enlarge):
 
 
 def face_outline(keypoints: np.ndarray) -> np.ndarray:
-    """Return a convex outline (m, 2) of a face (68, 2) with its forehead, 8 % larger than the points.
-
-    The keypoints end at the brows: the forehead is as high above them as the base of the nose is below, at any tilt.
-    """
+    """Return a convex outline (m, 2) of a face (68, 2) with its forehead, 8 % larger than the points."""
+    # the keypoints end at the brows: the forehead is as high above them as the base of the nose is below, at any tilt
     forehead = keypoints[17:27] + (keypoints[17:27].mean(0) - keypoints[33])
     hull = cv2.convexHull(np.concatenate([keypoints, forehead]).astype(np.float32))[:, 0]
     return hull.mean(0) + (hull - hull.mean(0)) * 1.08
