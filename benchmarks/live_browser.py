@@ -70,31 +70,33 @@ def stop_time(notebook: Notebook) -> float:
 
 
 @contextlib.contextmanager
-def opened(film_of, **viewport):
-    """Give the notebook with the demo, open in JupyterLab; film_of(path) makes what its camera plays."""
+def browser_with(film_of, **viewport):
+    """Give a folder and a page that may use the camera; film_of(path) makes what the camera plays."""
     from playwright.sync_api import sync_playwright
 
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        path = Path(folder) / "puppet.mjpeg"
-        film_of(path)
-        lab = Lab(Path(folder))
-        try:
-            browser = launch(driver, find_browser(), path)
-            page = enter(browser.new_context(permissions=["camera"], **viewport).new_page(), lab)
-            lab.write("live.ipynb", CELL)
-            notebook = Notebook(page, "live.ipynb")
-            notebook.run(0)
-            notebook.press("Start")
-            notebook.wait_live("live.meter.total.drawn > 100")
-            yield notebook
-            browser.close()
-        finally:
-            lab.close()
+        film = Path(folder) / "puppet.mjpeg"
+        film_of(film)
+        browser = launch(driver, find_browser(), film)
+        yield Path(folder), browser.new_context(permissions=["camera"], **viewport).new_page()
+        browser.close()
+
+
+@contextlib.contextmanager
+def demo_with(film_of, **viewport):
+    """Give the notebook with the demo, open in JupyterLab and running."""
+    with browser_with(film_of, **viewport) as (folder, page), contextlib.closing(Lab(folder)) as lab:
+        lab.write("live.ipynb", CELL)
+        notebook = Notebook(enter(page, lab), "live.ipynb")
+        notebook.run(0)
+        notebook.press("Start")
+        notebook.wait_live("live.meter.total.drawn > 100")
+        yield notebook
 
 
 def benchmark(seconds: float) -> dict:
     """Measure with the recording off and on, then Stop; return what the record holds."""
-    with opened(make_film) as notebook:
+    with demo_with(make_film) as notebook:
         rows = [{"recording": "off"} | measure(notebook, seconds)]
         notebook.press("Record")
         notebook.wait_live("live.readout.recording > 1")
@@ -115,32 +117,24 @@ def quick_film(path: Path) -> None:
 
 def picture(path: Path) -> None:
     """Write how the demo looks while it runs."""
-    with opened(quick_film, viewport={"width": 1000, "height": 1100}) as notebook:
+    with demo_with(quick_film, viewport={"width": 1000, "height": 1100}) as notebook:
         notebook.page.evaluate("window.jupyterapp.commands.execute('application:toggle-left-area')")
         notebook.page.wait_for_timeout(30_000)  # the chart of the emotions is full
         notebook.wait_live("live.face.label === 'positive'")
         notebook.page.wait_for_timeout(700)  # the numbers below follow twice a second
-        shot = notebook.shown().screenshot()
-    save(shot, path)
+        save(notebook.shown().screenshot(), path)
 
 
 def web_picture(path: Path) -> None:
     """Write how the page of `make web` looks while its network runs."""
-    from playwright.sync_api import sync_playwright
-
-    with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
-        site, film = Path(folder) / "web", Path(folder) / "puppet.mjpeg"
-        subprocess.run([sys.executable, ROOT / "web" / "build.py", site], check=True, stdout=subprocess.DEVNULL)
-        quick_film(film)
-        with served(site) as port:
-            browser = launch(driver, find_browser(), film)
-            page = browser.new_context(permissions=["camera"], viewport={"width": 900, "height": 800}).new_page()
+    with browser_with(quick_film, viewport={"width": 900, "height": 800}) as (folder, page):
+        build = [sys.executable, ROOT / "web" / "build.py", folder / "web"]
+        subprocess.run(build, check=True, stdout=subprocess.DEVNULL)
+        with served(folder / "web") as port:
             page.goto(f"http://127.0.0.1:{port}/")
             page.locator("#start:enabled").click()
             page.wait_for_timeout(12_000)  # the page's own rules forbid to wait for a value
-            shot = page.screenshot()
-            browser.close()
-    save(shot, path)
+            save(page.screenshot(), path)
 
 
 def save(shot: bytes, path: Path) -> None:

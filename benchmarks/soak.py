@@ -2,20 +2,21 @@
 
     python benchmarks/soak.py [--minutes 10] [--fps 30] [--record] [--out data/records]
 
-Frames of the puppet are sent as a browser sends them, as JPEG with keys, 30 a second, with garbage among them; each
-key must be answered once. The record `benchmark-soak.json` tells memory at the start (after half a minute, or a tenth
-of the time) and at the end, and what became of the frames.
+Frames of the puppet are submitted as a browser does it, as JPEG with keys, with garbage among them; each key must be
+answered once. The record `benchmark-soak.json` holds the memory after half a minute (or a tenth of the time) and at
+the end, and what became of the frames.
 """
 
 import argparse
 import collections
 import gc
-import os
 import sys
 import tempfile
 import threading
 import time
 from pathlib import Path
+
+import psutil
 
 from fkd_helpers.core import records
 from fkd_helpers.data.puppets import stream
@@ -25,20 +26,9 @@ from fkd_helpers.live.picture import to_jpeg
 GARBAGE = 500  # every so many frames one is none
 
 
-def memory() -> float:
-    """Return the memory that this process holds now, in MB."""
-    try:
-        pages = int(Path("/proc/self/statm").read_text().split()[1])
-        return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
-    except OSError:  # not Linux: the most it ever held
-        import resource
-
-        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
-
-
 def soak(minutes: float, fps: float, folder: Path | None) -> dict:
-    """Stream for so many minutes, recording to a folder where one is given; return what the record tells."""
-    answers, lock = collections.Counter(), threading.Lock()
+    """Stream for so many minutes, recording to a folder where one is given; return the content of the record."""
+    answers, lock, process = collections.Counter(), threading.Lock(), psutil.Process()
 
     def answer(key):
         with lock:
@@ -49,25 +39,25 @@ def soak(minutes: float, fps: float, folder: Path | None) -> dict:
     engine.start("browser")
     if folder is not None:
         engine.record(folder / "soak.mp4")
-    begun, sent, held = time.monotonic(), 0, []
+    begun, sent, memory = time.monotonic(), 0, []  # MB
     warm = min(30.0, 6 * minutes)
     while (now := time.monotonic() - begun) < 60 * minutes:
         engine.submit(jpegs[sent % len(jpegs)] if sent % GARBAGE != GARBAGE - 1 else b"garbage", sent)
         sent += 1
-        if now >= warm + len(held) * warm:
+        if now >= warm + len(memory) * warm:
             gc.collect()
-            held.append(memory())
-            print(f"{now / 60:.1f} min: {held[-1]:.0f} MB, {sent} frames", flush=True)
+            memory.append(process.memory_info().rss / 1e6)
+            print(f"{now / 60:.1f} min: {memory[-1]:.0f} MB, {sent} frames", flush=True)
         time.sleep(max(0.0, begun + sent / fps - time.monotonic()))
     engine.stop()
     saved, statistics = engine.finish(), engine.statistics()
-    held.append(memory())
+    memory.append(process.memory_info().rss / 1e6)
     once = sum(answers[key] == 1 for key in range(sent))
     kept = ("fps_mean", "p50", "p95", "frames", "dropped", "unreadable", "frames_with_faces", "emotions")
     return {
         "minutes": minutes, "sent": sent, "answered_once": once, "lost_silently": sent - once,
-        "memory_start_mb": held[0], "memory_end_mb": held[-1], "growth_mb": held[-1] - held[0], "memory_mb": held,
-        "engine": {name: statistics[name] for name in kept},
+        "memory_start_mb": memory[0], "memory_end_mb": memory[-1], "growth_mb": memory[-1] - memory[0],
+        "memory_mb": memory, "engine": {name: statistics[name] for name in kept},
         "recording": saved and {"seconds": saved.seconds, "frames": saved.frames, "message": saved.message},
     }  # fmt: skip
 

@@ -171,13 +171,6 @@ def test_film_that_changes_its_size_goes_on_and_so_does_its_recording(tmp_path):
     assert {frame.shape for frame, _ in open_source("file", engine.finish().path).frames} == {(240, 320, 3)}
 
 
-def test_film_of_large_frames_is_scaled_and_that_is_said_once(tmp_path):
-    encode(tmp_path / "large.mkv", "mpeg4", [np.full((1440, 2560, 3), 90, np.uint8)] * 3)
-    results, _, notes, _ = process("file", tmp_path / "large.mkv")
-    assert [result.frame.shape for result in results] == [(1080, 1920, 3)] * 3
-    assert notes == ["Frames of 2560x1440 pixels are made 1920x1080."]
-
-
 @pytest.mark.parametrize("kind", MATRICES)
 def test_film_is_turned_and_mirrored_as_its_display_matrix_says(film, tmp_path, kind):
     (a, b, c, d), turn = MATRICES[kind]
