@@ -113,10 +113,13 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
             if shrink > 1:
                 image.draft(None, (width // shrink, height // shrink))  # JPEG decodes at a smaller scale by itself
             image.load()
-            rest = round(width / image.width) / shrink  # what JPEG has not done itself
-            frame = _to_rgb(ImageOps.exif_transpose(image))
-            if rest < 1:
-                frame = cv2.resize(frame, None, fx=rest, fy=rest, interpolation=cv2.INTER_AREA)
+            rest = shrink // round(width / image.width)  # what JPEG has not done itself
+            ImageOps.exif_transpose(image, in_place=True)
+            if rest > 1 and image.mode in ("L", "RGB", "RGBA", "CMYK"):
+                image, rest = image.reduce(rest), 1
+            frame = _to_rgb(image)
+            if rest > 1:
+                frame = cv2.resize(frame, None, fx=1 / rest, fy=1 / rest, interpolation=cv2.INTER_AREA)
             return frame, 1 / shrink
     except InputError:
         raise
@@ -181,7 +184,7 @@ def _to_rgb(image: Image.Image) -> np.ndarray:
         image = image.convert("RGBA")
         if image.getextrema()[3][0] < 255:
             image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
-    return np.array(image.convert("RGB"))
+    return np.array(image if image.mode == "RGB" else image.convert("RGB"))
 
 
 def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> None:
