@@ -78,12 +78,6 @@ def test_a_knob_moves_its_feature_all_the_way(knob, feature, sign):
     assert (sign * np.diff(features(faces)[:, list(FEATURES).index(feature)]) > 0).all()
 
 
-def test_a_stronger_smile_is_more_positive():
-    scores = rule_scores(np.stack([shape({"smile": v}) for v in np.linspace(0, 1, 6)]), shape())
-    assert (np.diff(scores[:, LABELS.index("positive")]) > 0).all()
-    assert LABELS[scores[0].argmax()] == "neutral" and LABELS[scores[-1].argmax()] == "positive"
-
-
 def test_happy_puppets_are_positive_and_neutral_ones_neutral(people):
     keypoints, expression = people
     answer = rule_scores(keypoints).argmax(1)
@@ -123,10 +117,6 @@ def test_a_face_that_cannot_be_read_is_unknown(points, value):
     answer = read_emotion(face)
     assert answer.label == UNKNOWN and answer.scores.sum() == pytest.approx(1)
     assert emotion.emotion_labels(np.stack([face, 100 * shape()])) == [UNKNOWN, "neutral"]
-
-
-def test_a_face_of_ten_pixels_is_read():
-    assert read_emotion(np.round(10 * shape({"smile": 1.0}) + 5)).label in LABELS
 
 
 @pytest.mark.parametrize("wrong", [np.zeros((15, 2)), np.zeros((68, 3)), np.zeros(136), np.zeros((1, 68, 2))])

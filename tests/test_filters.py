@@ -89,14 +89,6 @@ def test_paint_puts_pixels_where_the_anchors_land(name, roll, side):
         assert np.linalg.norm((mine[:, None] * pixels).sum(0) / mine.sum() - position) < 0.35
 
 
-def test_a_sprite_grows_with_the_face():
-    sizes = []
-    for side in (60, 120):
-        frame, keypoints = tilted(0, side=side)
-        sizes.append(touched(frame, FILTERS["sunglasses"](frame, keypoints)).sum())
-    assert 3.5 < sizes[1] / sizes[0] < 4.5
-
-
 def test_glasses_on_a_turned_head_are_narrower_and_no_lower():
     """What the third anchor is for: a similarity would shrink both sides."""
     sprite = sprites.load_sprite("sunglasses")
@@ -145,13 +137,10 @@ PICTURE = np.full((8, 10, 4), 255, np.uint8)
     ("picture", "anchors", "message"),
     [
         (PICTURE[..., :3], ANCHORS, "expected uint8 RGBA"),
-        (PICTURE / 255, ANCHORS, "expected uint8 RGBA"),
         (PICTURE * 0, ANCHORS, "alpha 0 everywhere"),
         (PICTURE, ANCHORS[:1], "two anchors or more, got 1"),
         (PICTURE, [ANCHORS[0], {"pixel": [10, 2], "keypoints": [45]}], "outside the 10x8 picture"),
-        (PICTURE, [ANCHORS[0], {"pixel": [np.nan, 2], "keypoints": [45]}], "outside the 10x8 picture"),
         (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoints": [68]}], "expected keypoints 0 to 67"),
-        (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoints": []}], "expected keypoints 0 to 67"),
         (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoint": [3]}], "expected anchors"),
         (PICTURE, [ANCHORS[0], {"pixel": [1, 2], "keypoints": [45]}], "2 anchors are at one place"),
         (PICTURE, [*ANCHORS, {"pixel": [4, 2], "keypoints": [30]}], "3 anchors are at one place or on one line"),
@@ -162,25 +151,24 @@ def test_make_sprite_refuses_what_cannot_be_worn(picture, anchors, message):
         sprites.make_sprite("mine", picture, anchors)
 
 
-def test_load_sprite_checks_its_files(tmp_path):
-    path = tmp_path / "mine.png"
-
-    def refused(message):
-        with pytest.raises(InputError, match=message):
-            sprites.load_sprite(path)
-
-    refused(r"mine\.png: no such file")
-    Image.fromarray(PICTURE).save(path)
-    refused(r"mine\.json: no such file")
-    for text in ("{", "[]", '{"anchor": []}', '{"anchors": 3}'):
-        path.with_suffix(".json").write_text(text)
-        refused("mine")
-    path.with_suffix(".json").write_text(json.dumps({"anchors": ANCHORS}))
-    assert sprites.load_sprite(path).follows == ((36,), (45,))
-    Image.fromarray(PICTURE[..., :3]).save(path)
-    refused("expected a picture with transparency")
-    path.write_bytes(b"no picture")
-    refused("cannot be read as a sprite")
+@pytest.mark.parametrize(
+    ("picture", "anchors", "message"),
+    [
+        (None, None, r"mine\.png: no such file"),
+        (PICTURE, None, r"mine\.json: no such file"),
+        (PICTURE, "{", "cannot be read as a sprite"),
+        (PICTURE, '{"anchor": []}', "cannot be read as a sprite"),
+        (PICTURE, '{"anchors": 3}', "expected anchors"),
+        (PICTURE[..., :3], json.dumps({"anchors": ANCHORS}), "expected a picture with transparency"),
+    ],
+)
+def test_load_sprite_checks_its_files(tmp_path, picture, anchors, message):
+    if picture is not None:
+        Image.fromarray(picture).save(tmp_path / "mine.png")
+    if anchors is not None:
+        (tmp_path / "mine.json").write_text(anchors)
+    with pytest.raises(InputError, match=message):
+        sprites.load_sprite(tmp_path / "mine.png")
 
 
 # All filters
@@ -245,13 +233,6 @@ def test_a_face_of_ten_pixels_is_painted_in_its_place(name):
         assert not len(changed)
     else:
         assert len(changed) and (np.abs(changed - 100) < 20).all()
-
-
-def test_a_face_moved_by_whole_pixels_moves_the_sprite():
-    frame, (_, keypoints) = np.full((300, 320, 3), 90, np.uint8), tilted(15)
-    for name in ("sunglasses", "pixelate"):
-        here, there = FILTERS[name](frame, keypoints), FILTERS[name](frame, keypoints + np.array([8, 5]))
-        np.testing.assert_allclose(here[40:240, 60:260].astype(int), there[45:245, 68:268].astype(int), atol=2)
 
 
 # Several, one's own, and wrong ones

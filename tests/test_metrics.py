@@ -108,7 +108,3 @@ def test_summary_counts_lost_faces_and_leaves_out_those_without_a_unit(target):
     assert nothing["not_found"] == 9 and np.isnan(nothing["mae_px"])
     with pytest.raises(ValueError, match="expected a face with both outer eye corners, got none in 9"):
         summary(predicted, np.full_like(target, np.nan))
-
-
-def test_every_point_belongs_to_one_region():
-    assert sorted(point for points in REGIONS.values() for point in points) == list(range(68))
