@@ -33,5 +33,5 @@ def run(options) -> int:
 
     given = {each.name: getattr(options, each.name) for each in fields(LiveSettings)}
     settings = LiveSettings(**{name: value for name, value in given.items() if value is not None})
-    return run_live(settings, source=options.source, window=options.show, record=options.record,
+    return run_live(settings, source=options.source, show=options.show, record=options.record,
                     max_seconds=options.max_seconds, log=options.log)  # fmt: skip

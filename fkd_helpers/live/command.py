@@ -6,40 +6,40 @@ from dataclasses import asdict
 from pathlib import Path
 
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.live import window
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.recorder import facts, write_json
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.live.window import check_screen, show
 
 
 def run(
-    settings: LiveSettings | None = None, *, source: str = "puppet", window: bool = False, record: str | None = None,
+    settings: LiveSettings | None = None, *, source: str = "puppet", show: bool = False, record: str | None = None,
     max_seconds: float | None = None, log: str | None = None,
 ) -> int:  # fmt: skip
     """Follow faces and emotions in a camera, a film, a folder or the puppet; return the exit code.
 
     Args:
         source: puppet, a camera's number or URL, a film's path or URL, or a folder of pictures
-        window: show it in a window, at its own speed; q ends it
+        show: show it in a window, at its own speed; q ends it
         record: write what is seen to a new MP4 file, and its summary beside it
         max_seconds: end after so many seconds of the source
         log: write a summary of the run to this JSON file
     """
-    if window:
-        check_screen()
+    if show:
+        window.check_screen()
     kind, address = source_of(source)
     ended, results = [], deque(maxlen=1)
     engine = LiveEngine(
-        seconds=max_seconds, every=not window, on_result=results.append, on_end=ended.append,
+        seconds=max_seconds, every=not show, on_result=results.append, on_end=ended.append,
         on_note=lambda note: print(f"live: {note}", file=sys.stderr), **asdict(settings or LiveSettings()),
     )  # fmt: skip
     try:
         if record:
             engine.record(record)
         engine.start(kind, address)
-        if window:
-            show(engine, results)
+        if show:
+            window.show(engine, results)
         while not engine.wait(0.5):
             pass
     finally:
