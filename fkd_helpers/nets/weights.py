@@ -75,9 +75,10 @@ def load_weights(model: nn.Module, path: str | Path, *, points: Sequence[Sequenc
     return model.eval()
 
 
-def export_onnx(model: nn.Module, path: str | Path, *, size: int = CROP_SIZE, **facts: object) -> Path:
+def export_onnx(model: nn.Module, path: str | Path, *, size: int | None = None, **facts: object) -> Path:
     """Write a network as ONNX: images (n, 1, size, size) -> keypoints (n, k, 2) in crop pixels, scores (n, k)."""
     header = getattr(model, "facts", {}) | {key: str(value) for key, value in facts.items()}
+    size = size or int(header.get("size", CROP_SIZE))
     return save_onnx(to_onnx(WithKeypoints(model), (1, size, size), ["keypoints", "scores"], facts=header), path)
 
 

