@@ -19,11 +19,10 @@ import skimage.data
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import load_config
-from fkd_helpers.expressions.data import load_expressions
+from fkd_helpers.expressions.data import conflicts, contents, load_expressions, split_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
-from fkd_helpers.expressions.split import conflicts, contents, split_expressions
 from fkd_helpers.expressions.task import record
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
@@ -36,14 +35,15 @@ def facts(options) -> None:
     """Write the record of what a check of the set finds."""
     faces = load_expressions(options.data)
     same, different = conflicts(faces)
-    outside = ((faces.landmarks < 0) | (faces.landmarks > 223)).any((1, 2)).mean()
-    points = np.stack([faces.valence, faces.arousal], 1)
-    means = np.stack([points[faces.expression == k].mean(0) for k in range(8)])
-    right = np.linalg.norm(points[:, None] - means, axis=2).argmin(1) == faces.expression
-    by_scales = {name: right[faces.expression == k].mean() for k, name in enumerate(EXPRESSIONS)}
+    outside = ((faces.keypoints < 0) | (faces.keypoints > 223)).any((1, 2)).mean()
+    expression = faces.extras["expression"]
+    points = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
+    means = np.stack([points[expression == k].mean(0) for k in range(8)])
+    right = np.linalg.norm(points[:, None] - means, axis=2).argmin(1) == expression
+    by_scales = {name: right[expression == k].mean() for k, name in enumerate(EXPRESSIONS)}
     records.write(
         "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), conflicts=len(different),
-        damaged=sum(map(len, faces.left_out.values())), landmarks_outside=outside,
+        damaged=len(faces.problems), landmarks_outside=outside,
         class_from_scales=right.mean(), class_from_scales_by_class=by_scales,
         contents=contents(faces).to_dict("records"),
         parts=dict(zip(("training", "validation", "test"), map(len, split_expressions(faces)), strict=True)),
@@ -63,8 +63,8 @@ def together(options) -> None:
     assert all(names == list(test.names) for _, names in found), "runs of another test part"
     answers = np.mean([answers for answers, _ in found], 0)
     if options.classes == 7:  # the same answers, asked about seven expressions alone
-        kept = test.expression < 7
-        answers, test = answers[kept], test.subset(kept)
+        kept = test.extras["expression"] < 7
+        answers, test = answers[kept], test[kept]
         shares = answers[:, :7] / answers[:, :7].sum(1, keepdims=True)
         answers = np.concatenate([shares, answers[:, 8:]], 1)
     path = record(options.name, answers, test, folder=options.out, runs=[folder.name for folder in options.runs])

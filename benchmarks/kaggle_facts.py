@@ -14,19 +14,19 @@ import torch
 from fkd_helpers.core import records
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15 import data as kaggle_data
-from fkd_helpers.kaggle15.scores import rmse
+from fkd_helpers.kaggle15.data import rmse
 from fkd_helpers.kaggle15.tables import COLUMNS, read_rows
 from fkd_helpers.kaggle15.task import build_15
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.train.run_data import strength
 
-path = kaggle_data.table_in("kaggle15", "training")
+path = kaggle_data.find_table("kaggle15", "training")
 started, busy = time.perf_counter(), time.process_time()
 rows = read_rows(path)
 parse = {"seconds": time.perf_counter() - started, "cpu_seconds": time.process_time() - busy}
-kaggle_data.load_rows(path)
+kaggle_data.load_faces(path)
 started = time.perf_counter()
-kaggle_data.load_rows(path)
+kaggle_data.load_faces(path)
 parse["seconds_from_cache"] = time.perf_counter() - started
 
 faces = kaggle_data.load_15("kaggle15")
@@ -38,7 +38,8 @@ regimes = {name: {"rows": len(there[part]), "complete": int(complete[part].sum()
                   "labelled": {p: int(there[part][:, i].sum()) for i, p in enumerate(POINTS)}}
            for name, part in parts.items()}  # fmt: skip
 
-_, first, inverse = np.unique(rows.images.reshape(len(rows.images), -1), axis=0, return_index=True, return_inverse=True)
+flat = rows["images"].reshape(len(rows["images"]), -1)
+_, first, inverse = np.unique(flat, axis=0, return_index=True, return_inverse=True)
 repeats = len(inverse) - len(first)
 pairs = [(a, b) for group in pd.Series(range(len(inverse))).groupby(inverse.ravel()) if len(group[1]) > 1
          for a, b in [tuple(group[1].iloc[:2])]]  # fmt: skip

@@ -146,8 +146,9 @@ def missing_labels() -> Figure:
 def expressions() -> Figure:
     """Notebook 07: a puppet for each of the eight expressions."""
     faces = load_expressions("puppets", n=400)
-    shown = [int(np.flatnonzero(faces.expression == number)[number]) for number in range(len(EXPRESSIONS))]
-    titles = [f"{EXPRESSIONS[k]}\n{faces.valence[i]:+.1f} {faces.arousal[i]:+.1f}" for k, i in enumerate(shown)]
+    expression, valence, arousal = (faces.extras[key] for key in ("expression", "valence", "arousal"))
+    shown = [int(np.flatnonzero(expression == number)[number]) for number in range(len(EXPRESSIONS))]
+    titles = [f"{EXPRESSIONS[k]}\n{valence[i]:+.1f} {arousal[i]:+.1f}" for k, i in enumerate(shown)]
     alt = "Eight puppet faces, one for each expression, with its valence and arousal"
     return plots.faces([faces.images[i] for i in shown], titles=titles, columns=8, size=1.25, alt=alt)
 

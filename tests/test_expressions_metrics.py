@@ -1,49 +1,30 @@
-"""Scores of expression answers: ours against worked examples, the libraries' against sums by hand."""
+"""Scores and figures of answers about expressions: ours by worked examples, the libraries' by hand."""
 
 import numpy as np
 import pytest
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.expressions.metrics import (
-    by_class,
-    class_scores,
-    confusion,
-    krippendorff_alpha,
-    scale_scores,
-    sign_agreement,
-)
-from fkd_helpers.plots.expressions import calibration_figure, circumplex_figure, confusion_figure, curves_figure
+from fkd_helpers.data import FaceSet
+from fkd_helpers.expressions.metrics import by_class, class_scores, confusion, krippendorff_alpha, scale_scores
+from fkd_helpers.plots import expressions as plots
 
 NAN = np.nan
-# Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011: its section C
+# Krippendorff, Computing Krippendorff's Alpha-Reliability, 2011: its sections C and B
 FOUR = [
     [1, 2, 3, 3, 2, 1, 4, 1, 2, NAN, NAN, NAN],
     [1, 2, 3, 3, 2, 2, 4, 1, 2, 5, NAN, 3],
     [NAN, 3, 3, 3, 2, 3, 4, 2, 2, 5, 1, NAN],
     [1, 2, 3, 3, 2, 4, 4, 1, 2, 5, 1, NAN],
 ]
+TWO = [[ord(letter) for letter in rater] for rater in ("aabbdcccedda", "babbbccceddd")]
 
 
-def test_alpha_of_the_sources_example_with_missing_ratings():
-    assert krippendorff_alpha(FOUR) == pytest.approx(0.743, abs=5e-4)
-    assert krippendorff_alpha(FOUR, level="interval") == pytest.approx(0.849, abs=5e-4)
-
-
-def test_alpha_of_the_sources_example_of_two_raters_and_five_values():
-    first, second = "a a b b d c c c e d d a".split(), "b a b b b c c c e d d d".split()
-    ratings = [[ord(letter) for letter in rater] for rater in (first, second)]
-    assert krippendorff_alpha(ratings) == pytest.approx(0.692, abs=5e-4)
-
-
-def test_alpha_of_full_agreement_is_one_and_without_variation_unknown():
-    assert krippendorff_alpha([[1, 2, 3], [1, 2, 3]]) == pytest.approx(1)
-    assert np.isnan(krippendorff_alpha([[1, 1], [1, 1]])) and np.isnan(krippendorff_alpha([[1, NAN], [NAN, 2]]))
-    with pytest.raises(InputError, match="nominal"):
-        krippendorff_alpha(FOUR, level="ordinal")
-
-
-def test_sign_agreement_counts_equal_signs():
-    assert sign_agreement(np.array([0.5, -0.2, 0.1, 0.0]), np.array([0.1, -0.9, -0.3, 0.0])) == 0.75
+@pytest.mark.parametrize("ratings, level, alpha", [
+    (FOUR, "nominal", 0.743), (FOUR, "interval", 0.849), (TWO, "nominal", 0.692),
+    ([[1, 2, 3], [1, 2, 3]], "nominal", 1), ([[1, 1], [1, 1]], "nominal", NAN), ([[1, NAN], [NAN, 2]], "nominal", NAN),
+])  # fmt: skip
+def test_krippendorff_alpha_of_the_sources_examples(ratings, level, alpha):
+    assert krippendorff_alpha(ratings, level=level) == pytest.approx(alpha, abs=5e-4, nan_ok=True)
 
 
 def test_class_scores_by_hand():
@@ -60,45 +41,49 @@ def test_class_scores_by_hand():
 
 def test_scale_scores_of_a_shifted_line():
     target = np.array([-0.5, 0.0, 0.5])
-    scores = scale_scores(target + 0.2, target, "valence_")
-    assert scores["valence_rmse"] == pytest.approx(0.2) and scores["valence_mae"] == pytest.approx(0.2)
-    assert scores["valence_r"] == pytest.approx(1)
-    assert scores["valence_r2"] == pytest.approx(1 - 0.12 / 0.5)
+    scores = scale_scores(target + 0.2, target)
     spread = target.var(ddof=1)  # torchmetrics takes the unbiased one
-    assert scores["valence_ccc"] == pytest.approx(2 * spread / (2 * spread + 0.04))
-    assert scores["valence_sign"] == pytest.approx(2 / 3)
+    wanted = {"rmse": 0.2, "mae": 0.2, "r2": 1 - 0.12 / 0.5, "r": 1, "sign": 2 / 3}
+    assert scores == pytest.approx(wanted | {"ccc": 2 * spread / (2 * spread + 0.04)})
 
 
-def test_values_that_do_not_vary_have_no_correlation():
-    scores = scale_scores(np.array([0.1, 0.1]), np.array([0.2, 0.3]))
-    assert np.isnan(scores["r"]) and np.isnan(scores["ccc"]) and scores["rmse"] > 0
+def test_scale_scores_without_variation_have_no_correlation():
+    scores = scale_scores(np.array([0.1, 0.1]), np.array([0.2, 0.3]), "valence_")
+    assert np.isnan(scores["valence_r"]) and np.isnan(scores["valence_ccc"]) and scores["valence_rmse"] > 0
 
 
-@pytest.mark.parametrize(("shares", "labels"), [((0, 8), 0), ((3, 8), 4), ((8,), 8)])
-def test_shapes_that_do_not_fit_are_refused(shares, labels):
-    with pytest.raises(InputError, match="expected"):
-        class_scores(np.zeros(shares), np.zeros(labels, int))
+@pytest.mark.parametrize("call, message", [
+    (lambda: class_scores(np.zeros((0, 8)), np.zeros(0, int)), r"expected \(n, classes\)"),
+    (lambda: class_scores(np.zeros((3, 8)), np.zeros(4, int)), r"expected \(n, classes\)"),
+    (lambda: class_scores(np.full((2, 7), 1 / 7), np.array([0, 7])), r"expected 0 to 6 .*, got \[0, 7\]"),
+    (lambda: scale_scores(np.zeros(3), np.zeros(4)), r"expected two of \(n,\)"),
+    (lambda: krippendorff_alpha(FOUR, level="ordinal"), "expected 'nominal' or 'interval'"),
+])  # fmt: skip
+def test_labels_outside_of_the_classes_and_odd_shapes_are_refused(call, message):
+    with pytest.raises(InputError, match=message):
+        call()
 
 
-def test_rows_and_confusion_agree_and_an_absent_class_is_nan():
+def test_by_class_agrees_with_confusion_and_has_nan_for_an_absent_class():
     rng = np.random.default_rng(0)
     shares, expression = rng.dirichlet(np.ones(8), 90), rng.integers(0, 7, 90)
     rows, counts = by_class(shares, expression), confusion(shares, expression)
-    for k, row in enumerate(rows[:7]):
-        assert row["recall"] == pytest.approx(counts[k, k] / counts[k].sum()) and row["faces"] == counts[k].sum()
-    assert rows[7]["expression"] == "contempt" and np.isnan(rows[7]["auc_roc"]) and not rows[7]["faces"]
+    assert rows["recall"][:7].tolist() == pytest.approx((counts.diagonal() / counts.sum(1).clip(1))[:7])
+    assert rows["faces"].tolist() == counts.sum(1).tolist()
+    assert rows["expression"][7] == "contempt" and np.isnan(rows["auc_roc"][7]) and rows["faces"][7] == 0
+    assert class_scores(shares, expression)["auc_roc"] == pytest.approx(rows["auc_roc"][:7].mean())
 
 
-def test_figures_say_what_they_show():
-    class Faces:
-        expression = np.arange(40) % 8
-        valence = np.linspace(-1, 1, 40)
-        arousal = -valence
-
-    shares = np.eye(8)[Faces.expression] * 0.6 + 0.05
-    shares[Faces.expression == 4] = np.eye(8)[3]
-    answers = np.concatenate([shares, Faces.valence[:, None], -Faces.valence[:, None]], 1)
-    assert "fear called surprise, 100 %" in confusion_figure(shares, Faces.expression).get_label()
-    assert "happy 1.00 and 1.00" in curves_figure(shares, Faces.expression).get_label()
-    assert "valence: r 1.00, arousal: r 1.00" in circumplex_figure(answers, Faces).get_label()
-    assert "right 88%" in calibration_figure(shares, Faces.expression).get_label()
+def test_figures_tell_their_content_in_alt_texts():
+    expression, valence = np.arange(40) % 8, np.linspace(-1, 1, 40)
+    extras = {"expression": expression, "valence": valence, "arousal": -valence}
+    faces = FaceSet(np.zeros((40, 9, 9)), np.zeros((40, 68, 2)), [str(i) for i in range(40)], extras=extras)
+    shares = np.eye(8)[expression] * 0.6 + 0.05
+    shares[expression == 4] = np.eye(8)[3]
+    answers = np.concatenate([shares, np.stack([valence, -valence], 1)], 1)
+    assert "fear called surprise, 100%" in plots.confusion_figure(shares, expression).get_label()
+    assert "happy 1.00 and 1.00" in plots.curves_figure(shares, expression).get_label()
+    assert "valence: r 1.00, arousal: r 1.00" in plots.circumplex_figure(answers, faces).get_label()
+    assert "right 88%" in plots.calibration_figure(shares, expression).get_label()
+    history = [{"epoch": 1, "loss": 2.0, "accuracy": 0.3}, {"epoch": 2, "loss": 1.5, "accuracy": 0.5}]
+    assert "over 2 epochs; at the end loss 1.50, accuracy 0.50" in plots.history_figure(history).get_label()

@@ -1,8 +1,9 @@
-"""Kaggle's 15 points: the table read strictly, labels that are missing, both frameworks, the answer sheet."""
+"""Kaggle's 15 points: tables, missing labels, near-duplicates, both frameworks, the answer sheet, the command."""
 
 import csv
-import io
 import re
+import subprocess
+import sys
 import zipfile
 
 import numpy as np
@@ -14,14 +15,12 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import load_config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
-from fkd_helpers.kaggle15 import data as kaggle_data
-from fkd_helpers.kaggle15 import puppets as kaggle_puppets
-from fkd_helpers.kaggle15 import submission
-from fkd_helpers.kaggle15 import summaries as kaggle_tables
-from fkd_helpers.kaggle15 import task as kaggle_runs
-from fkd_helpers.kaggle15.scores import rmse, scores_15
-from fkd_helpers.kaggle15.tables import COLUMNS, pixels_of, read_lookup, read_rows
-from fkd_helpers.nets import count_weights, save_weights
+from fkd_helpers.kaggle15 import data, keras_net, puppets, submission, summaries
+from fkd_helpers.kaggle15 import task as kaggle_task
+from fkd_helpers.kaggle15.data import load_15, load_faces, rmse, scores_15
+from fkd_helpers.kaggle15.duplicates import near_duplicates
+from fkd_helpers.kaggle15.tables import COLUMNS, pixels_of, read_lookup
+from fkd_helpers.nets import INPUT_SIZES, count_weights, save_weights
 from fkd_helpers.nets.losses import LOSSES
 from fkd_helpers.train.batches import NONE, Augment, flip_order
 
@@ -33,131 +32,126 @@ LABELS[10:, 3:9] = np.nan
 
 @pytest.fixture
 def table(tmp_path):
-    return kaggle_puppets.write_table(tmp_path / "training.csv", IMAGES, LABELS)
+    return puppets.write_table(tmp_path / "training.csv", IMAGES, LABELS)
 
 
 @pytest.fixture(scope="module")
 def puppet_folder(tmp_path_factory):
-    return kaggle_puppets.write_tables(tmp_path_factory.mktemp("puppets"), n=60, tests=12)
+    return puppets.write_tables(tmp_path_factory.mktemp("puppets"), n=60, tests=12)
 
 
-def changed(table, row, column, cell):
-    """Write one cell of a table anew; row from 1."""
+def cells_of(table):
     with table.open(newline="") as stream:
-        rows = list(csv.reader(stream))
-    rows[row][rows[0].index(column)] = cell(rows[row][rows[0].index(column)]) if callable(cell) else cell
-    table.write_text("\n".join(",".join(cells) for cells in rows) + "\n")
+        return list(csv.reader(stream))
+
+
+def rewrite(table, cells, separator=",", encoding="utf-8"):
+    table.write_text("\n".join(separator.join(row) for row in cells) + "\n", encoding=encoding)
     return table
 
 
-def test_what_is_written_is_read_again(table):
-    rows = read_rows(table)
-    assert (rows.images == IMAGES).all() and not rows.problems
-    assert np.allclose(rows.keypoints, LABELS, equal_nan=True)
-    assert rows.ids.tolist() == list(range(1, 31))
+def assert_is_whole(faces):
+    assert (faces.images == IMAGES).all() and not faces.problems
+    assert np.allclose(faces.keypoints, LABELS, equal_nan=True) and faces.extras["id"].tolist() == [*range(1, 31)]
 
 
-def test_pixels_are_those_that_a_split_would_give():
-    for seed, high in ((0, 10), (1, 100), (2, 256)):
-        values = np.random.default_rng(seed).integers(0, high, 9216)
-        assert (pixels_of(" ".join(map(str, values)).encode()).ravel() == values).all()
-    assert (pixels_of(b"  " + b"5 " * 9216 + b" ") == 5).all()
-    assert (pixels_of(b"007 " * 9216) == 7).all()
+# tables
 
 
-BAD = {
-    "too few": ("Image", lambda cell: cell.rpartition(" ")[0], "column Image: expected 9216 pixels, got 9215"),
-    "too many": ("Image", lambda cell: cell + " 7", "column Image: expected 9216 pixels, got 9217"),
-    "none": ("Image", "", "column Image: expected 9216 pixels, got 0"),
-    "letters": ("Image", lambda cell: "12 ab " + cell, "column Image: expected whole numbers from 0 to 255, got 'ab'"),
-    "negative": ("Image", lambda cell: "-3" + cell[cell.index(" ") :], "got '-3'"),
-    "a fraction": ("Image", lambda cell: "3.5" + cell[cell.index(" ") :], "got '3.5'"),
-    "256": ("Image", lambda cell: "256" + cell[cell.index(" ") :], "expected gray levels up to 255, got 256"),
-    "1000": ("Image", lambda cell: "1000" + cell[cell.index(" ") :], "expected gray levels up to 255, got 1000"),
-    "far away": ("nose_tip_x", "1e9", "column nose_tip_x: expected 0 to 96 pixels, got 1e+09"),
-    "infinite": ("nose_tip_y", "inf", "column nose_tip_y: expected 0 to 96 pixels, got inf"),
-    "below": ("nose_tip_y", "-1", "column nose_tip_y: expected 0 to 96 pixels, got -1"),
-    "text": ("mouth_left_corner_x", "left", "column mouth_left_corner_x: expected a number, got 'left'"),
-    "a column more": ("mouth_left_corner_x", "1,2", "expected 31 columns, got 32"),
-}  # fmt: skip
+def test_load_gives_what_was_written_and_again_from_the_cache(table, cache_folder):
+    for _ in range(2):
+        assert_is_whole(load_faces(table))
+    for file in (cache_folder / "kaggle").rglob("*.npy"):
+        file.write_bytes(b"damaged")
+    assert_is_whole(load_faces(table))
+    cells = cells_of(table)
+    cells[1][cells[0].index("nose_tip_x")] = "1.5"
+    assert load_faces(rewrite(table, cells)).keypoints[0, POINTS.index("nose_tip"), 0] == 1.5
 
 
-@pytest.mark.parametrize("column, cell, words", BAD.values(), ids=BAD)
-def test_a_damaged_row_is_named_and_can_be_left_out(table, column, cell, words):
-    changed(table, 4, column, cell)
-    with pytest.raises(InputError) as error:
-        read_rows(table)
-    assert str(error.value).startswith("training.csv row 4: ") and words in str(error.value)
-    rows = read_rows(table, on_error="skip")
-    assert rows.ids.tolist() == [1, 2, 3, *range(5, 31)] and (rows.images[3] == IMAGES[4]).all()
-    assert len(rows.problems) == 1 and words in rows.problems[0]
-    with pytest.warns(UserWarning, match="1 rows left out"):
-        assert len(kaggle_data.load_15(table.parent)) == 29
+@pytest.mark.parametrize("separator, encoding", [(",", "utf-8-sig"), (";", "utf-16"), ("\t", "utf-16-le")])
+def test_load_reads_what_excel_and_powershell_save(table, separator, encoding):
+    cells = [[cell.replace(".", ",") if separator != "," else cell for cell in row] for row in cells_of(table)]
+    assert_is_whole(load_faces(rewrite(table, cells, separator, encoding)))
 
 
-def test_columns_in_another_order_are_the_same_table(table):
-    with table.open(newline="") as stream:
-        rows = list(csv.reader(stream))
+def test_load_takes_columns_in_any_order(table):
     order = np.random.default_rng(1).permutation(31)
-    table.write_text("\r\n".join(",".join(row[i] for i in order) for row in rows))
-    again = read_rows(table)
-    assert (again.images == IMAGES).all() and np.allclose(again.keypoints, LABELS, equal_nan=True)
-
-
-@pytest.mark.parametrize(
-    "content, words",
-    [
-        (b"", "empty, expected a header"),
-        (b"\n", "empty, expected a header"),
-        (",".join([*COLUMNS, "Image"]).encode() + b"\n", "no usable row"),
-        (",".join(COLUMNS).encode() + b"\n1\n", "expected a column 'Image'"),
-        (",".join([*COLUMNS[1:], "Image"]).encode() + b"\n1\n", "'left_eye_center_x' (1 of 30 are missing)"),
-        (",".join(["left_eye_centre_x", *COLUMNS[1:], "Image"]).encode() + b"\n1\n", "got 'left_eye_centre_x'"),
-        (",".join([*COLUMNS, "Image", "Image"]).encode() + b"\n1\n", "column 'Image' comes twice"),
-        (b"PK\x03\x04 a zip that was cut off", "not a whole zip"),
-    ],
-)
-def test_a_table_of_another_form_is_refused(tmp_path, content, words):
-    (tmp_path / "training.csv").write_bytes(content)
-    for on_error in ("raise", "skip"):
-        with pytest.raises(InputError, match=re.escape(words)):
-            read_rows(tmp_path / "training.csv", on_error=on_error)
-
-
-def test_missing_files_and_words_are_named(tmp_path, table):
-    with pytest.raises(InputError, match=r"test\.csv: no such file"):
-        read_rows(tmp_path / "test.csv")
-    with pytest.raises(InputError, match=r"expected test\.csv or test\.zip"):
-        kaggle_data.table_in(tmp_path, "test")
-    with pytest.raises(InputError, match="did you mean 'skip'"):
-        read_rows(table, on_error="skipp")
+    assert_is_whole(load_faces(rewrite(table, [[row[i] for i in order] for row in cells_of(table)])))
 
 
 @pytest.mark.parametrize("nested", [False, True])
-def test_a_zip_is_as_good_as_the_table_in_it(tmp_path, table, nested):
-    inner = io.BytesIO()
-    with zipfile.ZipFile(inner, "w") as archive:
+def test_load_reads_zips_and_zips_of_zips(tmp_path, table, nested):
+    (tmp_path / "zipped").mkdir()
+    packed = tmp_path / "zipped" / "training.zip"
+    with zipfile.ZipFile(packed, "w") as archive:
         archive.write(table, "training.csv")
-    folder = tmp_path / "zipped"
-    folder.mkdir()
-    if nested:  # as Kaggle packs it: a zip of zips
-        with zipfile.ZipFile(folder / "training.zip", "w") as archive:
-            archive.writestr("training.zip", inner.getvalue())
+    if nested:
+        inner = packed.read_bytes()
+        with zipfile.ZipFile(packed, "w") as archive:
+            archive.writestr("training.zip", inner)
             archive.writestr("test.zip", b"")
-    else:
-        (folder / "training.zip").write_bytes(inner.getvalue())
-    assert (read_rows(kaggle_data.table_in(folder, "training")).images == IMAGES).all()
+    assert_is_whole(load_faces(data.find_table(tmp_path / "zipped", "training")))
 
 
-def test_the_cache_gives_the_same_rows_and_sees_a_changed_file(table, cache_folder):
-    first = kaggle_data.load_rows(table)
-    (cache,) = (cache_folder / "kaggle").glob("*.npz")
-    again = kaggle_data.load_rows(table)
-    assert (first.images == again.images).all() and np.array_equal(first.keypoints, again.keypoints, equal_nan=True)
-    cache.write_bytes(b"damaged")
-    assert (kaggle_data.load_rows(table).images == IMAGES).all()
-    changed(table, 1, "nose_tip_x", "1.5")
-    assert kaggle_data.load_rows(table).keypoints[0, POINTS.index("nose_tip"), 0] == 1.5
+BAD_CELLS = [
+    ("Image", lambda cell: cell.rpartition(" ")[0], "column Image: expected 9216 pixels, got 9215"),
+    ("Image", lambda cell: cell + " 7", "column Image: expected 9216 pixels, got 9217"),
+    ("Image", lambda cell: "", "column Image: expected 9216 pixels, got 0"),
+    ("Image", lambda cell: "12 ab " + cell, "column Image: expected whole numbers from 0 to 255, got 'ab'"),
+    ("Image", lambda cell: "-3" + cell[cell.index(" ") :], "got '-3'"),
+    ("Image", lambda cell: "3.5" + cell[cell.index(" ") :], "got '3.5'"),
+    ("Image", lambda cell: "256" + cell[cell.index(" ") :], "expected gray levels up to 255, got 256"),
+    ("nose_tip_x", lambda cell: "1e9", "column nose_tip_x: expected 0 to 96 pixels, got 1e+09"),
+    ("nose_tip_y", lambda cell: "inf", "column nose_tip_y: expected 0 to 96 pixels, got inf"),
+    ("nose_tip_y", lambda cell: "-1", "column nose_tip_y: expected 0 to 96 pixels, got -1"),
+    ("nose_tip_x", lambda cell: "left", "column nose_tip_x: expected a number, got 'left'"),
+    ("nose_tip_x", lambda cell: "1,2", "expected 31 columns, got 32"),
+]
+
+
+@pytest.mark.parametrize("column, cell, message", BAD_CELLS)
+def test_damaged_row_is_named_and_can_be_left_out(table, column, cell, message):
+    cells = cells_of(table)
+    at = cells[0].index(column)
+    cells[4][at] = cell(cells[4][at])
+    rewrite(table, cells)
+    with pytest.raises(InputError) as error:
+        load_faces(table)
+    assert str(error.value).startswith("training.csv row 4: ") and message in str(error.value)
+    faces = load_faces(table, on_error="skip")
+    assert faces.extras["id"].tolist() == [1, 2, 3, *range(5, 31)] and (faces.images[3] == IMAGES[4]).all()
+    assert len(faces.problems) == 1 and message in faces.problems[0]
+
+
+HEADER = ",".join([*COLUMNS, "Image"])
+BAD_TABLES = [
+    (b"", "empty, expected a header"), (b"\n", "empty, expected a header"),
+    (HEADER.encode() + b"\n", "no usable row"), (b"PK\x03\x04 a zip that was cut off", "not a whole zip"),
+    (b"PAR1\0\xff\x81", "not a text file, but a Parquet file"),
+    (",".join(COLUMNS).encode() + b"\n1\n", "expected a column 'Image'"),
+    (HEADER[18:].encode() + b"\n1\n", "'left_eye_center_x' (1 are missing)"),
+    (HEADER.replace("left_eye_center_x", "left_eye_centre_x").encode() + b"\n1\n", "got left_eye_centre_x"),
+    (HEADER.encode() + b",Image\n1\n", "column 'Image' comes twice"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("content, message", BAD_TABLES)
+def test_table_of_another_form_is_refused(tmp_path, content, message):
+    (tmp_path / "training.csv").write_bytes(content)
+    with pytest.raises(InputError, match=re.escape(message)):
+        load_faces(tmp_path / "training.csv", on_error="skip")
+
+
+def test_missing_files_and_names_are_told(tmp_path, table):
+    for call, message in [
+        (lambda: load_faces(tmp_path / "test.csv"), r"test\.csv: no such file"),
+        (lambda: data.find_table(tmp_path, "test"), r"expected test\.csv or test\.zip"),
+        (lambda: load_faces(table, on_error="skipp"), "did you mean 'skip'"),
+        (lambda: puppets.write_tables(tmp_path, n=3), "at least 20 faces"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            call()
 
 
 # missing labels
@@ -165,7 +159,7 @@ def test_the_cache_gives_the_same_rows_and_sees_a_changed_file(table, cache_fold
 
 @pytest.mark.parametrize("name", ["mse", "l1", "smooth_l1", "huber", "wing"])
 @pytest.mark.parametrize("shape", [(4, 30), (4, 15, 2), (7,)])
-def test_a_masked_loss_is_blind_where_labels_are_missing(name, shape):
+def test_masked_loss_is_blind_where_labels_are_missing(name, shape):
     loss, draw = LOSSES[name], torch.Generator().manual_seed(0)
     target = torch.randn(shape, generator=draw) * 9
     predicted = torch.randn(shape, generator=draw).requires_grad_()
@@ -179,129 +173,120 @@ def test_a_masked_loss_is_blind_where_labels_are_missing(name, shape):
     assert nothing == 0 and (gradient == 0).all()
 
 
-def test_the_three_strategies(table):
-    faces = kaggle_data.load_15(table.parent)
-    assert kaggle_data.prepared(faces, "mask") is faces
-    assert len(kaggle_data.prepared(faces, "drop")) == 10
-    filled = kaggle_data.prepared(faces, "fill")
+def test_prepared_masks_drops_or_fills(table):
+    faces = load_15(table.parent)
+    assert data.prepared(faces, "mask") is faces and len(data.prepared(faces, "drop")) == 10
+    filled = data.prepared(faces, "fill")
     assert filled.complete.all() and np.allclose(filled.keypoints[20, 3], LABELS[:10, 3].mean(0), atol=1e-3)
     assert np.array_equal(filled.keypoints[:10], faces.keypoints[:10])
 
 
+NO_LABELS = np.full_like(LABELS, np.nan)
+NOTHING_TO_LEARN = {
+    "one row": (IMAGES[:1], LABELS[:1], "mask", "expected 2 different pictures or more, got 1 in 1 rows"),
+    "one picture": (IMAGES[[0] * 20], LABELS[:20], "mask", "expected 2 different pictures or more, got 1 in 20 rows"),
+    "no label": (IMAGES, NO_LABELS, "mask", "expected labels among the faces to learn from, got none in 26 rows"),
+    "none complete": (IMAGES[10:], LABELS[10:], "drop", "expected complete faces to learn from, got none in 17 rows"),
+}
+
+
+@pytest.mark.parametrize("images, labels, missing, message", NOTHING_TO_LEARN.values(), ids=NOTHING_TO_LEARN)
+@pytest.mark.parametrize("config", ["keypoints15_residual", "keypoints15_keras"])
+def test_train_refuses_a_table_with_nothing_to_learn(tmp_path, capsys, images, labels, missing, message, config):
+    puppets.write_table(tmp_path / "training.csv", images, labels)
+    options = ["--config", config, "--data", str(tmp_path), "--out", str(tmp_path / "run"), "--missing", missing]
+    assert cli.main(["kaggle", "train", *options]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1 and not list(tmp_path.glob("run/*"))
+
+
 def test_scores_count_only_labels_that_are_there(table):
-    faces = kaggle_data.load_15(table.parent)
+    faces = load_15(table.parent)
     scores = scores_15(faces.keypoints + 3, faces)
     assert scores["rmse"] == pytest.approx(3) and scores["rmse_complete"] == pytest.approx(3)
     assert scores["faces"] == 30 and scores["complete"] == 10 and set(scores["by_point"]) == set(POINTS)
     assert np.isnan(rmse(np.zeros((1, 2)), np.full((1, 2), np.nan)))
 
 
-def test_left_and_right_change_places():
-    order = flip_order(15)
-    assert (order[order] == np.arange(15)).all()
-    for i, j in enumerate(order):
-        assert POINTS[i].replace("left", "right") == POINTS[j].replace("left", "right")
-    middle = [name for i, name in enumerate(POINTS) if order[i] == i]
+def test_flip_order_exchanges_left_and_right():
+    for i, j in enumerate(flip_order(15)):
+        assert POINTS[i].replace("left", "right") == POINTS[j].replace("left", "right") and (i == j or "_" in POINTS[i])
+    middle = [name for i, name in enumerate(POINTS) if flip_order(15)[i] == i]
     assert middle == ["nose_tip", "mouth_center_top_lip", "mouth_center_bottom_lip"]
 
 
-def test_mirrored_faces_have_mirrored_pixels_and_points(table):
-    faces = kaggle_data.load_15(table.parent)
+def test_batches_mirror_pixels_and_points(table):
     mirrored = Augment(**{**vars(NONE), "flip": 1.0})
-    batches = kaggle_data.ImageBatches(faces, batch_size=30, options=mirrored)
+    batches = data.ImageBatches(load_15(table.parent), batch_size=30, options=mirrored)
     batches.shuffle = False
-    images, keypoints = next(batches(0))
+    images, keypoints = next(iter(batches(0)))
     assert np.abs(images[:, 0].numpy() * 255 - IMAGES[:, :, ::-1]).max() <= 1
     expected = LABELS[:, flip_order(15)] * [-1, 1] + [96, 0]
     assert np.allclose(batches.to_images(keypoints.numpy()), expected, atol=1e-3, equal_nan=True)
 
 
 @pytest.mark.parametrize("size", [96, 112])
-def test_plain_batches_are_the_images_and_come_back(table, size):
-    faces = kaggle_data.load_15(table.parent)
-    plain = kaggle_data.ImageBatches(faces, batch_size=7, size=size).without_augmentation()
+def test_batches_without_augmentation_are_the_images_in_order(table, size):
+    plain = data.ImageBatches(load_15(table.parent), batch_size=7, size=size).without_augmentation()
     pairs = list(plain(0))
     assert sum(len(images) for images, _ in pairs) == 30 and pairs[0][0].shape[1:] == (1, size, size)
     back = plain.to_images(np.concatenate([keypoints.numpy() for _, keypoints in pairs]))
     assert np.allclose(back, LABELS, atol=1e-3, equal_nan=True)
 
 
-# duplicates
-
-
 def test_near_duplicates_are_found_and_kept_on_one_side(puppet_folder, tmp_path):
     dim = (IMAGES * 0.7 + 20).astype(np.uint8)
-    groups = kaggle_data.near_duplicates(np.concatenate([IMAGES, dim]))
-    assert groups.tolist() == [*range(30), *range(30)]
+    assert near_duplicates(np.concatenate([IMAGES, dim])).tolist() == [*range(30), *range(30)]
     for name in ("training.csv", "split.csv"):
         (tmp_path / name).write_bytes((puppet_folder / name).read_bytes())
-    told = kaggle_data.load_15(tmp_path)
+    told = load_15(tmp_path)
     (tmp_path / "split.csv").unlink()
-    for faces in (told, kaggle_data.load_15(tmp_path)):
-        known, held_out = kaggle_data.halves(faces)
+    for faces in (told, load_15(tmp_path)):
+        known, held_out = data.halves(faces)
         assert len(known) + len(held_out) == 60 and 4 <= len(held_out) <= 16
         assert not set(known.people) & set(held_out.people)
     (tmp_path / "split.csv").write_text("row,near_dup_group,heldout\n0,0,0\n")
     with pytest.raises(InputError, match=r"split\.csv: expected row, near_dup_group, heldout for every row"):
-        kaggle_data.load_15(tmp_path)
+        load_15(tmp_path)
 
 
 # the embedded default
 
 
 def test_puppets_lack_labels_as_the_real_faces_do():
-    full = np.ones((2000, 15, 2), np.float32)
-    kept = kaggle_puppets.drop_labels(full)
+    kept = puppets.drop_labels(np.ones((2000, 15, 2), np.float32))
     lacking = np.isnan(kept).any((1, 2))
-    assert 0.66 < lacking.mean() < 0.73
-    assert not lacking[:648].all() and lacking[648:].all()
+    assert 0.66 < lacking.mean() < 0.73 and not lacking[:648].all() and lacking[648:].all()
     there = ~np.isnan(kept[1000, :, 0])
-    assert [POINTS[i] for i in np.flatnonzero(there)] == [name for name in POINTS if name in kaggle_puppets.FOUR]
+    assert [POINTS[i] for i in np.flatnonzero(there)] == [name for name in POINTS if name in puppets.FOUR]
 
 
 def test_puppet_tables_are_read_like_the_real_ones(puppet_folder):
-    rows = read_rows(puppet_folder / "test.csv", labelled=False)
-    assert rows.images.shape == (12, 96, 96) and rows.ids.tolist() == list(range(1, 13))
+    faces = load_faces(puppet_folder / "test.csv", labelled=False)
+    assert faces.images.shape == (12, 96, 96) and faces.extras["id"].tolist() == list(range(1, 13))
     assert {image for _, image, _ in read_lookup(puppet_folder / "IdLookupTable.csv")} == set(range(1, 13))
-    keypoints = kaggle_data.load_15(puppet_folder).keypoints
-    there = ~np.isnan(keypoints)
-    assert keypoints[there].min() >= 0 and keypoints[there].max() <= 96
-    with pytest.raises(InputError, match="at least 20 faces"):
-        kaggle_puppets.write_tables(puppet_folder, n=3)
+    keypoints = load_15(puppet_folder).keypoints
+    assert np.nanmin(keypoints) >= 0 and np.nanmax(keypoints) <= 96
 
 
 # networks and runs
 
 
-def test_the_residual_network_is_the_one_described():
-    assert 11.1e6 < count_weights(kaggle_runs.build_15("residual")) < 11.25e6
-    for name, size in {"residual": 96, "residual_narrow": 96, "small": 112}.items():
-        answer = kaggle_runs.build_15(name)(torch.zeros(2, 1, size, size))
-        assert answer.shape[:2] == (2, 15)
+def test_networks_answer_with_15_points():
+    assert 11.1e6 < count_weights(kaggle_task.build_15("residual")) < 11.25e6
+    for name in ("residual", "residual_narrow", "small"):
+        size = INPUT_SIZES[name]
+        assert kaggle_task.build_15(name)(torch.zeros(2, 1, size, size)).shape[:2] == (2, 15)
 
 
-def test_a_network_for_68_points_gives_its_weights_and_a_head():
-    model = kaggle_runs.build_15("small", start="shipped")
-    images, keypoints = kaggle_puppets.make_rows(24, seed=1)
-    predicted = kaggle_runs.predict_15(model, images, size=112)
-    assert rmse(predicted, keypoints) < 4  # without ever having seen one of these faces
-    untrained = kaggle_runs.predict_15(kaggle_runs.build_15("small"), images, size=112)
-    assert rmse(untrained, keypoints) > 10
-    both = kaggle_runs.predict_15(model, images, size=112, mirror=True)
-    mirrored = kaggle_runs.predict_15(model, images[..., ::-1], size=112, mirror=True)
+def test_network_for_68_points_gives_its_weights_and_a_head():
+    model = kaggle_task.build_15("small", start="shipped")
+    images, keypoints = puppets.make_rows(24, seed=1)
+    assert rmse(kaggle_task.predict_15(model, images, size=112), keypoints) < 4  # without having seen these faces
+    assert rmse(kaggle_task.predict_15(kaggle_task.build_15("small"), images, size=112), keypoints) > 10
+    both = kaggle_task.predict_15(model, images, size=112, mirror=True)
+    mirrored = kaggle_task.predict_15(model, images[..., ::-1], size=112, mirror=True)
     assert np.abs(mirrored[:, flip_order(15)] * [-1, 1] + [96, 0] - both).max() < 0.02
-
-
-def test_starts_that_do_not_fit_are_refused(tmp_path):
-    with pytest.raises(InputError, match="did you mean 'residual'"):
-        kaggle_runs.build_15("residuall")
-    with pytest.raises(InputError, match="no such weights file"):
-        kaggle_runs.build_15("small", start=str(tmp_path / "none.safetensors"))
-    with pytest.raises(InputError, match="weights of another network"):
-        kaggle_runs.build_15("residual", start="shipped")
-    narrow = save_weights(kaggle_runs.build_15("residual_narrow"), tmp_path / "narrow.safetensors")
-    with pytest.raises(InputError, match="weights of another network"):
-        kaggle_runs.build_15("small", start=str(narrow))
 
 
 def tiny(**changes):
@@ -309,27 +294,60 @@ def tiny(**changes):
     return load_config("keypoints15_residual", **values | changes)
 
 
-def test_a_run_learns_resumes_and_leaves_a_record(tmp_path, puppet_folder):
-    faces = kaggle_data.load_15(puppet_folder)
-    lines = []
-    scores = kaggle_runs.train_15(tiny(), tmp_path / "whole", faces=faces, say=lines.append)
+def test_train_resumes_and_every_strategy_takes_the_same_steps(tmp_path, puppet_folder):
+    def stop(row):
+        raise KeyboardInterrupt
+
+    faces, lines = load_15(puppet_folder), []
+    scores = kaggle_task.train_15(tiny(), tmp_path / "whole", faces=faces, say=lines.append)
     assert scores["rmse"] < 45 and len(lines) == 3
     with pytest.raises(KeyboardInterrupt):
-        kaggle_runs.train_15(tiny(), tmp_path / "cut", faces=faces, say=lines.append, callbacks=[_stop])
-    again = kaggle_runs.train_15(tiny(), tmp_path / "cut", faces=faces, say=lines.append)
-    assert again == scores
+        kaggle_task.train_15(tiny(), tmp_path / "cut", faces=faces, say=lines.append, callbacks=[stop])
+    assert kaggle_task.train_15(tiny(), tmp_path / "cut", faces=faces, say=lines.append) == scores
     record = records.read(tmp_path / "whole" / "kaggle15-tiny.json")
     assert record["scores"]["rmse"] == pytest.approx(scores["rmse"], rel=1e-4) and len(record["history"]) == 2
-    steps = {}
-    for missing in ("mask", "drop", "fill"):
-        config = tiny(missing=missing, epochs=1, name=missing)
-        kaggle_runs.train_15(config, tmp_path / missing, faces=faces, say=lines.append)
-        steps[missing] = records.read(tmp_path / missing / f"kaggle15-{missing}.json")["steps"]
-    assert len(set(steps.values())) == 1
+    for missing in ("drop", "fill"):
+        kaggle_task.train_15(tiny(missing=missing), tmp_path / missing, faces=faces, say=lines.append)
+        assert records.read(tmp_path / missing / "kaggle15-tiny.json")["steps"] == record["steps"]
 
 
-def _stop(row):
-    raise KeyboardInterrupt
+def test_keras_network_and_loss_agree_with_torch():
+    assert keras_net.keras_cnn().count_params() == 6_758_702
+    target, predicted = torch.randn(5, 30) * 3, torch.randn(5, 30)
+    target[torch.rand(5, 30) < 0.4] = torch.nan
+    ours = LOSSES["huber"](predicted, target)
+    assert float(keras_net.masked_huber(target, predicted)) == pytest.approx(float(ours), rel=1e-5)
+    leaf = predicted.clone().requires_grad_()
+    (gradient,) = torch.autograd.grad(keras_net.masked_huber(target, leaf), leaf)
+    assert (gradient[target.isnan()] == 0).all() and gradient.isfinite().all()
+    nothing = keras_net.masked_huber(torch.full_like(target, torch.nan), leaf)
+    assert float(nothing.detach()) == 0 and (torch.autograd.grad(nothing, leaf)[0] == 0).all()
+
+
+def test_keras_run_has_two_phases_and_resumes(tmp_path, puppet_folder):
+    faces, lines = load_15(puppet_folder)[:28], []
+    config = load_config("keypoints15_keras", name="tiny", epochs=2, batch_size=16)
+
+    def stop(line):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        keras_net.train_keras(config, tmp_path, faces=faces, say=stop)
+    scores = keras_net.train_keras(config, tmp_path, faces=faces, say=lines.append)
+    assert len(lines) == 1 and lines[0].startswith("epoch 2/2") and scores["rmse"] < 60
+    record = records.read(tmp_path / "kaggle15-tiny.json")
+    assert record["framework"].startswith("keras 3") and [row["epoch"] for row in record["history"]] == [1, 2]
+    predictor = submission.load_predictor(tmp_path / "keras_cnn.keras")
+    assert predictor(np.stack(faces.images[:3])).shape == (3, 15, 2)
+
+
+@pytest.mark.parametrize("backend", ["tensorflow", "numpy", "tensorfow"])
+def test_keras_backend_that_cannot_train_is_told_from_a_missing_keras(backend, monkeypatch):
+    monkeypatch.setenv("KERAS_BACKEND", backend)
+    command = [sys.executable, "-c", "import fkd_helpers.kaggle15.keras_net"]
+    done = subprocess.run(command, capture_output=True, text=True)
+    error = done.stderr.splitlines()[-1]
+    assert f"KERAS_BACKEND={backend}" in error and "KERAS_BACKEND=torch" in error and "Keras is not here" not in error
 
 
 # the answer sheet
@@ -338,41 +356,35 @@ def _stop(row):
 @pytest.fixture(scope="module")
 def weights(tmp_path_factory):
     """One weights file of each framework, untrained."""
-    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
-
     folder = tmp_path_factory.mktemp("weights")
-    kaggle_keras.keras_cnn().save(folder / "keras_cnn.keras")
-    save_weights(kaggle_runs.build_15("residual_narrow"), folder / "net.safetensors", net="residual_narrow")
+    keras_net.keras_cnn().save(folder / "keras_cnn.keras")
+    save_weights(kaggle_task.build_15("residual_narrow"), folder / "net.safetensors", net="residual_narrow")
     return {"torch": folder / "net.safetensors", "keras": folder / "keras_cnn.keras"}
 
 
-@pytest.mark.parametrize("framework", ["torch", "keras"])
-def test_a_submission_of_each_framework_passes_the_checker(tmp_path, puppet_folder, weights, framework, capsys):
+@pytest.mark.parametrize("framework, other", [("torch", "keras"), ("keras", "torch")])
+def test_predict_command_writes_a_checked_submission(tmp_path, puppet_folder, weights, framework, other, capsys):
     options = ["--weights", str(weights[framework]), "--data", str(puppet_folder), "--out", str(tmp_path)]
     assert cli.main(["kaggle", "predict", *options, "--framework", framework]) == 0
     wanted = len(read_lookup(puppet_folder / "IdLookupTable.csv"))
     assert f"{wanted} answers about 12 images" in capsys.readouterr().out
     assert submission.check_submission(tmp_path / "submission.csv", puppet_folder / "IdLookupTable.csv") == wanted
     assert (tmp_path / "predictions.png").stat().st_size > 10_000
-    other = {"torch": "keras", "keras": "torch"}[framework]
     assert cli.main(["kaggle", "predict", *options, "--framework", other]) == 2
     assert f"expected weights of {other}, got those of {framework}" in capsys.readouterr().err
 
 
 def test_weights_of_something_else_are_refused(tmp_path, weights):
-    with pytest.raises(InputError, match="no such weights file"):
-        submission.load_predictor(tmp_path / "none.keras")
     (tmp_path / "text.keras").write_text("no weights at all")
-    with pytest.raises(InputError, match=r"expected weights of PyTorch \(.safetensors\) or a Keras model"):
-        submission.load_predictor(tmp_path / "text.keras")
-    shipped = kaggle_runs.SHIPPED
-    with pytest.raises(InputError, match="expected a network for 15 points"):
-        submission.load_predictor(shipped)
-    for framework, words in (("keras", "not a Keras model"), ("torch", "not a whole safetensors file")):
-        half = tmp_path / weights[framework].name
-        half.write_bytes(weights[framework].read_bytes()[:5000])
-        with pytest.raises(InputError, match=words):
-            submission.load_predictor(half)
+    for file in weights.values():
+        (tmp_path / file.name).write_bytes(file.read_bytes()[:5000])
+    for path, message in {
+        tmp_path / "none.keras": "no such weights file", tmp_path / "keras_cnn.keras": "not a Keras model",
+        tmp_path / "text.keras": r"expected weights of PyTorch \(.safetensors\) or a Keras model",
+        tmp_path / "net.safetensors": "not a whole safetensors file", kaggle_task.SHIPPED: "expected a network for 15 points",
+    }.items():  # fmt: skip
+        with pytest.raises(InputError, match=message):
+            submission.load_predictor(path)
 
 
 def test_answers_are_those_asked_for_and_lie_in_the_image():
@@ -387,134 +399,61 @@ def test_answers_are_those_asked_for_and_lie_in_the_image():
         submission.answers_for(lookup, np.array([10, 11]), keypoints)
 
 
-def test_a_lookup_table_is_read_strictly(tmp_path):
-    path = tmp_path / "IdLookupTable.csv"
-    for content, words in [
-        ("", "expected a column 'RowId'"),
-        ("RowId,ImageId,FeatureName,Location\n", "no rows"),
-        ("RowId,ImageId,FeatureName,Location\n1,1,nose_tipx,\n", "did you mean 'nose_tip_x'"),
-        ("RowId,ImageId,FeatureName,Location\n1,1,nose_tip_x,\n1,1,nose_tip_y,\n", "row 2: RowId 1 comes twice"),
-        ("RowId,ImageId,FeatureName,Location\nx,1,nose_tip_x,\n", "row 1: expected whole numbers, got 'x', '1'"),
-    ]:
-        path.write_text(content)
-        with pytest.raises(InputError, match=re.escape(words)):
-            read_lookup(path)
-    path.write_text("FeatureName,ImageId,RowId\nnose_tip_y,3,12\n")  # another order, no Location
-    assert read_lookup(path) == [(12, 3, COLUMNS.index("nose_tip_y"))]
+LOOKUP = "RowId,ImageId,FeatureName\n1,1,nose_tip_x\n2,1,nose_tip_y\n"
 
 
-@pytest.mark.parametrize(
-    "lines, words",
-    [
-        (["Id,Location", "1,5", "2,5"], "expected the columns RowId, Location, got Id, Location"),
-        (["RowId,Location", "1,5"], "1 of 2 answers are missing, first RowId 2"),
-        (["RowId,Location", "1,5", "2,5", "3,5"], "1 answers were not asked for, first RowId 3"),
-        (["RowId,Location", "1,5", "2,5", "2,6"], "RowId 2 comes twice"),
-        (["RowId,Location", "1,96.5", "2,5"], "row 1: expected a location from 0 to 96, got 96.5"),
-        (["RowId,Location", "1,", "2,5"], "row 1: expected a whole number and a number"),
-        (["RowId,Location", "1,nan", "2,5"], "row 1: expected a location from 0 to 96, got nan"),
-    ],
-)
-def test_the_checker_says_what_is_wrong(tmp_path, lines, words):
-    (tmp_path / "lookup.csv").write_text("RowId,ImageId,FeatureName\n1,1,nose_tip_x\n2,1,nose_tip_y\n")
-    (tmp_path / "submission.csv").write_text("\n".join(lines) + "\n")
-    with pytest.raises(InputError, match=re.escape(words)):
+def test_lookup_takes_columns_in_any_order(tmp_path):
+    (tmp_path / "lookup.csv").write_text("FeatureName;ImageId;RowId\nnose_tip_y;3;12\n")  # no Location
+    assert read_lookup(tmp_path / "lookup.csv") == [(12, 3, COLUMNS.index("nose_tip_y"))]
+
+
+@pytest.mark.parametrize("lookup, sheet, message", [
+    ("", "", "empty, expected a header"), (LOOKUP[:25], "", "no rows"),
+    ("RowId,ImageId\n1,1\n", "", "expected a column 'FeatureName'"),
+    (LOOKUP.replace("tip_x", "tipx"), "", "did you mean 'nose_tip_x'"),
+    (LOOKUP.replace("\n2", "\n1"), "", "row 2: RowId 1 comes twice"),
+    (LOOKUP.replace("\n1", "\nx"), "", "row 1: column RowId: expected a whole number, got 'x'"),
+    (LOOKUP, "Id,Location\n1,5\n2,5", "expected the columns RowId, Location, got Id, Location"),
+    (LOOKUP, "RowId,Location\n1,5", "1 of 2 answers are missing, first RowId 2"),
+    (LOOKUP, "RowId,Location\n1,5\n2,5\n3,5", "1 of 2 answers were not asked for, first RowId 3"),
+    (LOOKUP, "RowId,Location\n1,5\n2,5\n2,6", "RowId 2 comes twice"),
+    (LOOKUP, "RowId,Location\n1,96.5\n2,5", "row 1: expected a location from 0 to 96, got 96.5"),
+    (LOOKUP, "RowId,Location\n1,\n2,5", "row 1: expected a whole number and a number"),
+    (LOOKUP, "RowId,Location\n1,nan\n2,5", "row 1: expected a location from 0 to 96, got nan"),
+])  # fmt: skip
+def test_check_submission_says_what_is_wrong(tmp_path, lookup, sheet, message):
+    (tmp_path / "lookup.csv").write_text(lookup)
+    (tmp_path / "submission.csv").write_text(sheet)
+    with pytest.raises(InputError, match=re.escape(message)):
         submission.check_submission(tmp_path / "submission.csv", tmp_path / "lookup.csv")
 
 
-# the other framework
+# configs, and what the records say of the real file
 
 
-def test_the_keras_network_and_its_loss_agree_with_torch():
-    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
-
-    assert kaggle_keras.keras_cnn().count_params() == 6_758_702
-    target, predicted = torch.randn(5, 30) * 3, torch.randn(5, 30)
-    target[torch.rand(5, 30) < 0.4] = torch.nan
-    ours = LOSSES["huber"](predicted, target)
-    assert float(kaggle_keras.masked_huber(target, predicted)) == pytest.approx(float(ours), rel=1e-5)
-    leaf = predicted.clone().requires_grad_()
-    (gradient,) = torch.autograd.grad(kaggle_keras.masked_huber(target, leaf), leaf)
-    assert (gradient[target.isnan()] == 0).all() and gradient.isfinite().all()
-    nothing = kaggle_keras.masked_huber(torch.full_like(target, torch.nan), leaf)
-    assert float(nothing.detach()) == 0 and (torch.autograd.grad(nothing, leaf)[0] == 0).all()
-
-
-def test_a_keras_run_has_two_phases_and_goes_on_where_it_stopped(tmp_path, puppet_folder):
-    from fkd_helpers.kaggle15 import keras_net as kaggle_keras
-
-    faces = kaggle_data.load_15(puppet_folder)
-    faces = faces[np.arange(28)]
-    config = load_config("keypoints15_keras", name="tiny", epochs=2, batch_size=16)
-
-    def stop(line):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        kaggle_keras.train_keras(config, tmp_path, faces=faces, say=stop)
-    lines = []
-    scores = kaggle_keras.train_keras(config, tmp_path, faces=faces, say=lines.append)
-    assert len(lines) == 1 and lines[0].startswith("epoch 2/2") and scores["rmse"] < 60
-    record = records.read(tmp_path / "kaggle15-tiny.json")
-    assert record["framework"].startswith("keras 3") and record["weights"] == 6_758_702
-    predictor = submission.load_predictor(tmp_path / "keras_cnn.keras")
-    assert predictor(np.stack(faces.images[:3])).shape == (3, 15, 2)
-
-
-# configuration and command line
-
-
-def test_the_config_is_printed_and_checked(capsys, tmp_path):
+def test_train_prints_its_config_and_names_bad_values(capsys, tmp_path):
     assert cli.main(["kaggle", "train", "--print-config", "--epochs", "3"]) == 0
-    printed = capsys.readouterr().out
-    assert "net: small" in printed and "start: shipped" in printed and "epochs: 3" in printed
-    (tmp_path / "own.yaml").write_text(printed)
+    (tmp_path / "own.yaml").write_text(capsys.readouterr().out)
     assert load_config(tmp_path / "own.yaml") == load_config("keypoints15", epochs=3)
-    for line, words in [("mising: mask", "did you mean 'missing'"), ("missing: maskk", "did you mean 'mask'"),
-                        ("epochs: 0", "epochs: expected 1 to"), ("epochs: many", "epochs: expected int")]:  # fmt: skip
+    for line, message in {"mising: mask": "did you mean 'missing'", "missing: maskk": "did you mean 'mask'"}.items():
         (tmp_path / "own.yaml").write_text(line)
         assert cli.main(["kaggle", "train", "--config", str(tmp_path / "own.yaml")]) == 2
-        error = capsys.readouterr().err
-        assert words in error and "own.yaml" in error
-
-
-@pytest.mark.parametrize("name", ["keypoints15", "keypoints15_residual", "keypoints15_keras"])
-def test_our_configs_are_whole(name):
-    assert load_config(name).name == name
-
-
-def test_data_that_is_not_there_is_named(capsys, tmp_path):
+        assert message in capsys.readouterr().err
     assert cli.main(["kaggle", "train", "--data", str(tmp_path), "--out", str(tmp_path / "run")]) == 2
     assert "expected training.csv or training.zip" in capsys.readouterr().err
 
 
-# what the records say of the real file
-
-
-def test_masking_beats_dropping_and_filling_by_more_than_the_spread():
-    table = kaggle_tables.strategy_table(kaggle_tables.runs_15())
-    assert (table["seeds"] == 3).all() and len(table) == 3
-    masked, *others = table["RMSE"]
-    assert min(others) - masked > 3 * table["spread"].max()
-
-
-def test_the_networks_reach_what_the_notebook_says():
-    runs = kaggle_tables.runs_15()
-    table = kaggle_tables.framework_table(runs)
-    assert set(table["framework"]) == {"torch", "keras"} and table.index[0] == "keypoints15"
-    assert table.loc["keypoints15", "RMSE"] <= 1.7 and table.loc["keypoints15_keras", "RMSE"] <= 2.55
-    assert table.loc["keypoints15_residual", "RMSE"] <= 2.0
-    for name in table.index:
-        scores = runs[name]["scores"]
-        assert scores["faces"] == 1008 and scores["complete"] == 318 and set(scores["by_point"]) == set(POINTS)
-
-
-def test_there_must_be_records(tmp_path):
-    with pytest.raises(InputError, match="no record of a run on Kaggle's 15 points"):
-        kaggle_tables.runs_15(tmp_path)
-
-
-def test_the_real_file_is_read_fast_enough():
+def test_records_reach_the_goals():
+    runs = summaries.runs_15()
+    strategies, frameworks = summaries.strategy_table(runs), summaries.framework_table(runs)
+    masked, *others = strategies["RMSE"]
+    assert (strategies["seeds"] == 3).all() and min(others) - masked > 3 * strategies["spread"].max()
+    assert set(frameworks["framework"]) == {"torch", "keras"} and frameworks.index[0] == "keypoints15"
+    for name, goal in {"keypoints15": 1.7, "keypoints15_residual": 2.0, "keypoints15_keras": 2.55}.items():
+        assert frameworks.loc[name, "RMSE"] <= goal and runs[name]["scores"]["faces"] == 1008
     facts = records.read(records.RECORDS / "facts-kaggle15.json")
-    assert facts["rows"] == 7049 and facts["complete"] == 2140 and facts["parse"]["seconds"] < 4
-    assert facts["leak"]["group_split"] == 0 < facts["leak"]["random_split"]
+    assert facts["rows"] == 7049 and facts["parse"]["seconds"] < 4 and facts["leak"]["group_split"] == 0
+
+
+def test_pixels_of_reads_spaces_and_leading_zeros():
+    assert (pixels_of("  " + "005  " * 9216) == 5).all()

@@ -34,8 +34,7 @@ def add(commands) -> None:
 
 
 def run_check(options) -> int:
-    from fkd_helpers.expressions.data import load_expressions
-    from fkd_helpers.expressions.split import conflicts, contents
+    from fkd_helpers.expressions.data import conflicts, contents, damage, load_expressions
 
     faces = load_expressions(options.data)
     print(contents(faces).to_string(index=False, float_format="{:.2f}".format))
@@ -43,7 +42,7 @@ def run_check(options) -> int:
     print(f"{len(faces)} faces; {len(same)} groups of identical images, {len(different)} of them with two expressions")
     for names in different:
         print(f"  same image, other expression: {', '.join(names)}")
-    for what, names in faces.left_out.items():
+    for what, names in damage(faces).items():
         print(f"  left out: {len(names)} {what}: {', '.join(names[:5])}{' ...' * (len(names) > 5)}")
     return 0
 

@@ -50,18 +50,18 @@ def run_train(options) -> int:
 
 def run_predict(options) -> int:
     from fkd_helpers.kaggle15 import submission
-    from fkd_helpers.kaggle15.data import CORNER, load_rows, table_in
-    from fkd_helpers.kaggle15.tables import read_lookup
+    from fkd_helpers.kaggle15.data import find_table, load_faces
+    from fkd_helpers.kaggle15.tables import CORNER, read_lookup
     from fkd_helpers.plots import faces
 
     predictor = submission.load_predictor(options.weights, framework=options.framework, mirror=options.mirror)
-    sheet = table_in(options.data, "IdLookupTable")
+    sheet = find_table(options.data, "IdLookupTable")
     lookup = read_lookup(sheet)
-    rows = load_rows(table_in(options.data, "test"), on_error=options.on_error, labelled=False)
+    rows = load_faces(find_table(options.data, "test"), on_error=options.on_error, labelled=False)
     for problem in rows.problems:
         print(f"left out: {problem}")
     keypoints = predictor(rows.images)
-    answers = submission.answers_for(lookup, rows.ids, keypoints)
+    answers = submission.answers_for(lookup, rows.extras["id"], keypoints)
     folder = Path(options.out)
     folder.mkdir(parents=True, exist_ok=True)
     path = submission.write_submission(folder / "submission.csv", answers)

@@ -121,6 +121,11 @@ def read_encoded(path: str | Path) -> tuple[str, str]:
         content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
+    return decoded(content, path)
+
+
+def decoded(content: bytes, path: str | Path) -> tuple[str, str]:
+    """Return the text of a file's bytes and its encoding; the path names the file in errors."""
     marked = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
     for encoding in (marked, "utf-16-le", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):

@@ -1,8 +1,11 @@
-"""Faces with an expression, valence and arousal: reading them, damage named. Built in notebook 07.
+"""Faces with an expression, valence and arousal: read a set, check it, split it.
 
 A set on disk is `images/N.jpg` beside `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` and `N_lnd.npy` (68 points, may
 be missing), in a folder or in one zip. A label may be stored as a number or as text. Source of the form: AffectNet,
 Mollahosseini, Hasani and Mahoor, 2017.
+
+In memory it is a `FaceSet` with the extras "expression" (0 to 7, see `EXPRESSIONS`), "valence" and "arousal" (-1 to 1);
+its `people` are groups that stay on one side of a split: the same image, or the same puppet.
 """
 
 import hashlib
@@ -10,213 +13,202 @@ import io
 import re
 import warnings
 import zipfile
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
+from sklearn.model_selection import StratifiedGroupKFold
 
+from fkd_helpers import data
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.data import data_dirs
+from fkd_helpers.data import FaceSet
+from fkd_helpers.data.puppets import make_set
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 
-KINDS = ("exp", "val", "aro", "lnd")
+LIMITS = {"exp": (0, len(EXPRESSIONS) - 1), "val": (-1, 1), "aro": (-1, 1)}
 FILES = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/\\](\d+_(?:exp|val|aro|lnd)\.npy))$")
 NO_VALUE = -2.0  # AffectNet's mark of a face without valence and arousal
-
-
-@dataclass(frozen=True, eq=False)
-class ExpressionSet:
-    """Faces with what they show.
-
-    images: n uint8 arrays (h, w, 3), RGB; each is a photo of one face
-    expression: (n,) int, see `shapes.EXPRESSIONS`
-    valence, arousal: (n,) float32, -1..1
-    landmarks: (n, 68, 2) float32 in pixels, as labelled; NaN where there are none, some outside the image
-    names: n strings, unique
-    groups: (n,) strings; faces of one group (the same image, or the same puppet) stay on one side of a split
-    left_out: what is wrong -> names of the faces that were left out for it
-    """
-
-    images: Sequence[np.ndarray]
-    expression: np.ndarray
-    valence: np.ndarray
-    arousal: np.ndarray
-    landmarks: np.ndarray
-    names: tuple[str, ...]
-    groups: np.ndarray
-    left_out: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __repr__(self) -> str:
-        return f"ExpressionSet({len(self)} faces, {len(np.unique(self.expression))} expressions)"
-
-    def subset(self, which: np.ndarray) -> "ExpressionSet":
-        """Return the faces at indices, or where a boolean mask (n,) is true."""
-        index = np.arange(len(self))[np.asarray(which)]
-        arrays = {key: getattr(self, key)[index] for key in ("expression", "valence", "arousal", "landmarks", "groups")}
-        names = tuple(self.names[i] for i in index)
-        return replace(self, images=[self.images[i] for i in index], names=names, **arrays)
-
-    __getitem__ = subset
+NO_LANDMARKS = np.full((68, 2), np.nan)
+FOLDS = 20
 
 
 def load_expressions(
     name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip"
-) -> ExpressionSet:
+) -> FaceSet:
     """Load a set: "puppets" (made on the spot, labels from their knobs, the default), a folder, a zip, or its name.
 
-    n, seed: how many puppets, and which
-    on_error: "skip" leaves damaged faces out, warns, and lists them in `left_out`; "raise" stops at the first kind
-
-    Raises:
-        InputError: nothing of that name, no faces in it, or damage with "raise".
+    Args:
+        n, seed: How many puppets, and which.
+        on_error: "skip" leaves damaged faces out, warns, and lists them in `problems`; "raise" stops at them.
     """
     if on_error not in ("skip", "raise"):
         raise unknown("on_error", on_error, ["raise", "skip"])
     if str(name or "puppets") == "puppets":
-        from fkd_helpers.data.puppets import make_set
-
-        faces = make_set(n, seed=seed)
-        values = {key: np.asarray(faces.extras[key], np.float32) for key in ("valence", "arousal")}
-        expression = np.asarray(faces.extras["expression"], int)
-        return ExpressionSet(
-            faces.images, expression, **values, landmarks=faces.keypoints, names=faces.names, groups=faces.people
-        )
+        return make_set(n, seed=seed)
     place = find_expressions(name)
     try:
-        files, read = _opened(place)
+        faces = _read(*_files(place))
     except (OSError, zipfile.BadZipFile) as error:
         raise InputError(f"{place}: cannot be read ({error})") from None
-    found = _read(files, read, place)
-    if found.left_out:
-        words = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in found.left_out.items())
+    if faces.problems:
+        kinds = damage(faces).items()
+        summary = "; ".join(f"{len(names)} {what} ({', '.join(names[:3])})" for what, names in kinds)
         if on_error == "raise":
-            raise InputError(f"{place}: {words}")
-        warnings.warn(f"{place.name}: left out: {words}", stacklevel=2)
-    if not len(found):
+            raise InputError(f"{place}: {summary}")
+        warnings.warn(f"{place.name}: left out: {summary}", stacklevel=2)
+    if not len(faces):
         raise InputError(f"{place}: no face with image, exp, val and aro in it")
-    return found
+    return faces
 
 
 def find_expressions(name: str | Path) -> Path:
-    """Return the folder or zip of a set, by path or by its name below a data folder ($FKD_DATA_DIR, `data/`).
-
-    Raises:
-        InputError: nothing there.
-    """
-    path = Path(name).expanduser()
-    for place in (path, *(folder / path for folder in data_dirs())):
-        if place.is_dir():
-            archives = sorted(place.glob("*.zip"))
-            return archives[0] if len(archives) == 1 and not (place / "images").is_dir() else place
-        if place.is_file():
-            if place.suffix != ".zip":
-                raise InputError(f"{place}: expected a folder or a zip with images/ and annotations/")
-            return place
-    here = [folder.name for place in data_dirs() if place.is_dir() for folder in place.iterdir() if folder.is_dir()]
-    raise unknown("data set", name, {"puppets", *here} - {"records"})
-
-
-def _opened(place: Path) -> tuple[dict[str, str], Callable[[str], bytes]]:
-    """Return {"N.jpg" or "N_exp.npy": where it is} and a function from there to its bytes."""
+    """Return the folder or zip of a set, by path or by its name below a data folder."""
+    place = Path(name).expanduser()
+    place = place if place.is_file() else data.find(name)
     if place.is_dir():
-        paths = [str(path) for path in place.rglob("*") if path.is_file()]
-        return _by_name(paths), lambda path: Path(path).read_bytes()
-    archive = zipfile.ZipFile(place)
-    return _by_name(archive.namelist()), archive.read
+        archives = sorted(place.glob("*.zip"))
+        return archives[0] if len(archives) == 1 and not (place / "images").is_dir() else place
+    if place.suffix != ".zip":
+        raise InputError(f"{place}: expected a folder or a zip with images/ and annotations/")
+    return place
 
 
-def _by_name(paths):
-    return {m[1] or m[2]: path for path in paths if (m := FILES.search(path))}
+def damage(faces: FaceSet) -> dict[str, list[str]]:
+    """Return what is wrong with faces that were left out, and the names of those."""
+    kinds: dict[str, list[str]] = {}
+    for line in faces.problems:
+        name, _, what = line.partition(": ")
+        kinds.setdefault(what, []).append(name)
+    return kinds
 
 
-def _read(files, read, place) -> ExpressionSet:
+def _files(place: Path) -> tuple[dict[str, str], Callable[[str], bytes]]:
+    """Return {"N.jpg" or "N_exp.npy": its path} and a function from such a path to its bytes."""
+    if place.is_dir():
+        paths, read = [str(path) for path in place.rglob("*") if path.is_file()], lambda path: Path(path).read_bytes()
+    else:
+        archive = zipfile.ZipFile(place)
+        paths, read = archive.namelist(), archive.read
+    return {m[1] or m[2]: path for path in paths if (m := FILES.search(path))}, read
+
+
+def _read(files: dict[str, str], read: Callable[[str], bytes]) -> FaceSet:
     photos = {file.partition(".")[0]: file for file in files if not file.endswith(".npy")}
-    labelled = {file.partition("_")[0] for file in files if file.endswith(".npy")}
-    left_out: dict[str, list[str]] = {}
-    rows = []
-    for number in sorted(photos.keys() | labelled, key=int):
+    numbers = sorted(photos.keys() | {file.partition("_")[0] for file in files if file.endswith(".npy")}, key=int)
+
+    def face(number):
         try:
             if number not in photos:
                 raise InputError("without an image")
-            rows.append((photos[number], _labels(number, files, read)))
+            labels = _labels(number, files, read)
         except InputError as error:
-            left_out.setdefault(str(error), []).append(photos.get(number, number))
-    with ThreadPoolExecutor() as pool:  # a zip file is read under its own lock
-        decoded = list(pool.map(lambda row: _decoded(read, files[row[0]]), rows))
-    good = []
-    for (file, labels), pixels in zip(rows, decoded, strict=True):
-        if pixels is None:
-            left_out.setdefault("with a damaged image", []).append(file)
-        else:
-            good.append((file, labels, *pixels))
-    names, labels, images, digests = zip(*good, strict=True) if good else ((),) * 4
-    numbers = np.array([label[:3] for label in labels], np.float32).reshape(-1, 3)
-    return ExpressionSet(
-        images, numbers[:, 0].astype(int), numbers[:, 1], numbers[:, 2],
-        np.array([label[3] for label in labels], np.float32).reshape(-1, 68, 2), names, np.array(digests, str),
-        {what: tuple(names) for what, names in left_out.items()},
-    )  # fmt: skip
-
-
-def _labels(number, files, read):
-    """Return expression, valence, arousal and landmarks (68, 2) of a face.
-
-    Raises:
-        InputError: the kind of what is wrong, in words that follow a count.
-    """
-    arrays = {}
-    for kind in KINDS:
-        if f"{number}_{kind}.npy" in files:
-            arrays[kind] = _array(read, files[f"{number}_{kind}.npy"], kind)
-        elif kind != "lnd":
-            raise InputError(f"without {kind}")
-    expression, valence, arousal = (_number(arrays[kind], kind) for kind in KINDS[:3])
-    if expression not in range(len(EXPRESSIONS)):
-        raise InputError(f"with exp outside 0 to {len(EXPRESSIONS) - 1}")
-    if NO_VALUE in (valence, arousal):
-        raise InputError("marked as without valence and arousal (-2)")
-    for kind, value in (("val", valence), ("aro", arousal)):
-        if not -1 <= value <= 1:
-            raise InputError(f"with {kind} outside -1 to 1")
-    landmarks = np.full((68, 2), np.nan)
-    if "lnd" in arrays:
+            return str(error)
         try:
-            landmarks = arrays["lnd"].astype(np.float64).reshape(68, 2)
+            image = read_photo(read(files[photos[number]]))
+        except (OSError, zipfile.BadZipFile, InputError):
+            return "with a damaged image"
+        return *labels, image, hashlib.sha256(image.tobytes()).hexdigest()[:16]
+
+    good, problems = {}, []
+    with ThreadPoolExecutor() as pool:  # a zip file is read under its own lock
+        for number, found in zip(numbers, pool.map(face, numbers), strict=True):
+            name = photos.get(number, number)
+            if isinstance(found, str):
+                problems.append(f"{name}: {found}")
+            else:
+                good[name] = found
+    expression, valence, arousal, landmarks, images, digests = zip(*good.values(), strict=True) if good else [()] * 6
+    extras = {"expression": np.array(expression, int)}
+    extras |= {"valence": np.array(valence, np.float32), "arousal": np.array(arousal, np.float32)}
+    landmarks = np.array(landmarks, np.float32).reshape(-1, 68, 2)
+    return FaceSet(images, landmarks, tuple(good), np.array(digests, str), extras, tuple(problems))
+
+
+def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) -> tuple:
+    """Return expression, valence, arousal and landmarks (68, 2); an error says what is wrong, to follow a count."""
+
+    def stored(kind):
+        try:
+            return np.load(io.BytesIO(read(files[f"{number}_{kind}.npy"])), allow_pickle=False)
+        except KeyError:
+            raise InputError(f"without {kind}") from None
+        except (ValueError, OSError, EOFError, zipfile.BadZipFile, SyntaxError):  # ValueError: also a pickled one
+            raise InputError(f"with {kind} that is damaged or pickled") from None
+
+    values = []
+    for kind, (low, high) in LIMITS.items():
+        array = stored(kind)
+        if array.size != 1:
+            raise InputError(f"with {kind} of {array.size} values (votes?), expected one")
+        try:
+            values.append(float(array.item()))
         except (ValueError, TypeError):
-            raise InputError("with lnd that is not 68 points") from None
-    return expression, valence, arousal, landmarks
-
-
-def _array(read, path, kind):
+            raise InputError(f"with {kind} that is not a number") from None
+        if kind != "exp" and values[-1] == NO_VALUE:
+            raise InputError("marked as without valence and arousal (-2)")
+        if not low <= values[-1] <= high or (kind == "exp" and values[-1] % 1):
+            raise InputError(f"with {kind} outside {low} to {high}")
+    landmarks = stored("lnd") if f"{number}_lnd.npy" in files else NO_LANDMARKS
     try:
-        return np.load(io.BytesIO(read(path)), allow_pickle=False)
-    except ValueError as error:  # numpy's one type for a pickle and for a file that is none of its own
-        pickled = "pickle" in str(error).lower()
-        raise InputError(f"with {kind} that is {'pickled: refused' if pickled else 'damaged'}") from None
-    except (OSError, EOFError, zipfile.BadZipFile, SyntaxError):
-        raise InputError(f"with {kind} that is damaged") from None
-
-
-def _number(array, kind):
-    try:
-        value = float(array.item())
+        return *values, landmarks.astype(np.float64).reshape(68, 2)
     except (ValueError, TypeError):
-        raise InputError(f"with {kind} that is not one number") from None
-    if not np.isfinite(value):
-        raise InputError(f"with {kind} that is not finite")
-    return value
+        raise InputError("with lnd that is not 68 points") from None
 
 
-def _decoded(read, path):
-    """Return the pixels (h, w, 3) and a digest of them, or None where the file is no whole image."""
-    try:
-        image = read_photo(read(path))
-    except (OSError, zipfile.BadZipFile, InputError):
-        return None
-    return image, hashlib.sha256(image.tobytes()).hexdigest()[:16]
+def contents(faces: FaceSet) -> pd.DataFrame:
+    """Return a row per expression: its faces, and mean, least and greatest valence and arousal."""
+    table = pd.DataFrame({key: faces.extras[key] for key in ("expression", "valence", "arousal")})
+    groups = table.groupby("expression").agg(["mean", "min", "max"]).reindex(range(len(EXPRESSIONS)))
+    groups.columns = [" ".join(pair) for pair in groups.columns]
+    groups.insert(0, "faces", table["expression"].value_counts().reindex(groups.index, fill_value=0))
+    groups.insert(0, "expression", EXPRESSIONS)
+    return groups.reset_index(drop=True)
+
+
+def conflicts(faces: FaceSet) -> tuple[list[np.ndarray], list[tuple[str, ...]]]:
+    """Return groups of identical images (indices), and names with expressions of those labelled with several."""
+    digests = [hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest() for image in faces.images]
+    groups = pd.Series(digests).groupby(digests, sort=False).indices.values()
+    same = [group for group in groups if len(group) > 1]
+    labels = faces.extras["expression"]
+    different = [group for group in same if len(set(labels[group])) > 1]
+    return same, [tuple(f"{faces.names[i]} {EXPRESSIONS[labels[i]]}" for i in group) for group in different]
+
+
+def without_contempt(faces: FaceSet, classes: int) -> FaceSet:
+    """Return the faces of the first 7 or of all 8 expressions; AffectNet's 7-class form has no contempt."""
+    if classes not in (7, 8):
+        raise InputError(f"classes: expected 7 or 8, got {classes!r}")
+    return faces if classes == 8 else faces[faces.extras["expression"] < 7]
+
+
+def split_expressions(
+    faces: FaceSet, *, seed: int = 0, test: float = 0.2, validation: float = 0.1
+) -> tuple[FaceSet, FaceSet, FaceSet]:
+    """Split a set into training, validation and test: each expression in its share, no group on two sides.
+
+    Shares are kept to a twentieth. With `validation` 0 that part is empty.
+    """
+    shares = [round(FOLDS * test), round(FOLDS * validation)]
+    parts = 2 + bool(validation)
+    if not 0 < test < 1 or not 0 <= validation < 1 or sum(shares) >= FOLDS:
+        got = f"test {test:g}, validation {validation:g}"
+        raise InputError(f"split: expected shares of together less than 1, got {got}")
+    expression, groups = faces.extras["expression"], np.unique(faces.people, return_inverse=True)[1]
+    counts, different = np.bincount(expression, minlength=len(EXPRESSIONS)), len(np.unique(groups))
+    rare = [EXPRESSIONS[k] for k in np.flatnonzero((counts > 0) & (counts < parts))]
+    if rare or different < parts:
+        few = f"too few of {', '.join(rare)}" if rare else f"{different} different faces"
+        raise InputError(f"split: expected at least {parts} faces of each expression, got {len(faces)} faces, {few}")
+    folds = min(FOLDS, different, counts.max())
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", UserWarning)  # an expression with fewer faces than folds: they go round
+        folded = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(groups, expression, groups)
+        order = [held for _, held in folded]
+    cuts = np.cumsum([max(round(share * folds), share > 0) for share in (test, validation)])
+    held_out = np.concatenate(order[: cuts[0]]), np.concatenate([*order[cuts[0] : cuts[1]], np.zeros(0, int)])
+    rest = np.setdiff1d(np.arange(len(faces)), np.concatenate(held_out))
+    return faces[rest], faces[np.sort(held_out[1])], faces[np.sort(held_out[0])]

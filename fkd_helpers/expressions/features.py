@@ -12,8 +12,8 @@ import torch
 
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.core.files import cache_file, whole_file
+from fkd_helpers.data import FaceSet
 from fkd_helpers.emotion.features import features, upright
-from fkd_helpers.expressions.data import ExpressionSet
 from fkd_helpers.expressions.model import ExpressionNet
 from fkd_helpers.expressions.views import SIZE, as_tensor, upright_crops, view
 from fkd_helpers.predict import KeypointPredictor
@@ -37,7 +37,7 @@ def cached(key: str, make: Callable[[], np.ndarray]) -> np.ndarray:
     return array
 
 
-def key_of(faces: ExpressionSet) -> str:
+def key_of(faces: FaceSet) -> str:
     """Return a short digest of which images a set holds, for the cache."""
     text = hashlib.sha256()
     for name, image in zip(faces.names, faces.images, strict=True):
@@ -46,7 +46,7 @@ def key_of(faces: ExpressionSet) -> str:
     return text.hexdigest()[:16]
 
 
-def face_keypoints(faces: ExpressionSet) -> np.ndarray:
+def face_keypoints(faces: FaceSet) -> np.ndarray:
     """Return the keypoints (n, 68, 2) that our network finds, in pixels; the photo itself where no face is detected.
 
     Of several faces in a photo the largest is meant. The landmarks that come with a set are not looked at: a user's
@@ -63,7 +63,7 @@ def face_keypoints(faces: ExpressionSet) -> np.ndarray:
     return cached(f"keypoints {key_of(faces)}", find)
 
 
-def face_crops(faces: ExpressionSet, size: int = SIZE) -> np.ndarray:
+def face_crops(faces: FaceSet, size: int = SIZE) -> np.ndarray:
     """Return the upright crops (n, s, s, 3) uint8 of a set, by the keypoints that our network finds.
 
     size: of the input that they are for; see `upright_crops`
@@ -99,7 +99,7 @@ def backbone_features(crops: np.ndarray, backbone: str, *, size: int = SIZE, key
 INPUTS = ("landmarks", "lite0", "encoder", "all")
 
 
-def inputs_named(name: str, faces: ExpressionSet) -> np.ndarray:
+def inputs_named(name: str, faces: FaceSet) -> np.ndarray:
     """Return the features (n, f) of a set by name: "landmarks", "lite0", "encoder" (frozen), or "all" of them.
 
     Raises:

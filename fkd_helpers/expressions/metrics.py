@@ -1,65 +1,55 @@
-"""How good answers about expressions are: classes, valence and arousal. Built in notebook 07.
+"""Scores of answers about expressions, valence and arousal.
 
-Accuracy, F1, kappa, curves and correlations come from scikit-learn and torchmetrics. Sign agreement and Krippendorff's
-alpha are ours: neither library has the first, and the usual package of the second is under the GPL.
+Sign agreement and Krippendorff's alpha are ours: no library here has the first, and the usual package of the second is
+under the GPL.
 """
 
 import numpy as np
+import pandas as pd
 import torch
 from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 from torchmetrics.functional.regression import concordance_corrcoef
 
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 
 
 def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]:
-    """Return the scores of shares (n, classes) that sum to 1, against expressions (n,) int.
+    """Score shares (n, classes) that sum to 1 against expressions (n,) int.
 
-    accuracy; macro_f1; kappa (Cohen's); alpha (Krippendorff's, nominal, answer and label as two raters); top2 = the
-    label is among the two likeliest; auc_roc, auc_pr = mean over the classes, each against the rest; calibration =
-    expected calibration error in 10 bins; log_loss
-
+    alpha is Krippendorff's, with answer and label as two raters; top2 counts the two likeliest classes; auc_roc and
+    auc_pr are means over the classes, each against the rest; calibration is the expected calibration error in 10 bins.
     Classes without a face are left out of means over classes.
-
-    Raises:
-        InputError: shapes that do not fit together.
     """
     shares, expression = np.asarray(shares, np.float64), np.asarray(expression)
     if shares.ndim != 2 or expression.shape != shares.shape[:1] or not len(shares):
         raise InputError(f"shares: expected (n, classes) beside (n,), got {shares.shape} and {expression.shape}")
-    answer, classes = shares.argmax(1), shares.shape[1]
-    present = np.unique(expression)
-    ranked = np.argsort(-shares, 1)[:, :2]
-    of_class = [(expression == k, shares[:, k]) for k in present if 0 < (expression == k).sum() < len(expression)]
-    confidence = multiclass_calibration_error(
+    classes, present = shares.shape[1], np.unique(expression)
+    if not 0 <= present[0] <= present[-1] < classes:
+        raise InputError(f"expressions: expected 0 to {classes - 1} as in the answers, got {present.tolist()}")
+    answer, rows, varied = shares.argmax(1), by_class(shares, expression), len(present) > 1
+    calibration = multiclass_calibration_error(
         torch.from_numpy(shares), torch.from_numpy(expression.astype(int)), num_classes=classes, n_bins=10
     )
-    return {
-        "accuracy": float(metrics.accuracy_score(expression, answer)),
-        "macro_f1": float(metrics.f1_score(expression, answer, labels=present, average="macro", zero_division=0)),
-        "kappa": float(metrics.cohen_kappa_score(expression, answer)) if len(present) > 1 else float("nan"),
+    found = {
+        "accuracy": metrics.accuracy_score(expression, answer),
+        "macro_f1": rows["f1"][rows["faces"] > 0].mean(),
+        "kappa": metrics.cohen_kappa_score(expression, answer) if varied else np.nan,
         "alpha": krippendorff_alpha(np.stack([expression, answer])),
-        "top2": float((ranked == expression[:, None]).any(1).mean()),
-        "auc_roc": _mean(metrics.roc_auc_score(*pair) for pair in of_class),
-        "auc_pr": _mean(metrics.average_precision_score(*pair) for pair in of_class),
-        "calibration": float(confidence),
-        "log_loss": float(-np.log(shares[np.arange(len(shares)), expression].clip(1e-12)).mean()),
+        "top2": metrics.top_k_accuracy_score(expression, shares, k=2, labels=range(classes)),
+        "auc_roc": rows["auc_roc"].mean(),
+        "auc_pr": rows["auc_pr"].mean(),
+        "calibration": calibration,
+        "log_loss": metrics.log_loss(np.eye(classes)[expression], shares / shares.sum(1, keepdims=True)),
     }
-
-
-def _mean(values) -> float:
-    values = list(values)
-    return float(np.mean(values)) if values else float("nan")
+    return {key: float(value) for key, value in found.items()}
 
 
 def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """Return rmse, mae, r2, r (Pearson), sign (agreement) and ccc (concordance) of values (n,) in -1..1.
-
-    Where all values are equal, r2, r and ccc are NaN.
-    """
-    predicted, target = (np.asarray(v, np.float64) for v in (predicted, target))
+    """Score values (n,) in -1..1; where all of them are equal, r2, r and ccc (concordance) are NaN."""
+    predicted, target = (np.asarray(values, np.float64) for values in (predicted, target))
     if predicted.shape != target.shape or predicted.ndim != 1 or not len(target):
         raise InputError(f"values: expected two of (n,), got {predicted.shape} and {target.shape}")
     varied = len(target) > 1 and np.ptp(target) > 0 and np.ptp(predicted) > 0
@@ -74,14 +64,12 @@ def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") ->
     return {prefix + key: float(value) for key, value in found.items()}
 
 
-def all_scores(answers: np.ndarray, faces) -> dict[str, float]:
-    """Return every score of answers (n, classes + 2), shares then valence and arousal, on an `ExpressionSet`."""
-    answers = np.asarray(answers)
-    return (
-        class_scores(answers[:, :-2], faces.expression)
-        | scale_scores(answers[:, -2], faces.valence, "valence_")
-        | scale_scores(answers[:, -1], faces.arousal, "arousal_")
-    )
+def all_scores(answers: np.ndarray, faces: FaceSet) -> dict[str, float]:
+    """Score answers (n, classes + 2), shares then valence and arousal, against the labels of a set."""
+    scores = class_scores(answers[:, :-2], faces.extras["expression"])
+    for column, name in ((-2, "valence"), (-1, "arousal")):
+        scores |= scale_scores(answers[:, column], faces.extras[name], f"{name}_")
+    return scores
 
 
 def sign_agreement(predicted: np.ndarray, target: np.ndarray) -> float:
@@ -94,18 +82,16 @@ def sign_agreement(predicted: np.ndarray, target: np.ndarray) -> float:
 
 
 def krippendorff_alpha(ratings: np.ndarray, *, level: str = "nominal") -> float:
-    """Return Krippendorff's alpha of ratings (raters, units); NaN = not rated. 1 = full agreement, 0 = by chance.
-
-    level: "nominal" = two values differ or not; "interval" = by the square of their distance
+    """Return Krippendorff's alpha of ratings (raters, units), NaN = not rated: 1 = full agreement, 0 = chance.
 
     NaN where no unit has two ratings or all ratings are equal. Source: Krippendorff, Computing Krippendorff's
     Alpha-Reliability, 2011, by coincidences.
 
+    Args:
+        level: "nominal" = two values differ or not; "interval" = they differ by the square of their distance.
+
     >>> round(krippendorff_alpha([[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]), 3)  # its example A
     0.095
-
-    Raises:
-        InputError: another level.
     """
     if level not in ("nominal", "interval"):
         raise InputError(f"level: expected 'nominal' or 'interval', got {level!r}")
@@ -123,23 +109,23 @@ def krippendorff_alpha(ratings: np.ndarray, *, level: str = "nominal") -> float:
     return float(1 - (totals.sum() - 1) * (together * apart).sum() / expected.sum())
 
 
-def by_class(shares: np.ndarray, expression: np.ndarray) -> list[dict]:
-    """Return a row a class: expression, precision, recall, f1, faces, auc_roc, auc_pr (NaN where it has no faces)."""
-    answer, classes = np.asarray(shares).argmax(1), np.shape(shares)[1]
-    table = metrics.precision_recall_fscore_support(expression, answer, labels=range(classes), zero_division=0)
-    rows = []
-    for k, (precision, recall, f1, faces) in enumerate(zip(*table, strict=True)):
-        of_k = np.asarray(expression) == k
-        both = 0 < of_k.sum() < len(of_k)
-        auc_roc = metrics.roc_auc_score(of_k, shares[:, k]) if both else np.nan
-        auc_pr = metrics.average_precision_score(of_k, shares[:, k]) if both else np.nan
-        rows.append({
-            "expression": EXPRESSIONS[k], "precision": float(precision), "recall": float(recall), "f1": float(f1),
-            "faces": int(faces), "auc_roc": float(auc_roc), "auc_pr": float(auc_pr),
-        })  # fmt: skip
-    return rows
+def by_class(shares: np.ndarray, expression: np.ndarray) -> pd.DataFrame:
+    """Return a row per class: expression, precision, recall, f1, faces, auc_roc, auc_pr (NaN where it has no faces)."""
+    names = EXPRESSIONS[: shares.shape[1]]
+    report = metrics.classification_report(
+        expression, shares.argmax(1), labels=range(len(names)), target_names=names, output_dict=True, zero_division=0
+    )
+    table = pd.DataFrame([{"expression": name, **report[name]} for name in names])
+    table = table.rename(columns={"f1-score": "f1", "support": "faces"}).astype({"faces": int})
+    one_hot = np.eye(len(names), dtype=int)[expression]
+    varied = one_hot.any(0) & ~one_hot.all(0)
+    for key, score in {"auc_roc": metrics.roc_auc_score, "auc_pr": metrics.average_precision_score}.items():
+        table[key] = np.nan
+        if varied.any():
+            table.loc[varied, key] = score(one_hot[:, varied], shares[:, varied], average=None)
+    return table
 
 
 def confusion(shares: np.ndarray, expression: np.ndarray) -> np.ndarray:
     """Return how often (classes, classes) a face of the row's expression was called the column's."""
-    return metrics.confusion_matrix(expression, np.asarray(shares).argmax(1), labels=range(np.shape(shares)[1]))
+    return metrics.confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1]))

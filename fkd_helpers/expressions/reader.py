@@ -1,4 +1,4 @@
-"""Read expressions with an exported network: ONNX in, expression, valence and arousal out. Built in notebook 07."""
+"""Read expressions with an exported network: keypoints in, expression, valence and arousal out. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -31,43 +31,27 @@ class Reading:
 
 
 class ExpressionReader:
-    """Run an exported expression network on faces whose keypoints are known, on one thread.
+    """Run an exported expression network on faces whose keypoints are known.
 
-    model: the name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares
-        (n, classes), scales (n, 2)
-
-    Raises:
-        InputError: no such model, or a file that is not one of expressions.
+    Args:
+        model: The name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares
+            (n, classes), scales (n, 2).
     """
 
     def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
         path = model_path(model)
         self.function, shape, answer, _ = open_exported(path, threads)
-        if len(shape) != 4 or shape[1] != 3 or len(answer) != 2:
-            wanted = "expected a model from colour crops (n, 3, size, size) to shares (n, classes) and scales (n, 2)"
+        if len(shape) != 4 or shape[1] != 3 or len(answer) != 2 or answer[1] not in (7, 8):
+            wanted = "expected a model from colour crops (n, 3, size, size) to shares (n, 7 or 8) and scales (n, 2)"
             raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")
-        self.size = shape[-1] if isinstance(shape[-1], int) else SIZE
+        self.size, self.classes = shape[-1] if isinstance(shape[-1], int) else SIZE, answer[1]
 
     def run(self, crops: np.ndarray) -> np.ndarray:
         """Return answers (n, classes + 2) to network inputs (n, size, size, 3) uint8."""
         return np.concatenate(self.function(np.ascontiguousarray(crops.transpose(0, 3, 1, 2), np.float32) / 255), 1)
 
-    def answers(self, crops: np.ndarray) -> np.ndarray:
-        """Return answers (n, classes + 2) to stored crops (n, s, s, 3), the mean with the mirrored window's."""
-        from fkd_helpers.expressions.views import view  # brings torch, which a reader of frames does without
-
-        rows = []
-        for start in range(0, len(crops), 64):
-            seen = view(crops[start : start + 64], "none", size=self.size, rng=np.random.default_rng(0))
-            rows.append((self.run(seen) + self.run(seen[:, :, ::-1])) / 2)
-        return np.concatenate(rows)
-
     def __call__(self, frame: np.ndarray, keypoints: Sequence[np.ndarray]) -> list[Reading]:
-        """Read the faces of a frame (h, w, 3) uint8 RGB whose keypoints (68, 2) are given, all in one batch.
-
-        Raises:
-            InputError: a frame of another form, or keypoints that are not finite (68, 2).
-        """
+        """Read the faces of a frame (h, w, 3) uint8 RGB whose keypoints (68, 2) are given, all in one batch."""
         frame = np.asarray(frame)
         if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
             raise InputError(f"frame: expected uint8 (h, w, 3), got {frame.dtype} {frame.shape}")

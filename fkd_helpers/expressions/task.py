@@ -18,12 +18,12 @@ from torch import nn
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.expressions.data import ExpressionSet, load_expressions
+from fkd_helpers.data import FaceSet
+from fkd_helpers.expressions.data import load_expressions, split_expressions, without_contempt
 from fkd_helpers.expressions.features import INPUTS, face_crops, inputs_named, key_of
 from fkd_helpers.expressions.metrics import all_scores, by_class, confusion
 from fkd_helpers.expressions.model import NETS, ExpressionNet, ThreeHeads, expression_loss
 from fkd_helpers.expressions.report import write_report
-from fkd_helpers.expressions.split import split_expressions, without_contempt
 from fkd_helpers.expressions.views import SIZE, ExpressionBatches, FeatureBatches, as_tensor, view
 from fkd_helpers.nets import count_weights, load_weights, save_weights
 from fkd_helpers.train.distributed import in_order, processes, shard, started_as
@@ -46,10 +46,11 @@ class FeatureHead(nn.Module):
         return self.heads((features - self.mean) / self.spread)
 
 
-def targets_of(faces: ExpressionSet, classes: int = 8) -> np.ndarray:
+def targets_of(faces: FaceSet, classes: int = 8) -> np.ndarray:
     """Return what a network should answer (n, classes + 2): 1 at the expression, then valence and arousal."""
-    shares = np.eye(classes, dtype=np.float32)[faces.expression]
-    return np.concatenate([shares, faces.valence[:, None], faces.arousal[:, None]], 1)
+    shares = np.eye(classes, dtype=np.float32)[faces.extras["expression"]]
+    scales = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
+    return np.concatenate([shares, scales], 1)
 
 
 def class_weights(expression: np.ndarray, classes: int) -> np.ndarray:
@@ -93,7 +94,7 @@ class Learned:
 
     model: nn.Module
     history: list[dict]
-    test: ExpressionSet
+    test: FaceSet
     answers: np.ndarray
     scores: dict[str, float]
     seconds: float
@@ -113,7 +114,7 @@ def network_for(config: RunConfig, inputs: np.ndarray) -> nn.Module:
     return load_weights(model, config.start).train() if config.start not in ("", "imagenet") else model
 
 
-def inputs_for(config: RunConfig, faces: ExpressionSet) -> np.ndarray:
+def inputs_for(config: RunConfig, faces: FaceSet) -> np.ndarray:
     """Return what the network of a config looks at: stored crops, or features (n, f).
 
     Raises:
@@ -130,7 +131,7 @@ def learn(
     config: RunConfig,
     folder: str | Path | None = None,
     *,
-    faces: ExpressionSet | None = None,
+    faces: FaceSet | None = None,
     fast: bool = False,
     say: Callable[[str], None] = print,
     callbacks: Sequence[Callable[[dict], None]] = (),
@@ -165,7 +166,7 @@ def learn(
         error = scores["log_loss"] + 5 * (scores["valence_rmse"] ** 2 + scores["arousal_rmse"] ** 2)
         return {"watched": error} | {key: scores[key] for key in keys}
 
-    weights = class_weights(training[0].expression, config.classes) if config.balance == "loss" else None
+    weights = class_weights(training[0].extras["expression"], config.classes) if config.balance == "loss" else None
     loss = expression_loss(
         share=config.share, kind=config.loss if config.loss != "heatmap" else "mse", smoothing=config.smoothing,
         weights=None if weights is None else torch.as_tensor(weights, dtype=torch.float32),
@@ -189,7 +190,8 @@ def learn(
 def _batches(config, faces, inputs, limit):
     drawn = None
     if config.balance == "draw":
-        drawn = class_weights(faces.expression, config.classes)[faces.expression]
+        expression = faces.extras["expression"]
+        drawn = class_weights(expression, config.classes)[expression]
         drawn = drawn / drawn.sum()
     options = dict(batch_size=config.batch_size, seed=config.seed, weights=drawn, limit=limit)
     targets = targets_of(faces, config.classes)
@@ -213,24 +215,31 @@ def train(config: RunConfig, folder: str | Path, *, fast: bool = False, say: Cal
     save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data,
                  size=config.size, classes=config.classes)  # fmt: skip
     write_metrics(folder, run.history, run=config.name)
-    np.savez(folder / "answers.npz", answers=run.answers, names=run.test.names, expression=run.test.expression,
-             valence=run.test.valence, arousal=run.test.arousal)  # fmt: skip
+    np.savez(folder / "answers.npz", answers=run.answers, names=run.test.names, **run.test.extras)
     write_report(folder, run.answers, run.test, title=config.name, history=short(run.history))
     record(config.name, run.answers, run.test, folder=folder, config=config, history=short(run.history),
            weights=count_weights(run.model), seconds=run.seconds, fast=fast)  # fmt: skip
     return run.scores
 
 
-def record(name: str, answers: np.ndarray, test: ExpressionSet, *, folder: Path | None = None, **content) -> Path:
+def record(name: str, answers: np.ndarray, test: FaceSet, *, folder: Path | None = None, **content) -> Path:
     """Write the record of answers on a test part: scores, a row a class, confusion; no face and no file name."""
+    shares, expression = answers[:, :-2], test.extras["expression"]
     return records.write(
         "expressions", name, folder=folder, scores=all_scores(answers, test), test_faces=len(test),
-        by_class=by_class(answers[:, :-2], test.expression), confusion=confusion(answers[:, :-2], test.expression),
+        by_class=by_class(shares, expression).to_dict("records"), confusion=confusion(shares, expression),
         data_digest=key_of(test), **content,
     )  # fmt: skip
 
 
-def held_out_answers(reader, faces: ExpressionSet) -> tuple[np.ndarray, ExpressionSet]:
-    """Return the answers (n, classes + 2) of a reader of stored crops on the test part of a set, and that part."""
-    test = split_expressions(faces)[2]
-    return reader.answers(face_crops(test, reader.size)), test
+def held_out_answers(reader, faces: FaceSet) -> tuple[np.ndarray, FaceSet]:
+    """Return the answers (n, classes + 2) of a reader of stored crops on the test part of a set, and that part.
+
+    A network of seven classes is not asked about contempt.
+    """
+    test = without_contempt(split_expressions(faces)[2], reader.classes)
+    crops, plain, rows = face_crops(test, reader.size), np.random.default_rng(0), []
+    for start in range(0, len(crops), 64):
+        seen = view(crops[start : start + 64], "none", size=reader.size, rng=plain)
+        rows.append((reader.run(seen) + reader.run(seen[:, :, ::-1])) / 2)
+    return np.concatenate(rows), test

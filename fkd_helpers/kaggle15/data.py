@@ -1,9 +1,7 @@
-"""Kaggle's faces in memory: loading with a cache, near-duplicates, held-out rows, batches. Built in notebook 06."""
+"""Kaggle's faces in memory: load, find near-duplicates, hold faces out, batches, scores."""
 
-import contextlib
 import copy
 import json
-import os
 import warnings
 from collections.abc import Iterator
 from dataclasses import replace
@@ -14,130 +12,81 @@ import pandas as pd
 import torch
 
 from fkd_helpers import data
-from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import cache_file, whole_file
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.files import cached
 from fkd_helpers.data import FaceSet
-from fkd_helpers.kaggle15.tables import SIDE, Rows, read_rows
+from fkd_helpers.faces.landmarks import POINTS_15
+from fkd_helpers.kaggle15.duplicates import near_duplicates
+from fkd_helpers.kaggle15.puppets import puppet_tables
+from fkd_helpers.kaggle15.tables import CORNER, SIDE, read_rows
 from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment
 from fkd_helpers.train.distributed import shard
 
-CACHE_VERSION = 1
-CACHED = 4  # tables that stay in the cache; the one that was not used for longest goes first
-ALIKE = 0.98  # correlation of two images above which they count as the same picture
-CORNER = 0.5  # Kaggle counts from the image's corner (a mirrored x is 96 - x), we from the middle of a pixel
+CACHE_VERSION = 2
 HELD_OUT = 1 / 7  # of the groups, where no split.csv says which
 
 
-def table_in(folder: str | Path, name: str) -> Path:
+def find_table(folder: str | Path, name: str) -> Path:
     """Return the file of a table ("training", "test", "IdLookupTable") in a folder of Kaggle's: a CSV or a zip.
 
-    folder: a path or the name of a data set; "puppets" = the stand-ins, written to the user's cache folder once
-
-    Raises:
-        InputError: no such data set, or neither in it.
+    Args:
+        folder: A path or the name of a data set; "puppets" = stand-ins, written to the user's cache once.
     """
-    if str(folder) == "puppets":
-        from fkd_helpers.kaggle15.puppets import puppet_tables
-
-        folder = puppet_tables()
-    folder = data.find(folder)
+    folder = puppet_tables() if str(folder) == "puppets" else data.find(folder)
     for file in (folder / f"{name}.csv", folder / f"{name}.zip", *sorted(folder.glob("*.zip"))):
         if file.exists():
             return file
     raise InputError(f"{folder}: expected {name}.csv or {name}.zip in it, found neither")
 
 
-def load_rows(path: str | Path, *, on_error: str = "raise", labelled: bool = True) -> Rows:
-    """Read a table of faces like `kaggle_csv.read_rows`, but once: later calls read the user's cache folder.
+def load_faces(path: str | Path, *, on_error: str = "raise", labelled: bool = True) -> FaceSet:
+    """Read a table of faces by `read_rows`, once: later calls read the user's cache.
 
-    Raises:
-        InputError: as `read_rows`.
+    Args:
+        on_error: "raise" stops at a damaged row, "skip" leaves damaged rows out and lists them in `problems`.
     """
+    if on_error not in ("raise", "skip"):
+        raise unknown("on_error", on_error, ["raise", "skip"])
     path = Path(path)
-    try:
-        stat = path.stat()
-    except OSError:
-        return read_rows(path, on_error=on_error, labelled=labelled)
+    if not path.exists():
+        raise InputError(f"{path}: no such file")
+    stat = path.stat()
     key = json.dumps([CACHE_VERSION, str(path.resolve()), stat.st_size, stat.st_mtime_ns, labelled])
-    cache = cache_file("kaggle", key, ".npz")
-    try:
-        with np.load(cache) as held:
-            rows = Rows(held["images"], held["keypoints"], held["ids"])
-        with contextlib.suppress(OSError):
-            os.utime(cache)
-        return rows
-    except Exception:  # none yet, or a damaged one, of which zip and NumPy say so in many ways
-        rows = read_rows(path, on_error=on_error, labelled=labelled)
-    if not rows.problems:  # what was left out is told every time
-        _store(cache, rows)
-    return rows
-
-
-def _store(cache: Path, rows: Rows) -> None:
-    try:
-        cache.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(cache, shared=True) as partial, partial.open("wb") as stream:
-            np.savez(stream, images=rows.images, keypoints=rows.keypoints, ids=rows.ids)
-        held = sorted(cache.parent.glob("*.npz"), key=lambda file: file.stat().st_mtime)
-        for old in held[:-CACHED]:
-            old.unlink(missing_ok=True)
-    except OSError as error:
-        warnings.warn(f"no cache in {cache.parent} ({error.strerror}): the table is read again next time", stacklevel=3)
+    held = cached("kaggle", key, lambda: read_rows(path, labelled=labelled))
+    problems = tuple(str(held["problems"][0]).splitlines())
+    if problems and on_error == "raise":
+        raise InputError(problems[0])
+    names = tuple(f"{'training' if labelled else 'test'}/{identity:04d}" for identity in held["id"])
+    return FaceSet(held["images"], held["keypoints"], names, extras={"id": held["id"]}, problems=problems)
 
 
 def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> FaceSet:
-    """Load the labelled faces of a folder with Kaggle's `training.csv`.
+    """Load the labelled faces of a folder with Kaggle's `training.csv`; damaged rows are left out with a warning.
 
-    `people` says which near-duplicate group a face belongs to, `extras["held_out"]` (n,) bool which faces are not
-    learned from: by `split.csv` (row, near_dup_group, heldout) where the folder has one, else a seventh of the groups,
-    found by `near_duplicates`.
-
-    on_error: "skip" leaves damaged rows out, warns, and lists them in `problems`; "raise" stops at the first
-
-    Raises:
-        InputError: nothing there, or a table of another form.
+    `people` are groups of near-duplicates. `extras["held_out"]` (n,) bool says which faces are not learned from: by
+    `split.csv` (row, near_dup_group, heldout) where the folder has one, else a seventh of the groups.
     """
-    path = table_in(name, "training")
-    rows = load_rows(path, on_error=on_error)
-    if rows.problems:
-        warnings.warn(f"{path}: {len(rows.problems)} rows left out, first: {rows.problems[0]}", stacklevel=2)
+    path = find_table(name, "training")
+    faces = load_faces(path, on_error=on_error)
+    if faces.problems:
+        warnings.warn(f"{path}: {len(faces.problems)} rows left out, first: {faces.problems[0]}", stacklevel=2)
     split = path.parent / "split.csv"
     if split.exists():
-        groups, held_out = _read_split(split, rows.ids - 1)
+        groups, held_out = _read_split(split, faces.extras["id"] - 1)
     else:
-        groups = near_duplicates(rows.images)
+        groups = near_duplicates(faces.images)
         order = np.random.default_rng(0).permutation(np.unique(groups))
         held_out = np.isin(groups, order[: max(round(len(order) * HELD_OUT), 1)])
-    names = tuple(f"training/{number:04d}" for number in rows.ids)
-    return FaceSet(rows.images, rows.keypoints, names, groups, {"held_out": held_out}, rows.problems)
+    return replace(faces, people=groups.astype(str), extras={"held_out": held_out})
 
 
 def _read_split(path: Path, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     try:
-        table = pd.read_csv(path).set_index("row")
-        found = table.loc[wanted, ["near_dup_group", "heldout"]].to_numpy(int)
+        found = pd.read_csv(path).set_index("row").loc[wanted, ["near_dup_group", "heldout"]].to_numpy(int)
     except (OSError, ValueError, KeyError) as error:
         reason = " ".join(str(error).split())[:100]
         raise InputError(f"{path}: expected row, near_dup_group, heldout for every row ({reason})") from None
     return found[:, 0], found[:, 1] > 0
-
-
-def near_duplicates(images: np.ndarray, *, alike: float = ALIKE, side: int = 24) -> np.ndarray:
-    """Return for each image (n, 96, 96) the number of the first image of its near-duplicate group, (n,) int.
-
-    Two images are alike whose copies of `side` pixels correlate above `alike`; a group is what such pairs connect.
-    """
-    step = images.shape[-1] // side
-    small = images.reshape(len(images), side, step, side, step).mean((2, 4), dtype=np.float32).reshape(len(images), -1)
-    small -= small.mean(1, keepdims=True)
-    small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-6
-    group = np.arange(len(images))
-    for start in range(0, len(images), 1024):  # a square of all pairs would be large
-        for i, j in zip(*np.nonzero(small[start : start + 1024] @ small.T > alike), strict=True):
-            a, b = group[start + i], group[j]
-            if a != b:
-                group[group == max(a, b)] = min(a, b)
-    return group
 
 
 def halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
@@ -149,14 +98,30 @@ def halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
 def prepared(faces: FaceSet, missing: str) -> FaceSet:
     """Return faces to learn from by a strategy for missing points.
 
-    missing: "mask" = as they are, "drop" = only complete faces, "fill" = the mean of the point in the place of a blank
+    Args:
+        missing: "mask" = as they are, "drop" = complete faces only, "fill" = the mean of the point in place of a blank.
     """
     if missing == "drop":
         return faces[faces.complete]
     if missing == "fill":
-        mean = np.nanmean(faces.keypoints, 0)
+        mean = np.ma.masked_invalid(faces.keypoints).mean(0).filled(np.nan)
         return replace(faces, keypoints=np.where(np.isnan(faces.keypoints), mean, faces.keypoints))
     return faces
+
+
+def training_parts(faces: FaceSet, missing: str) -> tuple[FaceSet, FaceSet]:
+    """Return the prepared faces to learn from and those held out, or refuse a set from which nothing can be learned."""
+    different = len(np.unique(faces.people))
+    if different < 2:
+        raise InputError(f"expected 2 different pictures or more, got {different} in {len(faces)} rows")
+    known, held_out = halves(faces)
+    for what, part in (("to learn from", known), ("held out", held_out)):
+        if np.isnan(part.keypoints).all():
+            raise InputError(f"expected labels among the faces {what}, got none in {len(part)} rows")
+    learned = prepared(known, missing)
+    if not len(learned):
+        raise InputError(f"missing 'drop': expected complete faces to learn from, got none in {len(known)} rows")
+    return learned, held_out
 
 
 class ImageBatches(FaceBatches):
@@ -204,3 +169,25 @@ class ImageBatches(FaceBatches):
         plain = copy.copy(self)
         plain.options, plain.shuffle = NONE, False
         return plain
+
+
+def rmse(predicted: np.ndarray, target: np.ndarray) -> float:
+    """Return the root of the mean squared error of all coordinates whose target is not missing; NaN if none is.
+
+    >>> rmse(np.array([[[1.0, 2.0]]]), np.array([[[4.0, np.nan]]]))
+    3.0
+    """
+    error = (predicted - target)[~np.isnan(target)].astype(np.float64)
+    return float(np.sqrt(np.mean(error**2))) if error.size else float("nan")
+
+
+def scores_15(predicted: np.ndarray, faces: FaceSet) -> dict:
+    """Score predictions (n, 15, 2) by RMSE in pixels of 96 x 96: of all, of the complete faces, of each point."""
+    complete = faces.complete
+    return {
+        "rmse": rmse(predicted, faces.keypoints),
+        "rmse_complete": rmse(predicted[complete], faces.keypoints[complete]),
+        "by_point": {name: rmse(predicted[:, i], faces.keypoints[:, i]) for i, name in enumerate(POINTS_15)},
+        "faces": len(faces),
+        "complete": int(complete.sum()),
+    }

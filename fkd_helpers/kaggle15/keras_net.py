@@ -1,37 +1,42 @@
-"""The second framework: Kaggle's CNN in Keras 3, trained in two phases on masked labels. Built in notebook 06.
+"""The second framework: Kaggle's CNN in Keras 3, trained in two phases on masked labels.
 
 Keras runs on the PyTorch that is here; KERAS_BACKEND, set before this import, chooses another.
 """
 
-import json
+import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import whole_file
 from fkd_helpers.data import FaceSet
-from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
-from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
-from fkd_helpers.kaggle15.scores import scores_15
-from fkd_helpers.kaggle15.tables import SIDE
+from fkd_helpers.faces.landmarks import POINTS_15
+from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training_parts
+from fkd_helpers.kaggle15.tables import CORNER, SIDE
 from fkd_helpers.train.run_data import strength
-from fkd_helpers.train.run_files import write_history, write_metrics, write_predictions
+from fkd_helpers.train.run_files import HISTORY, write_history, write_metrics, write_predictions
 
-os.environ.setdefault("KERAS_BACKEND", "torch")
+BACKENDS = ("torch", "tensorflow", "jax")  # of Keras, those that can train
+BACKEND = os.environ.setdefault("KERAS_BACKEND", "torch")
 try:
+    if importlib.util.find_spec("keras") is None:
+        raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it")
+    if BACKEND not in BACKENDS or importlib.util.find_spec(BACKEND) is None:
+        here = " or ".join(name for name in BACKENDS if importlib.util.find_spec(name))
+        wanted = f"a backend that is here and can train: KERAS_BACKEND={here}"
+        raise InputError(f"KERAS_BACKEND={BACKEND} is set for Keras, expected {wanted}")
     import keras
-except ImportError:
-    raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it") from None
+except ImportError as error:
+    raise InputError(f"Keras cannot be imported with KERAS_BACKEND={BACKEND}: {error}") from None
 
 FIRST_PHASE = 250 / 400  # of the epochs, as published
 SGD_RATE, WAIT = 1e-4, 1  # published: 1e-3, halved after ten epochs without progress, in a training ten times as long
-STATE = "last.json"
 
 
 @keras.saving.register_keras_serializable("fkd_helpers")
@@ -56,7 +61,7 @@ def keras_cnn() -> keras.Model:
     for _ in range(2):
         layers += [keras.layers.Dense(500), keras.layers.LeakyReLU(negative_slope=0.1), keras.layers.Dropout(0.5)]
     middle = keras.initializers.Constant(SIDE / 2)  # the first answer lies in the middle of the image
-    return keras.Sequential([*layers, keras.layers.Dense(2 * len(POINTS), bias_initializer=middle)])
+    return keras.Sequential([*layers, keras.layers.Dense(2 * len(POINTS_15), bias_initializer=middle)])
 
 
 def stream_of(batches: ImageBatches, epoch: int = 0) -> Iterator[tuple[np.ndarray, np.ndarray]]:
@@ -74,11 +79,7 @@ def predict_keras(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def open_model(path: str | Path) -> keras.Model:
-    """Open a Keras model.
-
-    Raises:
-        InputError: no such file, or not a Keras model.
-    """
+    """Open a Keras model, not compiled."""
     try:
         return keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras and zipfile say what is wrong in many types
@@ -95,74 +96,65 @@ def compile_phase(model: keras.Model, phase: int, *, rate: float, steps: int) ->
     model.compile(optimiser, loss=masked_huber)
 
 
-class _Report(keras.callbacks.Callback):
-    """After each epoch: score the held-out rows, keep the model, say the numbers."""
-
-    def __init__(self, keep: Callable[[keras.Model, dict], None]):
-        super().__init__()
-        self.keep = keep
-
-    def on_epoch_begin(self, epoch, logs=None):
-        self.began = time.perf_counter()
-
-    def on_epoch_end(self, epoch, logs=None):
-        seconds = time.perf_counter() - self.began
-        self.keep(self.model, {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": seconds})
-
-
 def train_keras(
     config: RunConfig, folder: str | Path, *, faces: FaceSet | None = None, say: Callable[[str], None] = print
 ) -> dict:
     """Train the Keras CNN in two phases, resuming what `folder` holds; return the scores of the held-out rows.
 
-    The first five eighths of the epochs are Adam's, the others are SGD's, which lowers its rate on a plateau of the
-    training loss. The folder then has keras_cnn.keras, `history.csv`, `metrics.json` and the run's record.
-
-    Raises:
-        InputError: data that is not there.
+    The first five eighths of the epochs are Adam's, the others SGD's, which lowers its rate on a plateau of the
+    training loss. The folder then has keras_cnn.keras, `history.csv`, `metrics.json`, predictions and the record.
     """
+    faces = load_15(config.data) if faces is None else faces
+    learned, held_out = training_parts(faces, config.missing)
+    steps = max((len(faces) - len(held_out)) // config.batch_size, 1)
+    shared = dict(batch_size=config.batch_size, seed=config.seed, steps=steps)
+    batches = ImageBatches(learned, options=strength(config.augment), **shared)
+    images, first = np.stack(list(held_out.images)), max(round(config.epochs * FIRST_PHASE), 1)
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    faces = load_15(config.data) if faces is None else faces
-    known, held_out = halves(faces)
-    learned = prepared(known, config.missing)
-    steps = max(len(known) // config.batch_size, 1)
-    batches = ImageBatches(learned, batch_size=config.batch_size, options=strength(config.augment),
-                           seed=config.seed, steps=steps)  # fmt: skip
-    images, first = np.stack(list(held_out.images)), max(round(config.epochs * FIRST_PHASE), 1)
-    path, state = folder / "keras_cnn.keras", folder / STATE
     keras.utils.set_random_seed(config.seed)
-    rows = json.loads(state.read_text()) if state.exists() and path.exists() else []
+    path, history = folder / "keras_cnn.keras", folder / HISTORY
+    rows = pd.read_csv(history).to_dict("records") if path.exists() and history.exists() else []
     model = keras.models.load_model(path) if rows else keras_cnn()
     if config.start and not rows:
         model.set_weights(open_model(config.start).get_weights())
+    started = time.perf_counter()
 
-    def keep(model, row):
-        predicted = predict_keras(model, images)
-        rows.append(row | {k: v for k, v in scores_15(predicted, held_out).items() if k.startswith("rmse")})
+    def keep(epoch, logs):
+        nonlocal started
+        scores = scores_15(predict_keras(model, images), held_out)
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": time.perf_counter() - started}
+        rows.append(row | {key: scores[key] for key in ("rmse", "rmse_complete")})
         model.save(path)
-        with whole_file(state) as partial:
-            partial.write_text(json.dumps(rows))
-        say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}  RMSE {rows[-1]['rmse']:.3f}")
+        write_history(folder, rows)
+        say(f"epoch {epoch + 1}/{config.epochs}  loss {row['loss']:.4f}  RMSE {scores['rmse']:.3f}")
+        started = time.perf_counter()
 
-    for phase, (begin, end) in {1: (0, first), 2: (first, config.epochs)}.items():
+    for phase, begin, end in ((1, 0, first), (2, first, config.epochs)):
         done = len(rows)
-        if done >= end:
-            continue
-        if done <= begin:
-            compile_phase(model, phase, rate=config.learning_rate, steps=steps * first)
-        lower = [keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=WAIT)] if phase == 2 else []
-        model.fit(stream_of(batches, done), steps_per_epoch=steps, epochs=end, initial_epoch=done, verbose=0,
-                  callbacks=[_Report(keep), *lower])  # fmt: skip
+        if done < end:
+            if done <= begin:
+                compile_phase(model, phase, rate=config.learning_rate, steps=steps * first)
+            callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=keep)]
+            callbacks += [keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=WAIT)] * (phase == 2)
+            span = dict(steps_per_epoch=steps, initial_epoch=done, epochs=end)
+            model.fit(stream_of(batches, done), **span, callbacks=callbacks, shuffle=False, verbose=0)
     predicted = predict_keras(model, images)
     scores = scores_15(predicted, held_out)
     write_metrics(folder, rows, run=config.name)
-    write_history(folder, rows)
     write_predictions(folder, held_out.names, predicted)
     records.write(
-        "kaggle15", config.name, folder=folder, framework=f"keras {keras.__version__} on {keras.backend.backend()}",
-        config=config, scores=scores, weights=model.count_params(), training_faces=len(learned),
-        steps=steps * config.epochs, data_digest=records.digest(faces), history=rows,
+        "kaggle15",
+        config.name,
+        folder=folder,
+        framework=f"keras {keras.__version__} on {keras.backend.backend()}",
+        config=config,
+        scores=scores,
+        weights=model.count_params(),
+        training_faces=len(learned),
+        steps=steps * config.epochs,
+        data_digest=records.digest(faces),
+        history=rows,
         seconds_an_epoch=float(np.mean([row["seconds"] for row in rows])),
-    )  # fmt: skip
+    )
     return scores

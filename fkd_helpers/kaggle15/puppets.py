@@ -12,8 +12,8 @@ from fkd_helpers.data import puppets
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.faces.landmarks import as_15
-from fkd_helpers.kaggle15.data import CORNER, near_duplicates
-from fkd_helpers.kaggle15.tables import COLUMNS, LOOKUP, SIDE
+from fkd_helpers.kaggle15.duplicates import near_duplicates
+from fkd_helpers.kaggle15.tables import COLUMNS, CORNER, LOOKUP, SIDE
 
 # As in the real file: the first rows were labelled in full, with a few blanks; the later ones at four points.
 FULL = 0.324  # share of the rows

@@ -14,9 +14,8 @@ from fkd_helpers.core.config import RunConfig
 from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import FROM_68
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
-from fkd_helpers.kaggle15.data import CORNER, ImageBatches, halves, load_15, prepared
-from fkd_helpers.kaggle15.scores import scores_15
-from fkd_helpers.kaggle15.tables import SIDE
+from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training_parts
+from fkd_helpers.kaggle15.tables import CORNER, SIDE
 from fkd_helpers.train.batches import flip_order
 from fkd_helpers.train.distributed import in_order, processes, shard
 from fkd_helpers.train.keypoints import loss_for
@@ -92,9 +91,8 @@ def train_15(
     folder, loss = Path(folder), loss_for(config)
     model = build_15(config.net, start=config.start, seed=config.seed)
     faces = load_15(config.data) if faces is None else faces
-    known, held_out = halves(faces)
-    learned, size = prepared(known, config.missing), nets.INPUT_SIZES[config.net]
-    steps = max(len(known) // config.batch_size, 1)
+    learned, held_out = training_parts(faces, config.missing)
+    steps, size = max((len(faces) - len(held_out)) // config.batch_size, 1), nets.INPUT_SIZES[config.net]
     batches = ImageBatches(learned, batch_size=config.batch_size, options=strength(config.augment), size=size,
                            seed=config.seed, steps=steps)  # fmt: skip
     images, started = np.stack(list(held_out.images)), time.perf_counter()
