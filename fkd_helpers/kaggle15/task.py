@@ -47,7 +47,7 @@ def predict_15(
     Processes that train together share the work, so that each of them must call this.
     """
     model.eval()
-    images = torch.from_numpy(np.ascontiguousarray(images[shard(len(images), *processes())]))[:, None]
+    images = torch.from_numpy(np.array(images[shard(len(images), *processes())]))[:, None]
     device = next(model.parameters()).device
 
     def answers(images):
