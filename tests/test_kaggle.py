@@ -381,7 +381,8 @@ def test_weights_of_something_else_are_refused(tmp_path, weights):
     for path, message in {
         tmp_path / "none.keras": "no such weights file", tmp_path / "keras_cnn.keras": "not a Keras model",
         tmp_path / "text.keras": r"expected weights of PyTorch \(.safetensors\) or a Keras model",
-        tmp_path / "net.safetensors": "not a whole safetensors file", kaggle_task.SHIPPED: "expected a network for 15 points",
+        tmp_path / "net.safetensors": "not a whole safetensors file",
+        kaggle_task.SHIPPED: "expected a network for 15 points",
     }.items():  # fmt: skip
         with pytest.raises(InputError, match=message):
             submission.load_predictor(path)
