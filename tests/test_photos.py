@@ -9,7 +9,7 @@ import pytest
 from PIL import Image
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces import images
+from fkd_helpers.faces import decode, images
 from fkd_helpers.faces.images import find_photos, read_photo, read_scaled, to_gray, to_rgb, write_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
@@ -97,14 +97,14 @@ def test_read_photo_reads_floats_of_0_to_1_or_255_and_takes_gaps_for_black(shape
 )  # fmt: skip
 def test_read_photo_undoes_a_cameras_rotation(orientation, stored):
     exif = Image.Exif()
-    exif[images.ORIENTATION] = orientation
+    exif[decode.ORIENTATION] = orientation
     assert np.array_equal(read_photo(file_of(np.ascontiguousarray(stored), exif=exif)), RGB)
 
 
 @pytest.mark.parametrize("kind, mode", [("JPEG", "RGB"), ("JPEG", "L"), ("PNG", "RGB"), ("PNG", "P"), ("TIFF", "I;16")])
 @pytest.mark.parametrize("limit, scale", [(40_000, 1), (39_999, 1 / 2), (9_999, 1 / 4)])
 def test_read_scaled_decodes_large_photos_smaller(monkeypatch, kind, mode, limit, scale):
-    monkeypatch.setattr(images, "MAX_PIXELS", limit)
+    monkeypatch.setattr(decode, "MAX_PIXELS", limit)
     x = np.arange(200)
     spot = (255 * np.exp(-((x - 120.0) ** 2 + (x[:, None] - 40.0) ** 2) / 200)).astype(np.uint8)
     picture = Image.fromarray(spot.astype(np.uint16) * 257) if mode == "I;16" else Image.fromarray(spot).convert(mode)
@@ -148,7 +148,7 @@ def test_read_photo_reads_or_refuses_damaged_files(kind):
     ],
 )  # fmt: skip
 def test_read_photo_names_what_cannot_be_read(tmp_path, monkeypatch, name, message):
-    monkeypatch.setattr(images, "HAS_HEIF", False)
+    monkeypatch.setattr(decode, "HAS_HEIF", False)
     (tmp_path / "cut.jpg").write_bytes(file_of(np.repeat(RGB, 20, 0), "JPEG")[:-400])
     (tmp_path / "text.png").write_text("not a picture")
     (tmp_path / "phone.HEIC").write_bytes(b"\0\0\0\x18ftypheic" + bytes(100))
@@ -231,7 +231,7 @@ def test_to_rgb_names_what_is_no_frame(frame, message):
 
 
 def test_find_photos_by_ending_or_content_and_counts_the_rest(tmp_path, monkeypatch):
-    monkeypatch.setattr(images, "SUFFIXES", tuple(set(images.SUFFIXES) - set(images.HEIC)))
+    monkeypatch.setattr(images, "SUFFIXES", tuple(set(images.SUFFIXES) - set(decode.HEIC)))
     photos = ["a.jpg", "b/c.PNG", "b/d/e.tif", "b/f.jfif", "b/g.avif", "b/no ending", "h.webp", "i.JPE", "j.pgm"]
     others = ["notes.txt", "labels.csv", "more.CSV", "b/text", "l.HEIC", "._a.jpg", ".hidden/m.txt", ".DS_Store"]
     for name in [*photos, *others]:
