@@ -51,12 +51,13 @@ def _draw_box(frame, box, number):
 
 
 def _draw_keypoints(frame, keypoints, radius):
-    colours = np.array(BY_KEYPOINT if len(keypoints) == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * len(keypoints))
-    visible = np.isfinite(keypoints).all(1)
+    colours = BY_KEYPOINT if len(keypoints) == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * len(keypoints)
     # in sixteenths of a pixel, so that dots on a small face sit where the keypoints are
-    centres = np.round(16 * keypoints[visible]).astype(int)
-    for centre, colour in zip(centres.tolist(), colours[visible].tolist(), strict=True):
-        cv2.circle(frame, centre, round(16 * radius), colour, -1, cv2.LINE_AA, shift=4)
+    centres = np.round(16 * np.nan_to_num(keypoints)).astype(int).tolist()
+    radius = round(16 * radius)
+    for (x, y), colour, missing in zip(centres, colours, np.isnan(keypoints).any(1).tolist(), strict=True):
+        if not missing:
+            cv2.circle(frame, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
 
 
 def _write_above(frame, box, lines):
