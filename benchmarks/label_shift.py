@@ -16,7 +16,7 @@ import numpy as np
 
 from fkd_helpers.core import records
 from fkd_helpers.data import EXTRA_HELD_OUT, complete_only, load, split
-from fkd_helpers.evaluate.evaluate import predict_set
+from fkd_helpers.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.predict import KeypointPredictor
 

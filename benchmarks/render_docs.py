@@ -18,7 +18,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.course import peers
 from fkd_helpers.course.benchmark import table as speed_table
 from fkd_helpers.course.exercises import exercises
-from fkd_helpers.evaluate.conditions import CONDITIONS
+from fkd_helpers.evaluate import CONDITIONS
 from fkd_helpers.plots.results import breaking_point
 from fkd_helpers.train.ablation import ablation
 from fkd_helpers.train.grid import recorded

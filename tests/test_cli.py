@@ -13,12 +13,11 @@ import pytest
 import skimage.data
 from PIL import Image
 
-from fkd_helpers import cli, predict
+from fkd_helpers import cli, evaluate, predict
 from fkd_helpers.core import records
 from fkd_helpers.core.config import RunConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import download, load, write_classic
-from fkd_helpers.evaluate import evaluate as evaluation
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.train import keypoints as keypoint_runs
 
@@ -128,7 +127,7 @@ HEADER = ",".join(["name", *map(str, range(136))])
         (f"{HEADER}\na.png,left" + ",1" * 135, "column 0: expected a number, got 'left'"),
         (f"{HEADER}\nnone.png" + ",1" * 136, "none.png: no such file"),
         (f"{HEADER}\nlabels.csv" + ",1" * 136, "labels.csv: not an image"),
-        ("name,0,1,2,3\na.png,1,2,3,4", "68 keypoints, got 2"),
+        ("name,0,1,2,3\na.png,1,2,3,4", "a model of 2 keypoints, this one gives 68"),
         (f"{HEADER}\na.png," + ",1" * 135, "scoring needs faces with all keypoints, got 1 faces with missing ones"),
     ],
 )
@@ -308,7 +307,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     "module, name, arguments",
     [
         (keypoint_runs, "train", ["train"]), (predict, "predict_paths", ["predict", "a.jpg"]),
-        (evaluation, "evaluate", ["evaluate"]), (download, "fetch", ["fetch"]),
+        (evaluate, "evaluate_model", ["evaluate"]), (download, "fetch", ["fetch"]),
     ],
 )  # fmt: skip
 def test_an_interruption_is_130_and_one_line(capsys, monkeypatch, module, name, arguments):

@@ -8,7 +8,7 @@ import pytest
 from fkd_helpers.core import records
 from fkd_helpers.course import peers
 from fkd_helpers.data import load
-from fkd_helpers.evaluate.evaluate import predict_set
+from fkd_helpers.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.predict import KeypointPredictor

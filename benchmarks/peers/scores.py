@@ -11,9 +11,7 @@ import numpy as np
 from fkd_helpers.core import records
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.data import FaceSet, as_labelled
-from fkd_helpers.evaluate.conditions import FAILED, conditions_of
-from fkd_helpers.evaluate.evaluate import labelled_faces
-from fkd_helpers.evaluate.robustness import STRENGTHS, changed_set, moved
+from fkd_helpers.evaluate import FAILED, STRENGTHS, change_set, conditions_of, labelled_faces, moved
 from fkd_helpers.faces.metrics import auc, bootstrap, nme, pck, pixel_errors, point_errors
 from fkd_helpers.predict.runtime import WEIGHTS
 
@@ -154,7 +152,7 @@ def worse(ask: Answers, faces: FaceSet, placed: dict, errors: dict, say: Callabl
         rows = []
         for strength in strengths[1::2]:
             say(f"{len(fewer)} faces, {kind} {strength:g}")
-            changed, maps = changed_set(fewer, kind, strength)
+            changed, maps = change_set(fewer, kind, strength)
             back = [cv2.invertAffineTransform(map_) for map_ in maps]
             scores = {}
             for name in SYSTEMS:

@@ -27,14 +27,13 @@ def add(commands) -> None:
 
 
 def run(options) -> int:
-    from fkd_helpers.evaluate.evaluate import evaluate
-    from fkd_helpers.evaluate.robustness import measure
+    from fkd_helpers import evaluate
 
     if options.seed < 0:
         raise InputError(f"--seed: expected 0 or more, got {options.seed}")
     part = None if options.part == "all" else options.part
     folder = Path(options.out) if options.out else None
-    evaluate(options.data, part, model=options.model, folder=folder)
+    evaluate.evaluate_model(options.data, part, model=options.model, folder=folder)
     if options.robustness:
-        measure(options.data, part, model=options.model, folder=folder, seed=options.seed)
+        evaluate.measure_robustness(options.data, part, model=options.model, folder=folder, seed=options.seed)
     return 0

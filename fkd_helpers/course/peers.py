@@ -8,7 +8,7 @@ from collections.abc import Mapping, Sequence
 
 import pandas as pd
 
-from fkd_helpers.evaluate.conditions import CONDITIONS
+from fkd_helpers.evaluate import CONDITIONS
 from fkd_helpers.train.tables import number, percent
 
 SYSTEMS = {"ours": "ours", "mediapipe": "MediaPipe", "dlib": "dlib"}

@@ -1,23 +1,35 @@
-"""Score the whole way from photo to keypoints: no true box is given. Built in notebook 03."""
+"""Score the whole way from photo to keypoints, and see how the error depends on what the photos are like."""
 
 import sys
 import time
-from collections.abc import Callable
 from pathlib import Path
 
+import cv2
 import numpy as np
+import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import EXTRA_HELD_OUT, FaceSet, as_labelled, complete_only, load, shift_of, split
-from fkd_helpers.evaluate.conditions import FAILED, by_condition
-from fkd_helpers.faces.boxes import box_of
+from fkd_helpers.faces.boxes import box_of, crop, square_of
+from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import bootstrap, cumulative, nme, point_errors, summary
+from fkd_helpers.faces.pose import angles_of, head_pose
 from fkd_helpers.predict import KeypointPredictor
 
+FAILED = 0.10  # a face with a larger NME counts as a failure
 LIMITS = np.linspace(0, 0.15, 31)  # NME at which the cumulative error curve is noted
 WORST = 10
+BINS = 5
+REPORTED = {  # not moved: to where the labels of the set lie
+    "photo in": "scores", "true box": "scores_true_box",
+    "photo in, not moved": "raw", "true box, not moved": "raw_true_box",
+}  # fmt: skip
+CONDITIONS = {
+    "turn": "degrees to either side", "tilt": "degrees to either side", "sharpness": "spread of edges, gray levels",
+    "light": "mean gray level", "size": "longer side, pixels",
+}  # fmt: skip
 
 
 def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bool = False) -> np.ndarray:
@@ -34,72 +46,104 @@ def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bo
         found = predictor(image, whole_image="fallback")
         largest = max(found, key=lambda face: face.box[2] * face.box[3], default=None)
         predicted.append(largest.keypoints if largest else np.full_like(target, np.nan))
+    if predicted[0].shape != faces.keypoints.shape[1:]:
+        raise InputError(
+            f"scoring needs a model of {faces.keypoints.shape[1]} keypoints, this one gives {len(predicted[0])}"
+        )
     return np.stack(predicted)
 
 
-def scored(predicted: np.ndarray, faces: FaceSet, *, curve: bool = False) -> dict:
-    """Return all scores of predicted keypoints (n, 68, 2): `metrics.summary`, and an interval for each region.
+def error_summary(errors: np.ndarray, people: np.ndarray) -> dict[str, float]:
+    """Return the NME of faces with its 95 % interval over people, and the share of failures."""
+    low, high = bootstrap(errors, people)
+    return {"nme": errors.mean(), "nme_low": low, "nme_high": high, "failures": (errors > FAILED).mean()}
 
-    curve: also the cumulative error curve, the share of faces with an NME of at most each of LIMITS
-    """
+
+def score(predicted: np.ndarray, faces: FaceSet) -> dict:
+    """Return all scores of keypoints (n, k, 2): `metrics.summary`, intervals by region, the curve at LIMITS."""
     sizes = np.array([image.shape[1::-1] for image in faces.images])
     scores = summary(predicted, faces.keypoints, sizes=sizes, people=faces.people)
     errors = point_errors(predicted, faces.keypoints)
-    errors, people = errors[~np.isnan(errors).all(1)], faces.people[~np.isnan(errors).all(1)]
-    if np.isfinite(errors).all():
+    measured = ~np.isnan(errors).all(1)
+    errors, people = errors[measured], faces.people[measured]
+    if np.isfinite(errors).all() and errors.shape[1] == 68:
         for region, points in REGIONS.items():
             low, high = bootstrap(errors[:, list(points)].mean(1), people)
             scores |= {f"nme_{region}_low": low, f"nme_{region}_high": high}
-    return scores | ({"curve": cumulative(errors.mean(1), LIMITS)} if curve else {})
+    return scores | {"curve": cumulative(errors.mean(1), LIMITS)}
 
 
-def evaluation_of(predictor: KeypointPredictor, faces: FaceSet, data: str | Path = "") -> dict:
+def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
+    """Return what each photo is like, by the names of CONDITIONS; (n,) each, measured with the labels.
+
+    `turn` and `tilt` are of the head, NaN where no pose fits; `sharpness` (the standard deviation of the Laplacian) and
+    `light` are of the network's own crop, where a blurred face, and a tiny one that was enlarged, has few edges.
+    """
+    boxes = faces.boxes
+    squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
+    rows = []
+    for image, target, square in zip(faces.images, faces.keypoints, squares, strict=True):
+        seen = crop(to_gray(np.asarray(image)), square)
+        pose = head_pose(target, image.shape[1::-1]) if len(target) == 68 else None
+        tilt, turn, _ = angles_of(pose) if pose is not None else (np.nan,) * 3
+        rows.append([abs(turn), abs(tilt), cv2.Laplacian(seen, cv2.CV_64F).std(), seen.mean()])
+    measured = np.array(rows).reshape(-1, 4)
+    return dict(zip(CONDITIONS, (*measured.T, boxes[:, 2:].max(1)), strict=True))
+
+
+def bin_errors(errors: np.ndarray, values: np.ndarray, people: np.ndarray, *, bins: int = BINS) -> list[dict]:
+    """Return the error of faces in bins of equally many, from the lowest values (n,) of a condition to the highest.
+
+    Faces that were not found (infinite error) or whose condition is not known (NaN) are left out.
+    """
+    table = pd.DataFrame({"error": errors, "value": values, "person": people})
+    table = table[np.isfinite(table["error"]) & np.isfinite(table["value"])]
+    if table.empty:
+        return []
+    number = pd.qcut(table["value"].rank(method="first"), bins, labels=False)
+    return [
+        {"faces": len(part), "from": part["value"].min(), "middle": part["value"].median(), "to": part["value"].max()}
+        | error_summary(part["error"].to_numpy(), part["person"].to_numpy())
+        for _, part in table.groupby(number)
+    ]
+
+
+def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str | Path = "") -> dict:
     """Return what the record of an evaluation holds.
 
-    data: the set that the faces come from; answers are moved to where its labels lie, see `data.labels`
-
-    Returns:
-        scores, scores_true_box: photo in; the true box given. raw, raw_true_box: the same, answers not moved.
-        worst: the index among the faces and the NME of those with the largest. conditions: see `conditions`.
-        people, label_shift_px (mean), seconds (photo in)
-
-    Raises:
-        InputError: no face, faces with missing keypoints, or a model of other than 68 keypoints.
+    `scores` and `scores_true_box` are photo in, and with the true box given; `raw` and `raw_true_box` the same with
+    answers as they are, not moved to where the labels of the set `data` lie. `worst` are the largest errors by index.
     """
-    if not len(faces) or not faces.complete.all() or faces.keypoints.shape[1] != 68:
-        came = f"{(~faces.complete).sum()} of {len(faces)} with missing ones, of {faces.keypoints.shape[1]}"
-        raise InputError(f"scoring needs faces with all of 68 keypoints, got {came}")
-    answers, found = {}, {}
-    for key, given in (("true_box", True), ("photo", False)):
-        started = time.perf_counter()
-        answers[key] = predict_set(predictor, faces, given_boxes=given)
-        found["seconds"] = time.perf_counter() - started
-        if answers[key].shape != faces.keypoints.shape:
-            raise InputError(f"scoring needs a model of 68 keypoints, this one gives {answers[key].shape[1]}")
-    moved = {key: as_labelled(predicted, data) for key, predicted in answers.items()}
-    errors = nme(moved["photo"], faces.keypoints)
-    order = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
-    return found | {
-        "people": len(np.unique(faces.people)), "label_shift_px": shift_of(faces.keypoints, data).mean(),
-        "scores": scored(moved["photo"], faces, curve=True),
-        "scores_true_box": scored(moved["true_box"], faces, curve=True),
-        "raw": scored(answers["photo"], faces), "raw_true_box": scored(answers["true_box"], faces),
-        "curve_limits": LIMITS, "worst": [{"index": int(i), "nme": errors[i]} for i in order],
-        "conditions": by_condition(faces, errors),
-    }  # fmt: skip
+    if not len(faces) or not faces.complete.all():
+        missing = f"{(~faces.complete).sum()} of {len(faces)} with missing ones"
+        raise InputError(f"scoring needs faces with all keypoints, got {missing}")
+    boxed, started = predict_set(predictor, faces, given_boxes=True), time.perf_counter()
+    answers = predict_set(predictor, faces)
+    seconds = time.perf_counter() - started
+    errors = nme(as_labelled(answers, data), faces.keypoints)
+    worst = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
+    conditions = {name: bin_errors(errors, values, faces.people) for name, values in conditions_of(faces).items()}
+    return {
+        "seconds": seconds,
+        "scores": score(as_labelled(answers, data), faces),
+        "scores_true_box": score(as_labelled(boxed, data), faces),
+        "raw": score(answers, faces),
+        "raw_true_box": score(boxed, faces),
+        "people": len(np.unique(faces.people)),
+        "label_shift_px": shift_of(faces.keypoints, data).mean(),
+        "curve_limits": LIMITS,
+        "worst": [{"index": int(i), "nme": errors[i]} for i in worst],
+        "conditions": conditions,
+    }
 
 
 def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
-    """Return the faces of a part of a data set that have all their 68 keypoints.
+    """Return the faces of a part of a data set that have all their keypoints.
 
-    part: a folder of the set, "held-out" for the tenth of an extra set that training leaves out, None for all of it
-
-    Raises:
-        InputError: no such data or part, or not 68 keypoints.
+    Args:
+        part: a folder of the set, "held-out" for the tenth of an extra set that training leaves out, None for all of it
     """
     faces = load(data, progress=sys.stderr.isatty())
-    if faces.keypoints.shape[1] != 68:
-        raise InputError(f"scoring needs faces of 68 keypoints, got {faces.keypoints.shape[1]} in {data}")
     if part == "held-out":
         faces = split(faces, "person", held_out=EXTRA_HELD_OUT)[1]
     elif part:
@@ -107,44 +151,22 @@ def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
     return complete_only(faces, why="scoring")
 
 
-def evaluate(
-    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None,
-    say: Callable[[str], None] = print,
-) -> dict:  # fmt: skip
-    """Score a model on a part of a data set (see `labelled_faces`), photo in and keypoints out, and write the record.
+def record_facts(data: str, part: str | None, model: str, faces: FaceSet) -> dict:
+    """Return the name of a record and what it says of the data and the model."""
+    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}"
+    digest = records.digest(faces)
+    return {"name": name, "data": Path(data).name, "part": part, "model": Path(model).name, "data_digest": digest}
 
-    Returns:
-        the scores of `scored`, photo in, answers moved to where the labels lie
 
-    Raises:
-        InputError: no such data, part or model, not 68 keypoints, or the record cannot be written.
-    """
+def evaluate_model(
+    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None
+) -> dict:
+    """Score a model on a part of a data set (see `labelled_faces`), write the record, and return its scores."""
     predictor = KeypointPredictor(model)  # first, so that a wrong name is said at once
     faces = labelled_faces(data, part)
-    found = evaluation_of(predictor, faces, data)
-    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}"
-    path = records.write(
-        "evaluation", name, folder=folder, data=Path(data).name, part=part, model=Path(model).name,
-        data_digest=records.digest(faces), **found,
-    )  # fmt: skip
-    for line in in_words(found):
-        say(line)
-    say(f"record: {path}")
-    return found["scores"]
-
-
-def in_words(found: dict) -> list[str]:
-    """Return the main figures of an evaluation, one line each."""
-    scores, boxed, raw = found["scores"], found["scores_true_box"], found["raw"]
-    interval = f" (95 % of people {scores['nme_low']:.4f} to {scores['nme_high']:.4f})" if "nme_low" in scores else ""
+    found = evaluate_predictor(predictor, faces, data)
+    path = records.write("evaluation", folder=folder, **record_facts(data, part, model, faces), **found)
+    table = pd.DataFrame({title: found[key] for title, key in REPORTED.items()}).drop("curve").astype(float).round(4)
     worst = ", ".join(f"{face['index']} ({face['nme']:.3f})" for face in found["worst"][:5])
-    return [
-        f"NME {scores['nme']:.4f}{interval}, with the true box {boxed['nme']:.4f}",
-        f"NME of the answers as given, not moved to where the labels lie: {raw['nme']:.4f}, "
-        f"with the true box {found['raw_true_box']['nme']:.4f}",
-        f"PCK at 0.10 {100 * scores['pck_0.10']:.1f} %; MAE at 224 px {scores['mae_224']:.2f}; "
-        f"NME over {FAILED:g}: {100 * scores['nme_over_0.10']:.1f} % of {scores['faces']} faces, "
-        f"{found['people']} people",
-        "by region: " + ", ".join(f"{region} {scores[f'nme_{region}']:.4f}" for region in REGIONS),
-        f"worst faces (NME): {worst}",
-    ]
+    print(f"NME {found['scores']['nme']:.4f}\n{table.to_string()}\nworst faces (NME): {worst}\nrecord: {path}")
+    return found["scores"]

@@ -9,7 +9,7 @@ from matplotlib.figure import Figure
 from matplotlib.ticker import PercentFormatter
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.evaluate.conditions import CONDITIONS, FAILED
+from fkd_helpers.evaluate import CONDITIONS, FAILED
 from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, TARGET
 from fkd_helpers.plots import figure
 
