@@ -26,7 +26,8 @@ def title_of(record: Mapping) -> str:
 
 def _interval(scores, key="nme"):
     """Return a score and the reach of its interval below and above; NaN, which is not drawn, where it is infinite."""
-    value = float(scores[key]) if np.isfinite(scores[key]) else float("nan")
+    value = float(scores[key])  # a record holds "inf"
+    value = value if np.isfinite(value) else float("nan")
     return value, [value - float(scores.get(f"{key}_low", value)), float(scores.get(f"{key}_high", value)) - value]
 
 
@@ -64,7 +65,7 @@ def cumulative_curves(evaluations: Sequence[Mapping]) -> Figure:
 def region_bars(evaluations: Sequence[Mapping]) -> Figure:
     """Draw the NME of each region with its 95 % interval over people, one group of bars per evaluation."""
     titles, scores = [title_of(record) for record in evaluations], [record["scores"] for record in evaluations]
-    numbers = [", ".join(f"{region} {score[f'nme_{region}']:.3f}" for region in REGIONS) for score in scores]
+    numbers = [", ".join(f"{region} {float(score[f'nme_{region}']):.3f}" for region in REGIONS) for score in scores]
     made, ((ax,),) = figure(size=2.6, alt=_alt("NME by region", titles, numbers))
     made.set_size_inches(2.8 * len(titles) + 1.0, 2.6)
     for i, region in enumerate(REGIONS):
