@@ -279,7 +279,7 @@ def test_read_table_takes_zeros_without_visibility_for_missing(own):
         ("x0,y0,x1,y1\n1,2,3,4\n", "read x0, y0, x1, y1; expected a column of file names"),
         ("who,what\na,b\n", "read who, what; expected a column of file names, then x0, y0"),
         ("1,2,3\n4,5,6\n", "read 1, 2, 3; expected"),
-        ("name 0 1\na.png 1 2\n", "read name 0 1; expected"),
+        ("name 0 1\na.png 1 2\n", "read name 0 1; expected"), ("1,2,3,4,a.png\n", "read 1, 2, 3, 4, a.png; expected"),
     ],
 )  # fmt: skip
 def test_read_table_names_what_it_does_not_understand(own, text, message):

@@ -141,9 +141,9 @@ def layout_of(header: list[str]) -> Layout:
     if len(bare) == 2 and set(titles) & SIZES:  # x, y, width, height: a box
         parsed = {column: found for column, found in parsed.items() if column not in bare}
     counted = [int(titles[column]) for column in numbers]
-    if numbers and len(numbers) % 2 and not parsed:
-        raise InputError(f"expected an even number of coordinate columns (x0, y0, x1, y1 ...), got {len(numbers)}")
     if numbers and not parsed and counted in (list(range(len(counted))), list(range(1, len(counted) + 1))):
+        if len(numbers) % 2:
+            raise InputError(f"expected an even number of coordinate columns (x0, y0, x1, y1 ...), got {len(numbers)}")
         parsed = {column: ("xy"[i % 2], str(i // 2)) for i, column in enumerate(numbers)}
     elif numbers or not parsed or _parse(titles[name]):
         raise InputError(f"read {_short(header)}; {EXPECTED}")
