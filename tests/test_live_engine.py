@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.boxes import box_of
@@ -298,6 +299,14 @@ def test_pipeline_without_a_detector_takes_the_picture_for_a_face(puppet):
     side = round(1.3 * max(width, height))
     crop = np.ascontiguousarray(frame[max(0, int(top - 0.2 * side)) :, max(0, int(left - 0.15 * side)) :][:side, :side])
     assert len(Pipeline(LiveSettings(detector="none"))(crop, 0.0)[0]) == 1
+
+
+def test_pipeline_takes_a_network_of_any_number_of_keypoints(puppet, tmp_path):
+    path = nets.export_onnx(nets.build("small", keypoints=106).eval(), tmp_path / "own.onnx")
+    (face,), (mood,), _ = Pipeline(LiveSettings(model=path))(puppet[0][0], 0.0)
+    assert face.keypoints.shape == (106, 2) and mood is None
+    with pytest.raises(InputError, match=r"filter: expected a network of 68 keypoints, .*own.onnx has 106"):
+        Pipeline(LiveSettings(model=path, filter="crown"))
 
 
 @pytest.mark.parametrize("pixels", [90, 60, 45])

@@ -6,7 +6,9 @@ from dataclasses import dataclass, replace
 
 import numpy as np
 
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.draw import draw_faces
+from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.live.settings import LiveSettings
@@ -55,6 +57,9 @@ class Pipeline:
         tracker = _make_tracker(settings) if changed & OF_TRACKER else self._tracker
         moods = _make_moods(settings) if changed & OF_MOODS else self._moods
         filters = settings.filters()
+        warm, _ = tracker.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))
+        if filters and (count := warm.shape[1]) != len(MIRROR):
+            raise InputError(f"filter: expected a network of {len(MIRROR)} keypoints, {settings.model} has {count}")
         with self._lock:
             self._tracker, self._moods, self._filters, self.settings = tracker, moods, filters, settings
         if changed & OF_TRACKER:
@@ -102,7 +107,6 @@ class Search:
 def _make_tracker(settings):
     backend = "onnx" if settings.device == "cpu" else "torch"
     predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device)
-    predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # warm
     detector = Search() if settings.detector == "haar" else lambda frame: central_boxes(frame.shape)
     return Tracker(predictor, detector=detector)
 

@@ -186,11 +186,12 @@ function drawFaces(canvas, picture, faces, mirror) {
   pen.restore();
   for (const { box: [left, top, width, height], keypoints, label, scales } of faces) {
     const radius = Math.max(1.2, Math.max(width, height) / 110);
+    const count = keypoints.length / 2;
     let point = 0;
-    for (const [end, colour] of REGIONS) {
+    for (const [end, colour] of count === 68 ? REGIONS : [[count, REGIONS[0][1]]]) {
       pen.fillStyle = colour;
       pen.beginPath();
-      for (; point < Math.min(end, keypoints.length / 2); point++) {
+      for (; point < end; point++) {
         const [px, py] = [x(keypoints[2 * point]) + 0.5, keypoints[2 * point + 1] + 0.5];
         pen.moveTo(px + radius, py);
         pen.arc(px, py, radius, 0, 2 * Math.PI);
