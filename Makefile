@@ -8,6 +8,7 @@ LAB_ARGS ?=
 TEST_ARGS ?=
 FETCH_ARGS ?=
 PEERS_ARGS ?=
+BENCHMARK_ARGS ?=
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -16,7 +17,7 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-lowest test-latest course site web data peers lint readme student clean
+.PHONY: help lab test test-lowest test-latest course site web data benchmark peers lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
@@ -26,15 +27,16 @@ help:
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
 	@echo "make web     the network in a web page with your webcam, in build/web (npm brings the library)"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
+	@echo "make benchmark  how fast everything is here, beside the naive way of a first course"
 	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
 	@echo "make lint    ruff over package, tests and notebooks"
-	@echo "make readme  render tables, and numbers that are bound to records or printed cells"
+	@echo "make readme  render tables, and numbers that are bound to records"
 	@echo "make student a copy for students in build/student: no outputs, no solutions"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""
 	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
 	@echo "PINNED=1     the exact versions of constraints.txt, when .venv is made"
-	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS=, PEERS_ARGS= go to the command"
+	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS=, PEERS_ARGS=, BENCHMARK_ARGS= go to the command"
 
 # The stamp is written last: an install that failed is done again next time.
 $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
@@ -69,7 +71,7 @@ test-lowest test-latest: test-%:
 	PYTHONPATH="$(CURDIR)" build/$*/bin/python -m pytest $(subst --nbval ,--nbval-lax ,$(NBVAL)) tests fkd_helpers notebooks $(TEST_ARGS)
 
 course: $(STAMP)
-	$(BIN)/python benchmarks/run_course.py
+	$(BIN)/jupyter nbconvert --execute --to html --template classic --output-dir build $(sort $(wildcard notebooks/*.ipynb))
 
 site: $(STAMP)
 	$(BIN)/python -m sphinx -q -j auto -c docs -d build/site-doctrees . build/site
@@ -82,6 +84,9 @@ web:
 data: $(STAMP)
 	$(BIN)/python -m fkd_helpers fetch $(FETCH_ARGS)
 
+benchmark: $(STAMP)
+	$(BIN)/python benchmarks/speed.py $(BENCHMARK_ARGS)
+
 peers: $(STAMP)
 	$(BIN)/python benchmarks/peers $(PEERS_ARGS)
 
@@ -90,12 +95,12 @@ lint: $(STAMP)
 	$(BIN)/lint-imports --no-cache
 
 readme: $(STAMP)
-	$(BIN)/python benchmarks/render_docs.py
+	$(BIN)/python tools/render_docs.py
 
 student: $(STAMP)
 	rm -rf build/student
-	$(BIN)/python -m fkd_helpers student build/student
+	$(BIN)/python tools/student_copy.py build/student
 
 clean:
 	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info
-	find fkd_helpers tests benchmarks notebooks -name __pycache__ -prune -exec rm -rf {} +
+	find fkd_helpers tests benchmarks tools notebooks -name __pycache__ -prune -exec rm -rf {} +

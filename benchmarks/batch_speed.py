@@ -9,6 +9,7 @@ The network's rows are why photos are not gathered into large batches: a face in
 
 import argparse
 import os
+import shutil
 import tempfile
 from pathlib import Path
 
@@ -21,26 +22,25 @@ from fkd_helpers.faces.images import write_photo
 from fkd_helpers.predict import KeypointPredictor, predict_folder
 
 SIDE = 180  # pixels
-CROPS, DETECTED = 2000, 200  # photos of a row; every puppet comes up several times
-PUPPETS = 200
+PUPPETS = 200  # every one comes up several times
 BATCHES = (1, 8, 64)
 
 
-def write_crops(folder: Path) -> None:
+def write_crops(folder: Path, counts: dict[str, int]) -> None:
     """Write the photos as JPEG files, into a folder for all and one for those with detection."""
-    images = make_set(PUPPETS, size=SIDE).images
-    for part, count in (("crops", CROPS), ("detected", DETECTED)):
+    images = make_set(min(PUPPETS, counts["crops"]), size=SIDE).images
+    for part, count in counts.items():
         (folder / part).mkdir()
         for i in range(count):
-            write_photo(folder / part / f"{i:05d}.jpg", images[i % PUPPETS])
+            write_photo(folder / part / f"{i:05d}.jpg", images[i % len(images)])
 
 
-def photos_per_second(folder: Path, workers: int, rounds: int) -> dict:
+def photos_per_second(folder: Path, counts: dict[str, int], workers: int, rounds: int) -> dict:
     """Return the medians of whole runs by name, from the first file to the finished table."""
     out = folder / "faces.parquet"
 
     def run(part, whole_image, threads):
-        out.unlink(missing_ok=True)
+        shutil.rmtree(out, ignore_errors=True)
         return predict_folder(folder / part, out, predictor, whole_image=whole_image, workers=threads)
 
     predictor = KeypointPredictor()
@@ -50,7 +50,7 @@ def photos_per_second(folder: Path, workers: int, rounds: int) -> dict:
         "detected": lambda: run("detected", "never", workers),
     }
     seconds = measure(rows, rounds=rounds, warm=1)
-    return {name: (DETECTED if name == "detected" else CROPS) / value for name, value in seconds.items()}
+    return {name: counts[name.removesuffix("_one_worker")] / value for name, value in seconds.items()}
 
 
 def ms_a_face(rounds: int) -> dict:
@@ -67,15 +67,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=records.RECORDS, help="folder of the record")
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--photos", type=int, default=2000)
     options = parser.parse_args()
     workers = os.cpu_count() or 1
+    counts = {"crops": options.photos, "detected": max(1, options.photos // 10)}
     with tempfile.TemporaryDirectory() as place:
-        write_crops(Path(place))
+        write_crops(Path(place), counts)
         jpeg_kb = np.mean([file.stat().st_size for file in Path(place, "crops").iterdir()]) / 1000
-        speeds = photos_per_second(Path(place), workers, options.rounds)
+        speeds = photos_per_second(Path(place), counts, workers, options.rounds)
     path = records.write(
         "benchmark", "batch", folder=options.out, photos_per_second=speeds, network_ms_a_face=ms_a_face(options.rounds),
-        workers=workers, rounds=options.rounds, side=SIDE, jpeg_kb=jpeg_kb, photos=CROPS, photos_detected=DETECTED,
+        workers=workers, rounds=options.rounds, side=SIDE, jpeg_kb=jpeg_kb, photos=counts["crops"],
+        photos_detected=counts["detected"],
     )  # fmt: skip
     print(path.read_text(encoding="utf-8"))
 

@@ -7,7 +7,6 @@ import sys
 import warnings
 
 from fkd_helpers.commands import (
-    benchmark,
     check,
     emotions,
     evaluate,
@@ -18,13 +17,12 @@ from fkd_helpers.commands import (
     kaggle,
     live,
     predict,
-    student,
     train,
 )
 from fkd_helpers.core.errors import InputError
 
 COMMANDS = (
-    check, predict, live, train, experiments, evaluate, emotions, fetch, benchmark, kaggle, expressions, student,
+    check, predict, live, train, experiments, evaluate, emotions, fetch, kaggle, expressions,
     export,
 )  # fmt: skip
 RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")

@@ -51,7 +51,7 @@ def left(place):
     return sorted(str(file.relative_to(place)) for file in place.rglob("*"))
 
 
-@pytest.mark.parametrize("command", [[], ["predict"], ["train"], ["evaluate"], ["fetch"], ["benchmark"], ["check"]])
+@pytest.mark.parametrize("command", [[], ["predict"], ["train"], ["evaluate"], ["fetch"], ["check"]])
 def test_help(capsys, command):
     code, out, err = run(capsys, *command, "--help")
     assert code == 0 and not err and out[0].startswith(" ".join(["usage: python -m fkd_helpers", *command]))
@@ -70,7 +70,6 @@ def test_training_has_an_option_for_every_value_of_a_config(capsys):
         (["predict"], "required: PHOTO"),
         (["train", "--epochs", "ten"], "--epochs: invalid int value: 'ten'"),
         (["train", "--epoch-count", "3"], "unrecognized arguments: --epoch-count"),
-        (["benchmark", "--rounds", "0"], "--rounds: expected at least 1, got 0"),
     ],
 )
 def test_wrong_options(capsys, place, arguments, message):

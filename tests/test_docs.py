@@ -1,4 +1,3 @@
-import importlib.util
 import re
 import subprocess
 import sys
@@ -6,33 +5,30 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+import render_docs
 
 from fkd_helpers.core import records
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.predict.runtime import WEIGHTS
 
 ROOT = Path(__file__).parents[1]
 
 
-def script(name):
-    """Return a script of benchmarks/ as a module."""
-    spec = importlib.util.spec_from_file_location(name, ROOT / "benchmarks" / f"{name}.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 def test_tables_of_readme_and_model_card_are_as_the_records_say():
     answer = subprocess.run(
-        [sys.executable, "benchmarks/render_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
+        [sys.executable, "tools/render_docs.py", "--check"], cwd=ROOT, capture_output=True, text=True
     )
     assert answer.returncode == 0, answer.stdout + answer.stderr
 
 
-def test_a_changed_number_would_be_seen():
-    render = script("render_docs")
+def test_render_docs_writes_tables_and_bound_numbers_anew():
     page = (ROOT / "docs" / "results.md").read_text(encoding="utf-8")
-    assert render.rendered(page) == page and " images/s | " in page
-    assert render.rendered(page.replace(" images/s | ", " images/s | 9", 1)) == page
+    assert render_docs.rendered(page) == page and " images/s | " in page
+    assert render_docs.rendered(page.replace(" images/s | ", " images/s | 9", 1)) == page
+    bound = "**5,770**<!-- = facts-ytf/images/all --> frames, 347.0<!-- = facts-ytf/people/both --> people"
+    assert render_docs.rendered(bound.replace("5,770", "12").replace("347.0", "0.1")) == bound
+    with pytest.raises(InputError, match="facts-ytf/imagse/all -->: no number there"):
+        render_docs.rendered("7<!-- = facts-ytf/imagse/all -->")
 
 
 def test_the_shipped_network_reaches_its_goal_on_the_official_test():

@@ -60,7 +60,7 @@ def test_each_make_target_that_is_named_exists():
 
 def test_each_command_that_is_named_exists():
     named = {command for command in re.findall(r"-m fkd_helpers ([a-z]+)", ALL)}
-    assert {"predict", "train", "fetch", "benchmark"} <= named
+    assert {"predict", "train", "fetch"} <= named
     for command in sorted(named):
         answer = subprocess.run(
             [sys.executable, "-m", "fkd_helpers", command, "--help"], capture_output=True, text=True, cwd=ROOT

@@ -1,7 +1,6 @@
 """Score all systems on the real test set: as a whole, by what the photos are like, and on photos made worse."""
 
 import hashlib
-import shutil
 from collections.abc import Callable
 from pathlib import Path
 
@@ -162,8 +161,3 @@ def worse(ask: Answers, faces: FaceSet, placed: dict, errors: dict, say: Callabl
             rows.append({"strength": strength, "systems": scores})
         found["curves"][kind] = {"unit": unit, "points": rows}
     return found
-
-
-def forget(folder: Path) -> None:
-    """Remove the answers kept in a folder."""
-    shutil.rmtree(folder, ignore_errors=True)

@@ -34,7 +34,7 @@ TRIES, WAIT = 3, 1.0  # without a new byte before an address is given up; second
 TIMEOUT = 30.0  # seconds without an answer
 BUSY = (408, 429, 500, 502, 503, 504)  # HTTP status codes after which the same address is asked again
 ASSETS = Path(__file__).parents[1] / "assets"
-NAMES, DIGESTS = ASSETS / "ytf_names.txt.gz", ASSETS / "ytf_digests.bin"  # made by benchmarks/make_digests.py
+NAMES, DIGESTS = ASSETS / "ytf_names.txt.gz", ASSETS / "ytf_digests.bin"  # made by tools/make_digests.py
 DIGEST_BYTES = 8  # of SHA-256, in the order of the names
 
 

@@ -2,7 +2,7 @@
 
 Needs the real 68-point set (`make data`, or FKD_DATA_DIR); takes about a minute on one core:
 
-    python benchmarks/fit_detector_box.py
+    python tools/fit_detector_box.py
 
 Four robust numbers, medians over the training frames: how far the face's centre lies from the square's centre (x, y)
 and how wide and high the face is, all as parts of the square's side. x is 0 by symmetry. Beside them the asset keeps

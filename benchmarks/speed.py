@@ -1,8 +1,11 @@
 """How fast the package is on this machine, beside the naive way of a first course, in one run.
 
+    make benchmark        or: python benchmarks/speed.py [--rounds 15] [--out data/records]
+
 All rows take turns, round by round, so that a busy moment hits each of them alike; medians and ratios are reported.
 """
 
+import argparse
 import itertools
 import tempfile
 import time
@@ -14,13 +17,16 @@ import pandas as pd
 import torch
 
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import load_config
 from fkd_helpers.core.timing import measure, timed
-from fkd_helpers.course.live_speed import film_speed
 from fkd_helpers.data import load, write_classic
 from fkd_helpers.data.puppets import stream
+from fkd_helpers.emotion import read_emotion
 from fkd_helpers.faces.sprites import load_sprite, place
 from fkd_helpers.filters import FILTERS
+from fkd_helpers.live.engine import LiveEngine
+from fkd_helpers.live.moods import expression_reader
+from fkd_helpers.live.recorder import Recorder
 from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap, mse
 from fkd_helpers.predict import KeypointPredictor, Tracker, detect
@@ -92,7 +98,7 @@ def _training(folder: Path) -> list[dict]:
     speeds = []
     ours = ("small", FaceBatches(faces), heatmap, FACES // 64 * 64)
     for name, batches, loss, n in (ours, ("course_cnn", Two(), mse, 32)):
-        config, ends = RunConfig(net=name, epochs=2, device="cpu"), []
+        config, ends = load_config(net=name, epochs=2, device="cpu"), []
         end = [lambda _, ends=ends: ends.append(time.perf_counter())]
         fit(build(name), batches, loss, config=config, callbacks=end)
         speeds.append(n / (ends[1] - ends[0]))
@@ -179,6 +185,32 @@ def _film(rounds: int) -> list[dict]:
     ]  # fmt: skip
 
 
+def film_speed(*, frames: int = 300, rounds: int = 5, emotion: str = "rules") -> tuple[float, float]:
+    """Return the median frames per second of a film: by the live engine, and by doing one thing after the other."""
+    with tempfile.TemporaryDirectory() as folder:
+        recorder = Recorder(Path(folder) / "film.mp4", patient=True)
+        for i, (frame, _, _) in enumerate(stream(n=frames)):
+            recorder.add(frame, i / 30)
+        film = recorder.finish().path
+        engine, predictor = LiveEngine(every=True, emotion=emotion), KeypointPredictor()
+        network, speeds = expression_reader() if emotion == "expressions" else None, []
+        for _ in range(rounds + 1):
+            started = time.perf_counter()
+            engine.start("file", film)
+            engine.wait()
+            seconds = time.perf_counter() - started
+            speeds.append((frames / seconds, _in_turn(film, predictor, network, max(1, frames // 20))))
+        return tuple(np.median(speeds[1:], 0).tolist())  # the first round warms up
+
+
+def _in_turn(film, predictor, network, frames):
+    capture, started = cv2.VideoCapture(str(film)), time.perf_counter()
+    for _ in range(frames):
+        frame = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+        for face in predictor(frame):
+            network(frame, [face.keypoints]) if network else read_emotion(face.keypoints)
+    capture.release()
+    return frames / (time.perf_counter() - started)
 
 
 def _row(what: str, unit: str, ours: float, naive: float) -> dict:
@@ -186,29 +218,30 @@ def _row(what: str, unit: str, ours: float, naive: float) -> dict:
     return {"what": what, "unit": unit, "ours": ours, "naive": naive, "ratio": ratio}
 
 
-def table(record: dict) -> str:
-    """Return a benchmark record as a Markdown table."""
-    lines = ["| ours / the naive way | unit | ours | naive | times faster |", "|---|---|---|---|---|"]
-    for row in record["rows"]:
-        numbers = (number(row[key]) for key in ("ours", "naive", "ratio"))
-        lines.append(f"| {row['what']} | {row['unit']} | {' | '.join(numbers)} |")
-    return "\n".join(lines)
-
-
-def run(*, rounds: int = 15, folder: Path | None = None) -> dict:
-    """Measure everything, print the table, and write the record to `folder` where one is given."""
-    with tempfile.TemporaryDirectory() as place:
-        faces = load("puppets", n=FACES)
-        write_classic(faces, Path(place), parts=["training"] * len(faces))
-        rows = _loading(Path(place), rounds) + _training(Path(place))
-    threads = torch.get_num_threads()
+def main(arguments: list[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rounds", type=int, default=15, help="rounds that each median is taken over (15)")
+    parser.add_argument("--only", choices=("data", "faces", "frames", "filters", "film"), help="measure this alone")
+    parser.add_argument("--out", type=Path, help="folder of the record (default: printed only)")
+    options = parser.parse_args(arguments)
+    rows, threads = [], torch.get_num_threads()
+    if options.only in (None, "data"):
+        with tempfile.TemporaryDirectory() as folder:
+            faces = load("puppets", n=FACES)
+            write_classic(faces, Path(folder), parts=["training"] * len(faces))
+            rows += _loading(Path(folder), options.rounds) + _training(Path(folder))
     torch.set_num_threads(1)  # one thread against one: torch's idle threads would disturb the others' turns
-    try:
-        rows += _faces(rounds) + _frames(rounds) + _filters(rounds) + _film(rounds)
-    finally:
-        torch.set_num_threads(threads)
-    record = {"rows": rows, "rounds": rounds, "threads": threads}
-    print(table(record))
-    if folder is not None:
-        print(f"record: {records.write('benchmark', 'speed', folder=folder, **record)}")
-    return record
+    for name, measured in {"faces": _faces, "frames": _frames, "filters": _filters, "film": _film}.items():
+        if options.only in (None, name):
+            rows += measured(options.rounds)
+    torch.set_num_threads(threads)
+    record = {"rows": rows, "rounds": options.rounds, "threads": threads}
+    for row in rows:
+        ours, naive = number(row["ours"]), number(row["naive"])
+        print(f"{row['what']}: {ours} {row['unit']}, naive {naive}, {row['ratio']:.1f} times")
+    if options.out:
+        print(f"record: {records.write('benchmark', 'speed', folder=options.out, **record)}")
+
+
+if __name__ == "__main__":
+    main()

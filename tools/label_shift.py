@@ -3,7 +3,7 @@
 Needs both sets below FKD_DATA_DIR and a network that learned their labels as given, half of the faces mirrored:
 
     python -m fkd_helpers train --config keypoints68_people --labels given
-    python benchmarks/label_shift.py --model runs/keypoints68_people/small.onnx
+    python tools/label_shift.py --model runs/keypoints68_people/small.onnx
 
 Such a network answers with the middle between a label and its mirror image, so what it misses by on training faces is
 the shift. `fkd_helpers.data.labels.SHIFTS` holds the result.

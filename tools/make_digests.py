@@ -1,7 +1,7 @@
 """Make the list of file names and digests by which a download of the real 68-point set is checked.
 
 Reads a `sha256sum` list of the archive's `data/` folder and writes two small files: the names in sorted order, and
-the first 8 bytes of each digest in that order. Run once: python benchmarks/make_digests.py LIST.sha256
+the first 8 bytes of each digest in that order. Run once: python tools/make_digests.py LIST.sha256
 """
 
 import gzip

@@ -1,9 +1,9 @@
 """What is said of the real expression set, and of models together: records from run folders, and the model we ship.
 
-    FKD_DATA_DIR=... python benchmarks/expression_records.py facts
-    FKD_DATA_DIR=... python benchmarks/expression_records.py together NAME RUN RUN ...
-    python benchmarks/expression_records.py keep RUN RUN ...
-    python benchmarks/expression_records.py export RUN
+    FKD_DATA_DIR=... python tools/expression_records.py facts
+    FKD_DATA_DIR=... python tools/expression_records.py together NAME RUN RUN ...
+    python tools/expression_records.py keep RUN RUN ...
+    python tools/expression_records.py export RUN
 
 `together` gives the mean of the runs' answers on the test part: weights are equal, nothing is fitted on that part.
 """

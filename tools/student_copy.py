@@ -1,27 +1,27 @@
-"""The course as a teacher hands it out: notebooks without outputs, exercises as stubs, no solutions. It runs alone."""
+"""Write the course as a teacher hands it out: notebooks without outputs, exercises as stubs, no solutions.
+
+    make student          or: python tools/student_copy.py DIR
+"""
 
 import json
 import re
 import shutil
+import sys
 from pathlib import Path
 
-from fkd_helpers.core.errors import InputError
-
-COURSE = Path(__file__).parents[2]
+COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
     "docs/faq.md", "docs/capstone.md", "docs/results.md", "images/08_deploy_and_scale.png", "pyproject.toml",
     "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
-LEFT = shutil.ignore_patterns("solutions", "__pycache__", ".ipynb_checkpoints")
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
-ELSEWHERE = "your teacher's copy of the course"
 README = """# Facial keypoints, hands on
 
 Your copy of the course: the notebooks are in `notebooks/`, to be run in order. Nothing in them was run yet.
 
     make lab                          # sets up .venv on the first call, opens JupyterLab
-    python -m fkd_helpers check       # in .venv: what is installed, and the next step where something misses
+    python -m fkd_helpers check       # in .venv: what is installed, and the next step where something is missing
 
 Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"`
 (on Windows `.venv\\Scripts\\python`).
@@ -31,40 +31,30 @@ Begin with [what you need](docs/prerequisites.md). Words are explained in the [g
 
 
 def student_copy(folder: str | Path) -> Path:
-    """Write the course for students into a new or empty folder, and return it.
-
-    Raises:
-        InputError: the folder has something in it, or this package lies in no copy of the course.
-    """
+    """Write the course for students into a new or empty folder, and return it."""
     folder = Path(folder).expanduser().resolve()
-    if not (COURSE / "notebooks" / "solutions").is_dir():
-        raise InputError(f"{COURSE}: no notebooks with solutions here; it takes a whole copy of the course")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise InputError(f"{folder}: expected a folder that is new or empty")
+        sys.exit(f"student_copy: {folder}: expected a folder that is new or empty")
+    left_out = shutil.ignore_patterns("solutions", "__pycache__", ".ipynb_checkpoints")
     for name in TAKEN:
         source, target = COURSE / name, folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         if source.is_dir():
-            shutil.copytree(source, target, ignore=LEFT)
+            shutil.copytree(source, target, ignore=left_out)
         elif source.exists():
             shutil.copyfile(source, target)
     (folder / "README.md").write_text(README, encoding="utf-8")
     for page in [*folder.glob("docs/*.md"), *folder.glob("data/*.md")]:
         page.write_text(with_links_here(page.read_text(encoding="utf-8"), page.parent), encoding="utf-8")
     for path in folder.glob("notebooks/*.ipynb"):
-        notebook = stripped(json.loads(path.read_text(encoding="utf-8")), path.parent)
+        notebook = json.loads(path.read_text(encoding="utf-8"))
+        for cell in notebook["cells"]:
+            if cell["cell_type"] == "code":
+                cell["outputs"], cell["execution_count"] = [], None
+            else:
+                cell["source"] = with_links_here("".join(cell["source"]), path.parent).splitlines(keepends=True)
         path.write_text(json.dumps(notebook, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
     return folder
-
-
-def stripped(notebook: dict, folder: Path) -> dict:
-    """Return a notebook that was never run, without links that lead nowhere from `folder`."""
-    for cell in notebook["cells"]:
-        if cell["cell_type"] == "code":
-            cell["outputs"], cell["execution_count"] = [], None
-        else:
-            cell["source"] = with_links_here("".join(cell["source"]), folder).splitlines(keepends=True)
-    return notebook
 
 
 def with_links_here(text: str, folder: Path) -> str:
@@ -78,6 +68,11 @@ def with_links_here(text: str, folder: Path) -> str:
         words, target = match.groups()
         if re.match(r"[a-z]+:|#", target) or (folder / target.partition("#")[0]).exists():
             return match[0]
-        return ELSEWHERE if "solutions" in target else words
+        return "your teacher's copy of the course" if "solutions" in target else words
 
     return LINK.sub(kept, text)
+
+
+if __name__ == "__main__":
+    made = student_copy(sys.argv[1])
+    print(f"{len(list(made.glob('notebooks/*.ipynb')))} notebooks for students in {made}")

@@ -1,6 +1,6 @@
 """Fit the puppets' shape model from the real 68-point set and write `fkd_helpers/assets/shape_model.npz`.
 
-    FKD_DATA_DIR=... python benchmarks/fit_shape_model.py
+    FKD_DATA_DIR=... python tools/fit_shape_model.py
 
 Only keypoints are read. Each face is taken as a weak-perspective picture of one mean head in 3-D plus its own
 deviation: cameras and mean head are fitted in turn, which gives every point a depth and takes pose out of the

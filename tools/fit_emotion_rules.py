@@ -3,7 +3,7 @@
 Needs the 3,999 labelled expressions as affectnet/Dataset.zip in FKD_DATA_DIR; about four minutes on one core, nearly
 all of it for the keypoints of the photos, which are kept in --cache:
 
-    python benchmarks/fit_emotion_rules.py
+    python tools/fit_emotion_rules.py
 
 Every training face is used twice, with the landmarks that come with the set and with the keypoints of our own network:
 two opinions of where a point lies, each measured from its own average neutral face. Rules: signs are picked one by one,
@@ -42,7 +42,7 @@ CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS
 SIGNS, POINTS_OF_E, RIDGE_RULES, RIDGE_LEARNED = 10, 4, 0.1, 0.03
 RAMP = 2  # a sign begins and ends one standard deviation of its feature before and after its middle
 ABOUT = (
-    "fitted by benchmarks/fit_emotion_rules.py, record emotion-affectnet; research and teaching only, as its data asks"
+    "fitted by tools/fit_emotion_rules.py, record emotion-affectnet; research and teaching only, as its data asks"
 )
 SOURCES = ("landmarks", "predicted")
 

@@ -1,4 +1,4 @@
-"""Public models beside ours, as tables of two records that `make peers` writes. Shown in notebook 08.
+"""Public models beside ours, as tables that `make peers` writes into its two records. Shown in notebook 08.
 
 `benchmark-peers`: speed, memory and size, on frames of a puppet. `fairness-ytf-test`: scores on the real test set, as a
 whole, by what the photos are like, and on photos made worse.
@@ -38,19 +38,6 @@ def cost_table(record: Mapping) -> pd.DataFrame:
         {"process": words} | {column: number(record["costs"][name][key]) for key, column in columns.items()}
         for name, words in SYSTEMS.items()
     )
-
-
-def score_table(record: Mapping) -> pd.DataFrame:
-    """Return the scores on the whole test set: answers as they are, and moved to where its labels lie ("adapted")."""
-    rows = []
-    for name, words in FINDERS.items():
-        answered, adapted = (record["systems"][name][key] for key in ("as_answered", "adapted"))
-        rows.append({
-            "test set, photo in": words, "no face %": percent(1 - answered["found"] / record["faces"]),
-            "as answered NME %": percent(answered["nme"]), "adapted NME % (95 %)": _interval(adapted),
-            "median": percent(adapted["nme_median"]), "failures %": percent(adapted["failures"]),
-        })  # fmt: skip
-    return pd.DataFrame(rows)
 
 
 def slice_table(record: Mapping, systems: Sequence[str] = ("ours", "dlib_hog", "mediapipe")) -> pd.DataFrame:

@@ -1,7 +1,8 @@
-"""Write the tables of README.md, of the model card and of docs/ from data/records and the notebooks' first cells.
+"""Write the tables and the bound numbers of README.md, the model cards and docs/ from data/records.
 
-`python benchmarks/render_docs.py` rewrites them, and the bound numbers in the prose of all pages and notebooks (see
-bound_numbers.py); `--check` only tells whether they are as the records say.
+`make readme` rewrites them; `python tools/render_docs.py --check` only tells whether they are as the records say. A
+table stands between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is bound to a field of a record by
+`5,770<!-- = facts-ytf/images/all -->` and keeps the decimals that stand there.
 """
 
 import json
@@ -9,25 +10,26 @@ import re
 import sys
 from pathlib import Path
 
-import bound_numbers
 import numpy as np
-from PIL import Image
+import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.course import peers
-from fkd_helpers.course.benchmark import table as speed_table
-from fkd_helpers.course.exercises import exercises
+from fkd_helpers.course import checks  # noqa: F401  they fill EXERCISES
+from fkd_helpers.course.exercises import EXERCISES
 from fkd_helpers.evaluate import CONDITIONS
+from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
 from fkd_helpers.plots.results import breaking_point
 from fkd_helpers.train.ablation import ablation
 from fkd_helpers.train.grid import recorded
 from fkd_helpers.train.published import published_grid
-from fkd_helpers.train.tables import epochs_to, markdown, percent, table
+from fkd_helpers.train.tables import epochs_to, markdown, number, percent, table
 
 ROOT = Path(__file__).parents[1]
-CARD = ROOT / "fkd_helpers" / "weights" / "small.md"
-RENDERED = (ROOT / "README.md", CARD, *(ROOT / "docs" / f"{name}.md" for name in ("instructors", "results", "map")))
+PAGES = sorted(
+    path for pattern in ("*.md", "data/*.md", "docs/**/*.md", "fkd_helpers/weights/*.md") for path in ROOT.glob(pattern)
+)
+FINDERS = {"ours": "ours", "dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
 
 
 def record(name: str) -> dict:
@@ -57,7 +59,7 @@ def official_peers() -> list[str]:
     found, lines = record("fairness-ytf-test"), []
     for name in list(found["systems"])[1:]:
         lost = 1 - found["systems"][name]["as_answered"]["found"] / found["faces"]
-        words = peers.FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
+        words = FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
         for key, title in (("as_answered", words), ("adapted", "the same, adapted")):
             scores = found["systems"][name][key]
             lines.append(f"| {title} | {percent(scores['nme'])} | {scores['mae_224']:.3g} "
@@ -65,9 +67,13 @@ def official_peers() -> list[str]:
     return lines
 
 
-def peers_tables() -> str:
-    """Return how fast, hungry and large public models are beside ours, as Markdown."""
-    return "\n\n".join(markdown(made(record("benchmark-peers"))) for made in (peers.speed_table, peers.cost_table))
+def speed_table() -> str:
+    """Return how fast the package is beside the naive way, as Markdown."""
+    lines = ["| ours / the naive way | unit | ours | naive | times faster |", "|---|---|---|---|---|"]
+    for row in record("benchmark-speed")["rows"]:
+        numbers = (number(row[key]) for key in ("ours", "naive", "ratio"))
+        lines.append(f"| {row['what']} | {row['unit']} | {' | '.join(numbers)} |")
+    return "\n".join(lines)
 
 
 def score_table() -> str:
@@ -89,6 +95,15 @@ def score_table() -> str:
             cells["nme"] += f" ({percent(scores['nme_low'])} to {percent(scores['nme_high'])})"
             lines.append(f"| {entry['data']}, {entry['part']} | {box} | {' | '.join(cells.values())} |")
     return "\n".join(lines)
+
+
+def expression_scores() -> str:
+    """Return the scores of the shipped expression network beside the published ones, as Markdown."""
+    found, file = record("expressions-lite0_160_s0"), ROOT / "fkd_helpers" / "weights" / "expressions.onnx"
+    rows = [{"": "here", **{word: found["scores"][key] for key, word in COLUMNS.items()}}]
+    rows += [{"": "published, best of each", **{COLUMNS[key]: value for key, value in PUBLISHED.items()}}]
+    table = markdown(pd.DataFrame(rows).set_index("").T.reset_index(names="score"), digits=3)
+    return f"{found['test_faces']} faces; the file has {file.stat().st_size / 1e6:.1f} MB.\n\n{table}"
 
 
 def recipe() -> str:
@@ -205,48 +220,6 @@ def robustness_table() -> str:
     return "\n".join(lines)
 
 
-LESSONS = {  # notebook -> what you learn there, and what its picture in images/ shows
-    "01": (
-        "read 68 keypoints, transform pictures and points together, and say why a test set can flatter",
-        "Twelve puppet faces with their 68 keypoints in the colours of five regions",
-    ),
-    "02": (
-        "go from a two-layer net to a table of experiments, read loss curves, say why losses cannot be compared and "
-        "NME can",
-        "A loss falls over eight epochs; the error on unseen people; what each part of the recipe is worth",
-    ),
-    "03": (
-        "go from any photo to the keypoints of every face in it, follow faces over a clip, see on which faces the "
-        "network is good",
-        "A group photo: a box and 68 keypoints on each of seven faces",
-    ),
-    "04": (
-        "make sunglasses follow a tilted head, hide faces, count blinks; read negative, neutral or positive by rules "
-        "that say why, and measure how often they are wrong",
-        "Six faces with filters, and below each its keypoints and the emotion that the rules read",
-    ),
-    "05": (
-        "Start, Stop and Record around your webcam, a film or a moving puppet; how a frame travels, what latency is, "
-        "what smoothing costs",
-        "The live demo in JupyterLab: a face with keypoints, frame rate and latency",
-    ),
-    "06": (
-        "a loss that is blind where there is no label, three strategies compared, PyTorch beside Keras, duplicates, "
-        "an answer sheet that is checked",
-        "Twelve gray puppet faces: six with fifteen labelled points, six with four",
-    ),
-    "07": (
-        "eight expressions, valence and arousal from one network: doubtful labels, frozen against fine-tuned, "
-        "calibration, and what it must not be used for",
-        "Eight puppet faces, one for each expression, with its valence and arousal",
-    ),
-    "08": (
-        "take a network to where it is used: one file, eight bits, a web page, many processes, a cluster; see other "
-        "people's models beside ours, and for whom a mean is a lie",
-        "A web page with a camera picture: a puppet with 68 keypoints, buttons Start and Stop",
-    ),
-}
-WIDEST = 240  # pixels, of a picture in that table; none is higher than half of it
 AN_EXERCISE = 10  # minutes of a lesson; learners differ
 
 
@@ -266,59 +239,65 @@ def times(path: Path) -> tuple[int, str]:
     return int(reading[1]), running[1]
 
 
-def notebooks_table() -> str:
-    """Return the notebooks with picture, subject and minutes, as Markdown."""
-    lines = ["| a glimpse | what you learn | minutes |", "|---|---|---|"]
-    for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        title = re.match(r"# ([^:\n]*)", first_cell(path))[1]
-        learn, shows = LESSONS[path.name[:2]]
-        picture, image = Path("images", f"{path.stem}.png"), ""
-        if (ROOT / picture).exists():
-            with Image.open(ROOT / picture) as opened:
-                width = min(WIDEST, WIDEST // 2 * opened.width // opened.height)
-            image = f'<img src="{picture.as_posix()}" width="{width}" alt="{shows}">'
-        lines.append(f"| {image} | **[{title}](notebooks/{path.name})**: {learn} | {times(path)[0]} |")
-    return "\n".join(lines)
-
-
 def timings_table() -> str:
     """Return reading, exercises and running time of each notebook, as Markdown."""
     lines = ["| notebook | reading, minutes | exercises | with exercises, minutes | all cells run within |"]
     lines.append("|---|---|---|---|---|")
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        (reading, running), count = times(path), len(exercises()[path.name[:2]])
+        (reading, running), count = times(path), list(EXERCISES.values()).count(path.name[:2])
         lesson = reading + AN_EXERCISE * count
         lines.append(f"| [{path.stem}](../notebooks/{path.name}) | {reading} | {count} | {lesson} | {running} |")
     return "\n".join(lines)
 
 
+def from_record(name: str, *tables: str) -> str:
+    """Return tables that a record holds, as Markdown."""
+    return "\n\n".join(markdown(pd.DataFrame(record(name)["tables"][table])) for table in tables)
+
+
 SECTIONS = {
-    "notebooks": notebooks_table, "timings": timings_table,
-    "official": official_table, "scores": score_table, "recipe": recipe, "people": people_table, "jaw": jaw_table,
-    "ablation": ablation_table, "experiments": experiments_table,
+    "timings": timings_table, "official": official_table, "scores": score_table, "expression-scores": expression_scores,
+    "recipe": recipe, "people": people_table, "jaw": jaw_table, "ablation": ablation_table,
+    "experiments": experiments_table, "speed": speed_table,
     "conditions": condition_table, "robustness": robustness_table,
-    "speed": lambda: speed_table(record("benchmark-speed")), "peers": peers_tables,
-    "fairness": lambda: markdown(peers.slice_table(record("fairness-ytf-test"))),
-    "worse": lambda: markdown(peers.worse_table(record("fairness-ytf-test"))),
+    "peers": lambda: from_record("benchmark-peers", "speed", "cost"),
+    "fairness": lambda: from_record("fairness-ytf-test", "slices"),
+    "worse": lambda: from_record("fairness-ytf-test", "worse"),
 }  # fmt: skip
 
 
 def rendered(text: str) -> str:
-    """Return a page with every `<!-- NAME --> ... <!-- /NAME -->` of ours filled anew."""
+    """Return a page with its tables `<!-- NAME --> ... <!-- /NAME -->` and its bound numbers written anew."""
     for name, make in SECTIONS.items():
         pattern = re.compile(rf"(<!-- {name} -->\n).*?(<!-- /{name} -->)", re.S)
         if pattern.search(text):
             body = make()
             text = pattern.sub(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text)
-    return text
+    return BOUND.sub(lambda match: looked_up(match[3], match[1]) + match[2] + f"<!-- = {match[3]} -->", text)
+
+
+# a number, perhaps bold or in per cent, and the field of a record that it comes from
+BOUND = re.compile(r"(\d[\d,]*(?:\.\d+)?)(\**(?: ?%)?\**)<!-- = (\S+) -->")
+
+
+def looked_up(source: str, written: str) -> str:
+    """Return the number of a record's field, `RECORD/KEY/KEY`, with as many decimals as what is written."""
+    name, *keys = source.split("/")
+    value = record(name)
+    try:
+        for key in keys:
+            value = value[int(key)] if isinstance(value, list) else value[key]
+        return f"{value:,.{len(written.partition('.')[2])}f}"
+    except (KeyError, IndexError, TypeError, ValueError):
+        raise InputError(f"<!-- = {source} -->: no number there") from None
 
 
 def main(check: bool) -> int:
     """Rewrite the pages, or tell which are stale; return the exit code."""
     stale = 0
-    for page in bound_numbers.PAGES:
+    for page in PAGES:
         old = page.read_text(encoding="utf-8")
-        new = bound_numbers.renewed_page(page, rendered(old) if page in RENDERED else old)
+        new = rendered(old)
         stale += old != new
         if check and old != new:
             print(f"{page.relative_to(ROOT)} is stale: run `make readme`")

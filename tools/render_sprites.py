@@ -1,6 +1,6 @@
 """Render the filters' sprites: each SVG of fkd_helpers/assets/sprites to a PNG and the JSON of its anchors.
 
-    python benchmarks/render_sprites.py [NAME ...]        needs a chromium that playwright can start
+    python tools/render_sprites.py [NAME ...]        needs a chromium that playwright can start
 
 The drawings lie over the mean face of the shape model, so an anchor's place in a drawing is where the mean face has the
 keypoints that it follows. A drawing is cut to what is not transparent, its anchors included.

@@ -1,6 +1,6 @@
 """Count what is in the real 68-point set: record facts-ytf, which the data card and notebook 01 quote.
 
-    FKD_DATA_DIR=... python benchmarks/ytf_facts.py
+    FKD_DATA_DIR=... python tools/ytf_facts.py
 
 Labels are counted in the set itself, images in the list of files that a download is checked against.
 """
