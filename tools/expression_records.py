@@ -1,7 +1,7 @@
 """What is said of the real expression set, and of models together: records from run folders, and the model we ship.
 
     FKD_DATA_DIR=... python tools/expression_records.py facts
-    FKD_DATA_DIR=... python tools/expression_records.py together NAME RUN RUN ...
+    FKD_DATA_DIR=... python tools/expression_records.py together RUN RUN ... --name NAME
     python tools/expression_records.py keep RUN RUN ...
     python tools/expression_records.py export RUN
 
@@ -9,26 +9,21 @@
 """
 
 import argparse
-import dataclasses
 import time
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 import skimage.data
 
 from fkd_helpers.core import records
-from fkd_helpers.core.config import load_config
 from fkd_helpers.expressions.data import conflicts, contents, load_expressions, split_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
-from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
 from fkd_helpers.expressions.task import record
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.predict.runtime import WEIGHTS
-from fkd_helpers.train.tables import markdown
 
 
 def facts(options) -> None:
@@ -50,18 +45,12 @@ def facts(options) -> None:
     )  # fmt: skip
 
 
-def stored(folder: Path) -> tuple[np.ndarray, list[str]]:
-    """Return the test answers (n, classes + 2) of a run and the names of their faces."""
-    with np.load(folder / "answers.npz") as held:
-        return held["answers"], held["names"].tolist()
-
-
 def together(options) -> None:
     """Write the record of the mean of several runs' answers."""
     test = split_expressions(load_expressions(options.data))[2]
-    found = [stored(folder) for folder in options.runs]
-    assert all(names == list(test.names) for _, names in found), "runs of another test part"
-    answers = np.mean([answers for answers, _ in found], 0)
+    runs = [np.load(folder / "answers.npz") for folder in options.runs]
+    assert all(run["names"].tolist() == list(test.names) for run in runs), "runs of another test part"
+    answers = np.mean([run["answers"] for run in runs], 0)
     if options.classes == 7:  # the same answers, asked about seven expressions alone
         kept = test.extras["expression"] < 7
         answers, test = answers[kept], test[kept]
@@ -75,9 +64,8 @@ def keep(options) -> None:
     """Copy the records of runs to those of the course, without their machines' paths."""
     for folder in options.runs:
         found = records.read(folder / f"expressions-{folder.name}.json")
-        content = {
-            key: found[key] for key in found if key not in ("record", "kind", "name", "date", "versions", "machine")
-        }
+        own = ("record", "kind", "name", "date", "versions", "machine")
+        content = {key: value for key, value in found.items() if key not in own}
         for row in content.get("history", []):
             row.pop("losses", None)
         records.write("expressions", found["name"], folder=options.out, **content)
@@ -85,25 +73,18 @@ def keep(options) -> None:
 
 def export(options) -> None:
     """Write the weights of a run of a backbone as the model that ships."""
-    found = records.read(options.runs[0] / f"expressions-{options.runs[0].name}.json")
-    known = {field.name for field in dataclasses.fields(load_config())}
-    config = load_config(**{key: value for key, value in found["config"].items() if key in known})
-    net = load_weights(ExpressionNet(config.net, classes=config.classes), options.runs[0] / f"{config.net}.safetensors")
-    path = export_expressions(net, WEIGHTS / "expressions.onnx", size=config.size)
-    size = path.stat().st_size
-    records.write(
-        "readingspeed", "expressions", folder=options.out, bytes=size, ms_a_face=milliseconds(path), threads=1
-    )
-    card = WEIGHTS / "expressions.md"
-    head, _, rest = card.read_text(encoding="utf-8").partition(f"{MARKS[0]}\n")
-    body = scores_table(found, size)
-    card.write_text(f"{head}{MARKS[0]}\n{body}\n{MARKS[1]}{rest.partition(MARKS[1])[2]}", encoding="utf-8")
+    folder = options.runs[0]
+    config = records.read(folder / f"expressions-{folder.name}.json")["config"]
+    net = load_weights(ExpressionNet(config["net"], classes=config["classes"]), folder / f"{config['net']}.safetensors")
+    path = export_expressions(net, WEIGHTS / "expressions.onnx", size=config["size"])
+    size, ms = path.stat().st_size, milliseconds(path)
+    records.write("readingspeed", "expressions", folder=options.out, bytes=size, ms_a_face=ms, threads=1)
 
 
 def milliseconds(path: Path, times: int = 100) -> float:
     """Return the median processor time of one face on one thread, its crop included."""
-    reader, spent = ExpressionReader(path), []
-    frame, points = portrait()
+    reader, frame, spent = ExpressionReader(path), skimage.data.astronaut(), []
+    points = KeypointPredictor()(frame)[0].keypoints
     for _ in range(times):
         begun = time.process_time()
         reader(frame, [points])
@@ -111,38 +92,16 @@ def milliseconds(path: Path, times: int = 100) -> float:
     return float(np.median(spent))
 
 
-def portrait() -> tuple[np.ndarray, np.ndarray]:
-    """Return a photo and the keypoints of its face."""
-    frame = skimage.data.astronaut()
-    return frame, KeypointPredictor()(frame)[0].keypoints
-
-
-def scores_table(found: dict, size: int) -> str:
-    """Return the scores of a record as a table of Markdown, beside the published ones."""
-    rows = [{"": "here", **{word: found["scores"][key] for key, word in COLUMNS.items()}}]
-    rows += [{"": "published, best of each", **{COLUMNS[key]: value for key, value in PUBLISHED.items()}}]
-    table = markdown(pd.DataFrame(rows).set_index("").T.reset_index(names="score"), digits=3)
-    return f"{found['test_faces']} faces; the file has {size / 1e6:.1f} MB.\n\n{table}"
-
-
-MARKS = ("<!-- scores -->", "<!-- /scores -->")
-
-
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("what", choices=("facts", "together", "keep", "export"))
+    parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--data", default="affectnet")
+    parser.add_argument("--name", default="together", help="of the record of several runs together")
+    parser.add_argument("--classes", type=int, choices=(7, 8), default=8)
     parser.add_argument("--out", type=Path, help="folder (default: the course's own)")
-    actions = parser.add_subparsers(required=True)
-    actions.add_parser("facts").set_defaults(run=facts)
-    for function in (together, keep, export):
-        action = actions.add_parser(function.__name__)
-        if function is together:
-            action.add_argument("name")
-            action.add_argument("--classes", type=int, choices=(7, 8), default=8)
-        action.add_argument("runs", type=Path, nargs="+")
-        action.set_defaults(run=function)
     options = parser.parse_args()
-    options.run(options)
+    {"facts": facts, "together": together, "keep": keep, "export": export}[options.what](options)
 
 
 if __name__ == "__main__":

@@ -97,7 +97,8 @@ class KeypointPredictor:
         if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
             raise InputError(f"boxes: expected finite (n, 4), got {boxes.shape}")
         if not len(boxes):
-            return np.zeros((0, 68, 2), np.float32), np.zeros((0, 68), np.float32)
+            count = self.runner.keypoints
+            return np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32)
         size = self.runner.size
         for _ in range(passes):
             squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
