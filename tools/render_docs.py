@@ -8,6 +8,7 @@ table stands between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is 
 import json
 import re
 import sys
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -37,68 +38,66 @@ def record(name: str) -> dict:
     return records.read(records.RECORDS / f"{name}.json")
 
 
+def lines_of(header: str, rows: Iterable[Sequence]) -> str:
+    """Return a Markdown table; header: its columns, separated by " | "."""
+    columns = header.count(" | ") + 1
+    return "\n".join([f"| {header} |", "|---" * columns + "|", *(f"| {' | '.join(map(str, row))} |" for row in rows)])
+
+
+def scores_at_224(scores: dict) -> list[str]:
+    """Return the cells of the official test."""
+    return [percent(scores["nme"]), f"{scores['mae_224']:.3g}", percent(scores["pck_0.10"]), f"{scores['auc_0.5']:.3f}"]
+
+
+def interval(scores: dict) -> str:
+    """Return the ends of an interval of the NME, %."""
+    return f"{percent(scores['nme_low'])} to {percent(scores['nme_high'])}"
+
+
 def official_table() -> str:
-    """Return our scores on the official test beside those of others, as Markdown."""
-    ours = record("evaluation-ytf-test-small")
-    lines = ["| 68 points, official test | NME % | MAE at 224 px | PCK 0.10 % | AUC 0.5 |", "|---|---|---|---|---|"]
-    for name, scores, bold in (
-        ("**this course, photo in, keypoints out**", ours["scores"], "**"),
-        ("the same, its answers not moved", ours["raw"], ""),
-    ):
-        lines.append(
-            f"| {name} | {bold}{percent(scores['nme'])}{bold} | {scores['mae_224']:.3g} "
-            f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |"
-        )
-    row = record("published-ytf-test")["rows"][0]
-    lines.append(f"| {row['system']} | {row['nme']} | {row['mae_224']} | {row['pck_0.10']} | {row['auc_0.5']} |")
-    return "\n".join([*lines, *official_peers()])
-
-
-def official_peers() -> list[str]:
-    """Return the rows of the public models in the table of the official test, as Markdown."""
-    found, lines = record("fairness-ytf-test"), []
+    """Return our scores on the official test beside those of others."""
+    ours, found = record("evaluation-ytf-test-small"), record("fairness-ytf-test")
+    nme, *rest = scores_at_224(ours["scores"])
+    rows = [["**this course, photo in, keypoints out**", f"**{nme}**", *rest]]
+    rows += [["the same, its answers not moved", *scores_at_224(ours["raw"])]]
+    published = record("published-ytf-test")["rows"][0]
+    rows += [[published[key] for key in ("system", "nme", "mae_224", "pck_0.10", "auc_0.5")]]
     for name in list(found["systems"])[1:]:
         lost = 1 - found["systems"][name]["as_answered"]["found"] / found["faces"]
-        words = FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
-        for key, title in (("as_answered", words), ("adapted", "the same, adapted")):
-            scores = found["systems"][name][key]
-            lines.append(f"| {title} | {percent(scores['nme'])} | {scores['mae_224']:.3g} "
-                         f"| {percent(scores['pck_0.10'])} | {scores['auc_0.5']:.3f} |")  # fmt: skip
-    return lines
+        title = FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
+        rows += [[title, *scores_at_224(found["systems"][name]["as_answered"])]]
+        rows += [["the same, adapted", *scores_at_224(found["systems"][name]["adapted"])]]
+    return lines_of("68 points, official test | NME % | MAE at 224 px | PCK 0.10 % | AUC 0.5", rows)
 
 
 def speed_table() -> str:
-    """Return how fast the package is beside the naive way, as Markdown."""
-    lines = ["| ours / the naive way | unit | ours | naive | times faster |", "|---|---|---|---|---|"]
-    for row in record("benchmark-speed")["rows"]:
-        numbers = (number(row[key]) for key in ("ours", "naive", "ratio"))
-        lines.append(f"| {row['what']} | {row['unit']} | {' | '.join(numbers)} |")
-    return "\n".join(lines)
+    """Return how fast the package is beside the naive way."""
+    rows = [
+        [row["what"], row["unit"], *(number(row[key]) for key in ("ours", "naive", "ratio"))]
+        for row in record("benchmark-speed")["rows"]
+    ]
+    return lines_of("ours / the naive way | unit | ours | naive | times faster", rows)
 
 
 def score_table() -> str:
-    """Return the shipped network's scores on every set that it was scored on, as Markdown.
-
-    "Not moved" is the NME of the answers as the network gives them; all else is scored where the labels lie.
-    """
-    found = [entry for entry in records.find("evaluation") if entry["model"] == "small"]
+    """Return the shipped network's scores on every set; "not moved" is the NME of its own answers."""
     keys = {
         "faces": "faces", "nme": "NME % (95 % interval)", "raw": "not moved %", "nme_median": "median %",
         "nme_over_0.10": "over 0.10 %", "pck_0.05": "PCK 0.05 %", "pck_0.10": "PCK 0.10 %", "mae_224": "MAE at 224 px",
     }  # fmt: skip
     keys |= {f"nme_{region}": f"{region} %" for region in ("jaw", "brows", "nose", "eyes", "mouth")}
-    lines = [f"| set | box | {' | '.join(keys.values())} |", "|" + "---|" * (len(keys) + 2)]
-    for entry in found:
+    rows = []
+    for entry in [entry for entry in records.find("evaluation") if entry["model"] == "small"]:
         for box, ending in (("found by the detector", ""), ("given", "_true_box")):
             scores = entry[f"scores{ending}"] | {"raw": entry[f"raw{ending}"]["nme"]}
             cells = {k: f"{scores[k]:.3g}" if k in ("faces", "mae_224") else percent(scores[k]) for k in keys}
-            cells["nme"] += f" ({percent(scores['nme_low'])} to {percent(scores['nme_high'])})"
-            lines.append(f"| {entry['data']}, {entry['part']} | {box} | {' | '.join(cells.values())} |")
-    return "\n".join(lines)
+            cells["nme"] += f" ({interval(scores)})"
+            rows.append([f"{entry['data']}, {entry['part']}", box, *cells.values()])
+    return lines_of(" | ".join(["set", "box", *keys.values()]), rows)
 
 
 def expression_scores() -> str:
-    """Return the scores of the shipped expression network beside the published ones, as Markdown."""
+    """Return the scores of the shipped expression network beside the published ones."""
     found, file = record("expressions-lite0_160_s0"), ROOT / "fkd_helpers" / "weights" / "expressions.onnx"
     rows = [{"": "here", **{word: found["scores"][key] for key, word in COLUMNS.items()}}]
     rows += [{"": "published, best of each", **{COLUMNS[key]: value for key, value in PUBLISHED.items()}}]
@@ -107,7 +106,7 @@ def expression_scores() -> str:
 
 
 def recipe() -> str:
-    """Return how the shipped network was trained, as Markdown."""
+    """Return how the shipped network was trained."""
     runs = [record(f"training-{name}") for name in ("keypoints68", "keypoints68_fine", "keypoints68_centred")]
     first = runs[0]
     lines = [
@@ -129,125 +128,96 @@ def recipe() -> str:
 
 
 def people_table() -> str:
-    """Return what seen and unseen people cost: the same recipe without a fifth of the people, as Markdown."""
-    lines = ["| same recipe, a fifth of the people kept out | faces | NME % | 95 % interval |", "|---|---|---|---|"]
-    parts = {"unseen": "people it never saw, all frames", "seen": "people it saw, test frames"}
+    """Return what seen and unseen people cost: the same recipe without a fifth of the people."""
+    rows = []
     for labels, name in (("given", "keypoints68_people"), ("centred", "keypoints68_people_centred")):
-        run = record(f"training-{name}")
-        for part, words in parts.items():
-            scores = run["scores_by_part"][part]
-            lines.append(
-                f"| {words}; labels {labels} | {scores['faces']} | {percent(scores['nme'])} "
-                f"| {percent(scores['nme_low'])} to {percent(scores['nme_high'])} |"
-            )
-    return "\n".join(lines)
+        parts = record(f"training-{name}")["scores_by_part"]
+        for part, words in (("unseen", "people it never saw, all frames"), ("seen", "people it saw, test frames")):
+            scores = parts[part]
+            rows.append([f"{words}; labels {labels}", scores["faces"], percent(scores["nme"]), interval(scores)])
+    return lines_of("same recipe, a fifth of the people kept out | faces | NME % | 95 % interval", rows)
 
 
 def jaw_table() -> str:
-    """Return what learning the jaw of the photos costs and gains, as Markdown."""
-    lines = ["| jaw of the photos, 3 more epochs | official test NME % | its jaw % | photos NME % | their jaw % |"]
-    lines.append("|---|---|---|---|---|")
+    """Return what learning the jaw of the photos costs and gains."""
+    rows = []
     for use in ("ignored", "learned"):
         parts = record(f"training-trial_jaw_{use}")["scores_by_part"]
-        cells = (percent(parts[part][key]) for part in ("test", "extra") for key in ("nme", "nme_jaw"))
-        lines.append(f"| {use} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        rows.append([use, *(percent(parts[part][key]) for part in ("test", "extra") for key in ("nme", "nme_jaw"))])
+    header = "jaw of the photos, 3 more epochs | official test NME % | its jaw % | photos NME % | their jaw %"
+    return lines_of(header, rows)
 
 
 def ablation_table() -> str:
-    """Return what each piece of the recipe is worth, and how fast it learns, as Markdown."""
-    lines = ["| changed | runs | new people NME % | more | known people | photos |", "|---|---|---|---|---|---|"]
+    """Return what each piece of the recipe is worth, and how soon it is below the published score."""
+    rows = []
     for change, row in ablation().iterrows():
         spread = f" ± {row['spread']:.2f}" if row["runs"] > 1 else ""
         more = f"{row['more']:+.2f}{'' if row['clear'] else ' (chance)'}" if row["more"] else ""
-        cells = (f"{row['new people']:.2f}{spread}", more, *(f"{row[key]:.2f}" for key in ("known people", "photos")))
-        lines.append(f"| {change} | {row['runs']:.0f} | {' | '.join(cells)} |")
-    return "\n".join([*lines, "", how_fast()])
-
-
-def how_fast() -> str:
-    """Return how soon the recipe is below the published score, in a sentence."""
+        others = (f"{row[key]:.2f}" for key in ("known people", "photos"))
+        rows.append([change, f"{row['runs']:.0f}", f"{row['new people']:.2f}{spread}", more, *others])
     published = float(record("published-ytf-test")["rows"][0]["nme"])
     runs = [record(f"experiment-{name}") for name in ("ablation_base", "ablation_base_seed1", "ablation_base_seed2")]
-    found = [epochs_to(run, published / 100) for run in runs]
-    seconds = [spent for _, spent in found]
-    return (
-        f"From random weights the recipe is below the published NME of {published} % after {max(e for e, _ in found)} "
+    epochs, seconds = zip(*(epochs_to(run, published / 100) for run in runs), strict=True)
+    return lines_of("changed | runs | new people NME % | more | known people | photos", rows) + (
+        f"\n\nFrom random weights the recipe is below the published NME of {published} % after {max(epochs)} "
         f"epoch, {min(seconds):.0f} to {max(seconds):.0f} s of training on {runs[0]['machine']['cores']} cores "
         "(three seeds; people it never saw, true box)."
     )
 
 
 def experiments_table() -> str:
-    """Return the fifteen published runs and ours beside them, as Markdown."""
-    found = table(recorded(published_grid()))
-    lines = ["| run | net | batch | loss | optimiser | epochs | published final loss | ours | NME %, known people "
-             "| NME %, new people | our curve |", "|" + "---|" * 11]  # fmt: skip
-    for _, row in found.iterrows():
-        run = np.isfinite(row["final loss"])
+    """Return the fifteen published runs and ours beside them."""
+    rows = []
+    for _, row in table(recorded(published_grid())).iterrows():
+        ran = np.isfinite(row["final loss"])
         ours = [f"{row['final loss']:.3f}", *(f"{100 * row[key]:.1f}" for key in ("NME known", "NME new"))]
         cells = [row[key] for key in ("run", "net", "batch", "loss", "optimiser", "epochs")]
-        curve = f"{row['drawn']} {row['curve']}" if run else row["curve"]
-        cells += [f"{row['published loss']:.3f}", *(ours if run else ["", "", ""]), curve]
-        lines.append(f"| {' | '.join(str(cell) for cell in cells)} |")
-    return "\n".join(lines)
+        curve = f"{row['drawn']} {row['curve']}" if ran else row["curve"]
+        rows.append([*cells, f"{row['published loss']:.3f}", *(ours if ran else ["", "", ""]), curve])
+    header = "run | net | batch | loss | optimiser | epochs | published final loss | ours | NME %, known people"
+    return lines_of(f"{header} | NME %, new people | our curve", rows)
 
 
 def condition_table() -> str:
-    """Return the NME on the lowest and the highest fifth of the official test by each condition, as Markdown."""
-    lines = [
-        "| official test by | of the lowest fifth | NME % | of the highest fifth | NME % |",
-        "|---|---|---|---|---|",
-    ]
+    """Return the NME on the lowest and the highest fifth of the official test by each condition."""
+    rows = []
     for name, bins in record("evaluation-ytf-test-small")["conditions"].items():
-        cells = (f"{bins[i]['middle']:.3g} | {percent(bins[i]['nme'])}" for i in (0, -1))
-        lines.append(f"| {name}, {CONDITIONS[name]} | {' | '.join(cells)} |")
-    return "\n".join(lines)
+        cells = [cell for i in (0, -1) for cell in (f"{bins[i]['middle']:.3g}", percent(bins[i]["nme"]))]
+        rows.append([f"{name}, {CONDITIONS[name]}", *cells])
+    return lines_of("official test by | of the lowest fifth | NME % | of the highest fifth | NME %", rows)
 
 
 def robustness_table() -> str:
-    """Return what each kind of change costs, and where a tenth of the faces fail, as Markdown."""
-    found = record("robustness-ytf-test-small")
-    lines = ["| change of the photo, true box given | at | NME % | at | NME % | a tenth of the faces fail at |"]
-    lines.append("|---|---|---|---|---|---|")
-    for kind, curve in found["curves"].items():
+    """Return what each kind of change costs, and where a tenth of the faces fail."""
+    rows = []
+    for kind, curve in record("robustness-ytf-test-small")["curves"].items():
         points = curve["points"]
-        cells = (f"{points[i]['strength']:g} | {percent(points[i]['nme'])}" for i in (2, -2))
+        cells = [cell for i in (2, -2) for cell in (f"{points[i]['strength']:g}", percent(points[i]["nme"]))]
         tenth = breaking_point(points)
-        lines.append(
-            f"| {kind}, {curve['unit']} | {' | '.join(cells)} | {f'{tenth:.3g}' if np.isfinite(tenth) else '-'} |"
-        )
-    return "\n".join(lines)
+        rows.append([f"{kind}, {curve['unit']}", *cells, f"{tenth:.3g}" if np.isfinite(tenth) else "-"])
+    header = "change of the photo, true box given | at | NME % | at | NME % | a tenth of the faces fail at"
+    return lines_of(header, rows)
 
 
 AN_EXERCISE = 10  # minutes of a lesson; learners differ
 
 
-def first_cell(path: Path) -> str:
-    """Return the text of a notebook's first cell."""
-    return "".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"])
-
-
-def times(path: Path) -> tuple[int, str]:
-    """Return what a notebook's first cell says: minutes of reading, and how long all cells take."""
-    text = " ".join(re.sub("<!--.*?-->", "", first_cell(path)).split())
-    reading = re.search(r"about (\d+) minutes of reading", text)
-    running = re.search(r"[Aa]ll cells together run in (?:less than |about )?(\d+ (?:seconds|minutes))", text)
-    if not (reading and running):
-        raise InputError(f"{path.name}: its first cell should say \"about N minutes of reading\" and \"All cells "
-                         "together run in ...\"")  # fmt: skip
-    return int(reading[1]), running[1]
-
-
 def timings_table() -> str:
-    """Return reading, exercises and running time of each notebook, as Markdown."""
-    lines = ["| notebook | reading, minutes | exercises | with exercises, minutes | all cells run within |"]
-    lines.append("|---|---|---|---|---|")
+    """Return reading, exercises and running time of each notebook, as its first cell says them."""
+    rows = []
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        (reading, running), count = times(path), list(EXERCISES.values()).count(path.name[:2])
-        lesson = reading + AN_EXERCISE * count
-        lines.append(f"| [{path.stem}](../notebooks/{path.name}) | {reading} | {count} | {lesson} | {running} |")
-    return "\n".join(lines)
+        text = " ".join("".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).split())
+        reading = re.search(r"about (\d+) minutes of reading", text)
+        running = re.search(r"[Aa]ll cells together run in (?:less than |about )?(\d+ (?:seconds|minutes))", text)
+        if not (reading and running):
+            wanted = '"about N minutes of reading" and "All cells together run in ..."'
+            raise InputError(f"{path.name}: its first cell should say {wanted}")
+        count, minutes = list(EXERCISES.values()).count(path.name[:2]), int(reading[1])
+        link = f"[{path.stem}](../notebooks/{path.name})"
+        rows.append([link, minutes, count, minutes + AN_EXERCISE * count, running[1]])
+    header = "notebook | reading, minutes | exercises | with exercises, minutes | all cells run within"
+    return lines_of(header, rows)
 
 
 def from_record(name: str, *tables: str) -> str:
