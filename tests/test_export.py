@@ -71,13 +71,9 @@ def test_every_file_runs_as_a_model_with_any_number_of_faces(made):
         assert runner.size == 112
         keypoints, scores = runner(crops)
         assert np.abs(scores - wanted[1]).max() < 0.1 and keypoints.shape == (3, 68, 2), name
+        assert runner.min_score == 0.1 and runner.keypoints == 68, "the header came along"
+        assert b'File "/' not in (made[0] / text.format("small")).read_bytes(), "a path of this machine"
         np.testing.assert_allclose(runner(crops[:1])[0], keypoints[:1], atol=1e-3)
-
-
-def test_no_file_tells_where_it_was_made(made):
-    for text in FORMATS.values():
-        assert b'File "/' not in (made[0] / text.format("small")).read_bytes()
-        assert str(made[0]).encode() not in (made[0] / text.format("small")).read_bytes()
 
 
 def test_what_ships_ends_in_one_product_and_says_what_its_weights_say(made):
@@ -183,3 +179,22 @@ def test_int8_needs_crops_to_calibrate_with(made, tmp_path):
     program, three = onnx.load(made[0] / "small.onnx"), np.zeros((3, 1, 112, 112), np.float32)
     with pytest.raises(InputError, match="at least 8 training crops"):
         write_int8(program, tmp_path / "x.onnx", three)
+
+
+def test_own_points_are_exported_with_their_header(tmp_path):
+    weights = nets.save_weights(nets.build("small", 5), tmp_path / "hand.safetensors", mirror="[1, 0, 2, 4, 3]")
+    for path in export(weights, tmp_path / "out", formats=["onnx", "torch", "fp16"]).values():
+        runner = load_runner(path)
+        assert runner.keypoints == 5 and runner.facts["mirror"] == "[1, 0, 2, 4, 3]"
+        assert runner(np.zeros((2, 1, 112, 112), np.float32))[0].shape == (2, 5, 2)
+    with pytest.raises(InputError, match="puppets: expected faces of 5 keypoints, as hand gives, got 68"):
+        export(weights, tmp_path / "out", formats=["int8"])
+
+
+def test_a_network_without_a_threshold_gets_one(tmp_path, faces):
+    program = onnx.load(runners.WEIGHTS / "small.onnx")
+    del program.metadata_props[:]
+    onnx.save(program, tmp_path / "plain.onnx")
+    assert load_runner(tmp_path / "plain.onnx").min_score is None
+    path = export(tmp_path / "plain.onnx", tmp_path / "out", formats=["int8"], data=faces)["int8"]
+    assert abs(load_runner(path).min_score - 0.1) < 0.02

@@ -8,7 +8,6 @@ real set; it goes on where it was stopped. `all` leaves it out where that set is
 """
 
 import argparse
-import shutil
 import sys
 from functools import partial
 from pathlib import Path
@@ -40,7 +39,7 @@ def measure_speed(systems: dict, options) -> None:
 
 def measure_fairness(systems: dict, options) -> None:
     """Score all systems on the real test set and write the record."""
-    found, answers = fairness(systems, options.environment, partial(print, flush=True))
+    found = fairness(systems, partial(print, flush=True))
     found["tables"] = {
         name: table(found).to_dict("records")
         for name, table in (("slices", tables.slice_table), ("worse", tables.worse_table))
@@ -48,7 +47,6 @@ def measure_fairness(systems: dict, options) -> None:
     for name, scores in found["systems"].items():
         print(f"{name}: NME {scores['adapted']['nme']:.4f}, as answered {scores['as_answered']['nme']:.4f}")
     print(records.write("fairness", f"{SET}-test", folder=options.out, packages=PACKAGES, **found))
-    shutil.rmtree(answers, ignore_errors=True)
 
 
 def main() -> None:

@@ -8,7 +8,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core import records
-from fkd_helpers.core.files import whole_file
+from fkd_helpers.core.files import cached
 from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate import FAILED, STRENGTHS, change_set, conditions_of, labelled_faces, moved
 from fkd_helpers.faces.metrics import auc, bootstrap, nme, pck, pixel_errors, point_errors
@@ -78,39 +78,25 @@ def sliced(errors: dict[str, np.ndarray], values: np.ndarray, people: np.ndarray
     return rows
 
 
-class Answers:
-    """Ask the systems about sets of faces; what was answered stays in a folder until the record is written.
+def asker(systems: dict) -> Callable[[str, str, FaceSet], np.ndarray]:
+    """Return a function (title, name of SYSTEMS, faces) -> points (n, 68, 2), cached for the user."""
+    here = Path(__file__).parent
+    own = (WEIGHTS / "small.onnx", here / "child.py", here / "processes.py")  # changed ones are asked anew
+    key = hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()[:12]
 
-    The folder's name stands for the network and for what asks it: a changed one is asked anew.
-    """
+    def ask(title, name, faces):
+        system, way = SYSTEMS[name]
+        question = f"{key} {title} {name} {records.digest(faces)}"
+        return cached("peers", question, lambda: {"points": systems[system].answers(way, faces.images)})["points"]
 
-    def __init__(self, systems: dict, folder: Path):
-        here = Path(__file__).parent
-        own = (WEIGHTS / "small.onnx", here / "child.py", here / "facemesh.py")
-        key = hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()[:12]
-        self.folder, self._systems = folder / f"answers-{key}", systems
-        self.folder.mkdir(parents=True, exist_ok=True)
-
-    def __call__(self, title: str, name: str, faces: FaceSet) -> np.ndarray:
-        """Return the points (n, 68, 2) that a system of SYSTEMS answers, NaN where it finds no face."""
-        path = self.folder / f"{title}-{name}-{records.digest(faces)}.npy"
-        if not path.exists():
-            system, way = SYSTEMS[name]
-            points = self._systems[system].answers(way, faces.images)
-            with whole_file(path) as partial, partial.open("wb") as file:
-                np.save(file, points)
-        return np.load(path)
+    return ask
 
 
-def fairness(systems: dict, folder: Path, say: Callable[[str], None] = print) -> tuple[dict, Path]:
-    """Return the record of all systems on the real test set, and the folder of answers that can go once it is written.
-
-    Raises:
-        InputError: the set is not there.
-    """
+def fairness(systems: dict, say: Callable[[str], None] = print) -> dict:
+    """Return the record of all systems on the real test set."""
     faces, training = (labelled_faces(SET, part) for part in ("test", "training"))
     taught = training[np.sort(np.random.default_rng(0).permutation(len(training))[:TAUGHT])]
-    ask = Answers(systems, folder)
+    ask = asker(systems)
     placed = {"ours": lambda points: as_labelled(points, SET)}  # from answers to where the labels lie
     for name in list(SYSTEMS)[1:]:
         say(f"{name}: {len(taught)} training faces")
@@ -128,7 +114,7 @@ def fairness(systems: dict, folder: Path, say: Callable[[str], None] = print) ->
         } for name in SYSTEMS},
         "slices": {name: sliced(errors, values, faces.people) for name, values in conditions_of(faces).items()},
         "robustness": worse(ask, faces, placed, errors, say),
-    }, ask.folder  # fmt: skip
+    }  # fmt: skip
 
 
 def whole(points: np.ndarray, faces: FaceSet) -> dict:
@@ -141,7 +127,7 @@ def whole(points: np.ndarray, faces: FaceSet) -> dict:
     return score(errors, faces.people) | every | {"mae_224": mae}
 
 
-def worse(ask: Answers, faces: FaceSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
+def worse(ask: Callable, faces: FaceSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
     """Return the scores on some faces, changed ever more (see fkd_helpers.evaluate.robustness)."""
     few = np.sort(np.random.default_rng(1).permutation(len(faces))[:WORSE])
     fewer = faces[few]
