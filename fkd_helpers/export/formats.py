@@ -52,7 +52,10 @@ class Source:
         import onnx  # slow
 
         program = _widened(self.path)
-        return program if opset is None else onnx.version_converter.convert_version(program, check_opset(opset))
+        if opset is not None:
+            program = onnx.version_converter.convert_version(program, check_opset(opset))
+        onnx.helper.set_model_props(program, self.facts)
+        return program
 
     def function(self) -> Callable[[np.ndarray], np.ndarray]:
         """Return the network as a function, see `answering`."""

@@ -69,8 +69,7 @@ def write_int8(program, path: str | Path, images: np.ndarray, *, method: str = "
             extra_options={"CalibStridedMinMax": 1},  # batch by batch, or all activations of all images fill the memory
         )  # fmt: skip
         answer = onnx.load(made)
-    del answer.metadata_props[:]
-    answer.metadata_props.extend(program.metadata_props)
+    onnx.helper.set_model_props(answer, {fact.key: fact.value for fact in program.metadata_props})
     return save_onnx(answer, path)
 
 

@@ -135,6 +135,8 @@ def to_onnx(
         opset: Version of ONNX's operators; None takes the exporter's own.
         facts: Written into the file's metadata.
     """
+    import onnx  # slow
+
     program = torch.onnx.export(
         model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
         dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True, verbose=False, optimize=True,
@@ -143,6 +145,5 @@ def to_onnx(
     graph = program.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
         del part.metadata_props[:]  # where each line of code lay on this machine's disk
-    for key, value in facts.items():
-        program.metadata_props.add(key=key, value=value)
+    onnx.helper.set_model_props(program, dict(facts))
     return program
