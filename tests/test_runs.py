@@ -55,7 +55,7 @@ def trained(faces, tmp_path_factory):
 
 
 def test_a_run_leaves_weights_curves_and_a_record(trained):
-    from fkd_helpers.predict import KeypointPredictor
+    from fkd_helpers.predict import KeypointPredictor, load_runner
 
     folder, scores, config = trained
     record = records.read(folder / "training-tiny.json")
@@ -67,6 +67,9 @@ def test_a_run_leaves_weights_curves_and_a_record(trained):
         for file in ("small.onnx", "small.safetensors")
     )
     assert np.abs(by_onnx - by_torch).max() < 0.05
+    for file in ("small.onnx", "small.safetensors"):
+        facts = load_runner(folder / file).facts
+        assert (facts["net"], facts["keypoints"], facts["min_score"]) == ("small", "68", "none"), "it hardly learned"
 
 
 def test_the_numbers_of_each_epoch_agree_with_the_scores(trained):

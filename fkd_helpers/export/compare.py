@@ -21,7 +21,7 @@ from fkd_helpers.expressions.features import face_crops, key_of
 from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.expressions.views import as_tensor, view
 from fkd_helpers.faces.metrics import nme
-from fkd_helpers.nets.confidence import measure_min_score
+from fkd_helpers.nets import measure_min_score
 from fkd_helpers.predict.runtime import open_exported
 from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.tables import markdown

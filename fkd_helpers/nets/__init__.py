@@ -18,13 +18,14 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.nets import backbones, losses, small, weights
 from fkd_helpers.nets.backbones import OnBackbone
+from fkd_helpers.nets.confidence import measure_min_score, measured_facts
 from fkd_helpers.nets.losses import heatmap_centres, keypoints_from, soft_argmax
 from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx, to_program
 
 __all__ = [
     "INPUT_SIZES", "NETS", "OnBackbone", "WithKeypoints", "backbones", "build", "count_weights", "export_onnx",
-    "feature_maps", "heatmap_centres", "keypoints_from", "load", "load_weights", "losses", "save_weights", "small",
-    "soft_argmax", "table", "to_onnx", "to_program", "weights",
+    "feature_maps", "heatmap_centres", "keypoints_from", "load", "load_weights", "losses", "measure_min_score",
+    "measured_facts", "save_weights", "small", "soft_argmax", "table", "to_onnx", "to_program", "weights",
 ]  # fmt: skip
 
 NETS: dict[str, Callable[..., nn.Module]] = {

@@ -1,7 +1,9 @@
 """The score from which an answer of a heatmap network is taken for a face, measured on pictures that show none."""
 
 import functools
-from collections.abc import Callable
+import itertools
+import json
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 import torch
@@ -67,3 +69,13 @@ def measure_min_score(model: nn.Module | Callable, crops: np.ndarray) -> float |
         if (faces >= threshold).mean() < ACCEPTED:
             return None
     return threshold
+
+
+def measured_facts(
+    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], *, mirror: Sequence[int] | None = None
+) -> dict[str, str]:
+    """Return what a trained network's header says beside its name: the threshold, measured on batches, and the order
+    of the points in a mirrored face."""
+    crops = torch.cat([crops for crops, _ in itertools.islice(batches, 8)])
+    facts = {"min_score": str(measure_min_score(model, crops.numpy())).lower()}
+    return facts if mirror is None else facts | {"mirror": json.dumps([int(i) for i in mirror])}

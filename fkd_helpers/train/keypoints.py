@@ -20,6 +20,7 @@ from fkd_helpers.nets import (
     export_onnx,
     keypoints_from,
     load_weights,
+    measured_facts,
     save_weights,
 )
 from fkd_helpers.nets.losses import loss_named
@@ -124,6 +125,7 @@ def _learn(config, folder, say, callbacks):
     if len(history) < config.epochs:
         say(f"stopped early: the NME of {data.watched!r} has not got better for {config.patience} epochs")
     model.cpu()
+    model.facts |= measured_facts(model, watched.batches(0), mirror=watched.faces.mirror)  # they go into its files
     answers = {key: part.scored(model) for key, part in data.held_out.items()}
     facts = {
         "weights": count_weights(model), "training_faces": data.batches.faces,
