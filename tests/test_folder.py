@@ -93,7 +93,7 @@ def test_predict_photos_reads_turned_deep_and_transparent_files_alike(place):
 def test_predict_photos_answers_in_pixels_of_a_photo_read_smaller(place, monkeypatch):
     write_photo("me.png", np.repeat(np.repeat(PORTRAIT, 2, 0), 2, 1))
     (whole,) = predict_photos(["me.png"], KeypointPredictor())
-    monkeypatch.setattr(photos, "MAX_PIXELS", 100_000)
+    monkeypatch.setattr("fkd_helpers.faces.decode.MAX_PIXELS", 100_000)
     (small,) = predict_photos(["me.png"], KeypointPredictor())
     assert (small["width"], small["height"]) == (whole["width"], whole["height"]) == (600, 600)
     np.testing.assert_allclose(small["faces"][0]["keypoints"], whole["faces"][0]["keypoints"], atol=4)
@@ -284,14 +284,6 @@ def test_predict_folder_does_again_what_was_damaged_or_has_changed(folder, predi
     assert done.resumed == resumed and len(pd.read_parquet("faces.parquet")) == rows
 
 
-def test_predict_folder_drops_rows_of_photos_that_are_there_no_more(folder, predictor):
-    crops(folder, predictor)
-    for i in range(5):
-        (folder / "a" / f"{i}.jpg").unlink()
-    assert crops(folder, predictor).photos == 5
-    assert pd.read_parquet("faces.parquet").photo.str[0].tolist() == ["b"] * 5
-
-
 def foreign(folder):
     Path("faces.parquet").mkdir()
     pd.DataFrame({"photo": ["mine.jpg"]}).to_parquet("faces.parquet/part-000001.parquet")
@@ -338,13 +330,6 @@ def test_wrong_command_is_one_line_and_leaves_nothing(run, folder, arguments, me
     code, _, err = run(*arguments)
     assert code == 2 and len(err) == 1 and re.search(message, err[0])
     assert sorted(Path().rglob("*")) == before
-
-
-def test_parquet_command_says_what_became_of_the_photos(run, folder):
-    (folder / "cut.jpg").write_bytes(b"cut")
-    code, out, _ = run("photos", "--parquet", "faces.parquet", "--crops")
-    assert code == 0 and out[0].startswith("11 photos: 10 faces, 0 photos without one, 1 damaged; ")
-    assert out[1:] == ["rows: faces.parquet", "photos without a row: faces.left_out.csv"]
 
 
 def test_parquet_names_the_extra_where_pyarrow_is_missing(folder, predictor, monkeypatch):
