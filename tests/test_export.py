@@ -5,6 +5,7 @@ import json
 import numpy as np
 import onnx
 import pytest
+import skimage.data
 import torch
 
 from fkd_helpers import cli, nets
@@ -24,8 +25,8 @@ from fkd_helpers.export.quantise import float_nodes
 from fkd_helpers.expressions.data import load_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
+from fkd_helpers.predict import KeypointPredictor, load_runner
 from fkd_helpers.predict import runtime as runners
-from fkd_helpers.predict.runtime import load_runner
 
 
 @pytest.fixture(scope="module")
@@ -82,6 +83,13 @@ def test_what_ships_ends_in_one_product_and_says_what_its_weights_say(made):
     crops = np.random.default_rng(0).random((2, 1, 112, 112), np.float32)
     ours, again = (load_runner(path)(crops) for path in (shipped, runners.WEIGHTS / "small.safetensors"))
     assert np.abs(ours[0] - again[0]).max() < 0.01 and np.abs(ours[1] - again[1]).max() < 1e-4
+
+
+def test_a_network_given_by_its_path_has_the_threshold_of_its_name(made):
+    paths = [runners.WEIGHTS / "small.onnx", runners.WEIGHTS / "small.safetensors", made[0] / "small-int8.onnx"]
+    for picture in (skimage.data.coins(), skimage.data.astronaut()):
+        wanted = len(KeypointPredictor("small")(picture))
+        assert [len(KeypointPredictor(path)(picture)) for path in paths] == [wanted] * 3
 
 
 def test_the_ends_of_the_network_keep_32_bits(made):
