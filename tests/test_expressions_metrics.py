@@ -85,5 +85,3 @@ def test_figures_tell_their_content_in_alt_texts():
     assert "happy 1.00 and 1.00" in plots.curves_figure(shares, expression).get_label()
     assert "valence: r 1.00, arousal: r 1.00" in plots.circumplex_figure(answers, faces).get_label()
     assert "right 88%" in plots.calibration_figure(shares, expression).get_label()
-    history = [{"epoch": 1, "loss": 2.0, "accuracy": 0.3}, {"epoch": 2, "loss": 1.5, "accuracy": 0.5}]
-    assert "over 2 epochs; at the end loss 1.50, accuracy 0.50" in plots.history_figure(history).get_label()

@@ -16,6 +16,7 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.expressions.metrics import all_scores, by_class
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.plots import expressions as plots
+from fkd_helpers.plots.training import training_curves
 
 WORST = 50
 # what others reported on an equal or easier task (seven classes); see the notebook's sources
@@ -101,7 +102,7 @@ def write_report(
         "calibration": plots.calibration_figure(shares, labels),
     }
     if history:
-        figures["training"] = plots.history_figure(history)
+        figures["training"] = training_curves(history)
     scores = pd.DataFrame(all_scores(answers, faces).items(), columns=["score", "value"])
     parts = [f"<h1>{html.escape(title)}</h1><p>{len(faces)} test faces, seen once.</p>", _table(scores)]
     parts += ["<h2>By expression</h2>", _table(by_class(shares, labels))]

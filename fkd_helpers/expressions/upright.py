@@ -1,4 +1,4 @@
-"""Turn a face upright by its 68 keypoints and cut it out, as the expression network sees it. Built in notebook 07."""
+"""Turn a face upright by its 68 keypoints and cut it out, as the expression network sees it. Needs no torch."""
 
 import cv2
 import numpy as np
@@ -16,32 +16,26 @@ def upright_map(keypoints: np.ndarray, size: int = STORED, *, room: float = ROOM
     """Return the map (2, 3) from the pixels of an upright crop to those of the frame, given a face's keypoints (68, 2).
 
     Eyes level, the face's box in the middle, `room` times its longer side around it.
-
-    Raises:
-        InputError: keypoints of another shape, or not finite.
     """
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
         raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")
-    turn = level_rotation(keypoints)  # frame -> upright
-    turn = turn if np.isfinite(turn).all() else np.eye(2)
-    box = box_of(keypoints @ turn.T).astype(np.float64)
+    rotation = level_rotation(keypoints)  # frame -> upright
+    rotation = rotation if np.isfinite(rotation).all() else np.eye(2)
+    box = box_of(keypoints @ rotation.T).astype(np.float64)
     side = max(box[2:].max(), 1.0) * (1 + 2 * room)
-    linear = turn.T * (side / size)
-    centre = turn.T @ (box[:2] + box[2:] / 2)
+    linear = rotation.T * (side / size)
+    centre = rotation.T @ (box[:2] + box[2:] / 2)
     return np.concatenate([linear, (centre - linear @ np.full(2, (size - 1) / 2))[:, None]], 1)
 
 
 def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, room: float = MARGIN) -> np.ndarray:
-    """Cut one face (size, size, 3) upright out of a uint8 frame (h, w, 3), as a network sees it without augmentation.
-
-    What lies outside the frame repeats its edge.
-    """
-    turned = upright_map(keypoints, size, room=room)
-    shrink = int(np.sqrt(abs(np.linalg.det(turned[:, :2]))))
+    """Cut one face (size, size, 3) upright out of a uint8 frame (h, w, 3); outside of the frame its edge repeats."""
+    to_frame = upright_map(keypoints, size, room=room)
+    shrink = int(np.sqrt(abs(np.linalg.det(to_frame[:, :2]))))
     if shrink >= 2:  # a large face is averaged down first, so that no detail aliases
         height, width = frame.shape[:2]
         frame = cv2.resize(frame, (max(width // shrink, 1), max(height // shrink, 1)), interpolation=cv2.INTER_AREA)
-        turned = np.concatenate([turned[:, :2] / shrink, (turned[:, 2:] + 0.5) / shrink - 0.5], 1)
+        to_frame = np.concatenate([to_frame[:, :2] / shrink, (to_frame[:, 2:] + 0.5) / shrink - 0.5], 1)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
-    return cv2.warpAffine(frame, turned, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
+    return cv2.warpAffine(frame, to_frame, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)

@@ -23,7 +23,7 @@ from fkd_helpers.train.run_data import strength
 from fkd_helpers.train.run_files import HISTORY, write_history, write_metrics, write_predictions
 
 BACKENDS = ("torch", "tensorflow", "jax")  # of Keras, those that can train
-BACKEND = os.environ.setdefault("KERAS_BACKEND", "torch")
+BACKEND = os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "torch"
 try:
     if importlib.util.find_spec("keras") is None:
         raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it")

@@ -1,6 +1,5 @@
-"""The embedded default for notebook 06: Kaggle's three files, made of puppets. Built in notebook 06."""
+"""The embedded default: Kaggle's files, made of puppets."""
 
-from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -8,10 +7,9 @@ import pandas as pd
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cache_folder, whole_file
-from fkd_helpers.data import puppets
+from fkd_helpers.data.puppets import make_face
 from fkd_helpers.faces.images import to_gray
-from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
-from fkd_helpers.faces.landmarks import as_15
+from fkd_helpers.faces.landmarks import POINTS_15, as_15
 from fkd_helpers.kaggle15.duplicates import near_duplicates
 from fkd_helpers.kaggle15.tables import COLUMNS, CORNER, LOOKUP, SIDE
 
@@ -20,8 +18,8 @@ FULL = 0.324  # share of the rows
 BLANKS = 0.063  # of the rows labelled in full lack something
 FOUR = ("left_eye_center", "right_eye_center", "nose_tip", "mouth_center_bottom_lip")
 REPEATS = 0.08  # of the rows show a picture that an earlier row shows too
-TABLES = 1  # version of the default tables in the cache
 JITTER = 1.0  # pixels, standard deviation by which a second labelling of a picture differs
+TABLES = 1  # version of the default tables in the cache
 
 
 def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
@@ -30,7 +28,7 @@ def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     Some pictures come twice, the second time with labels that differ a little.
     """
     rng = np.random.default_rng([seed, 15])
-    images, keypoints = np.empty((n, SIDE, SIDE), np.uint8), np.empty((n, len(POINTS), 2), np.float32)
+    images, keypoints = np.empty((n, SIDE, SIDE), np.uint8), np.empty((n, len(POINTS_15), 2), np.float32)
     for i in range(n):
         if i > 10 and rng.random() < REPEATS:
             twin = rng.integers(i)
@@ -38,9 +36,8 @@ def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
             keypoints[i] = keypoints[twin] + rng.normal(0, JITTER, keypoints[i].shape)
             continue
         centre, side = np.array([48, 55]) + rng.normal(0, 2.5, 2), SIDE * np.exp(rng.normal(-0.16, 0.06))
-        frame, points, _ = puppets.make_face([seed, 15, i], size=SIDE, side=side, centre=centre)
-        images[i] = to_gray(frame)
-        keypoints[i] = as_15(points[None])[0] + CORNER
+        frame, points, _ = make_face([seed, 15, i], size=SIDE, side=side, centre=centre)
+        images[i], keypoints[i] = to_gray(frame), as_15(points[None])[0] + CORNER
     return images, keypoints.clip(0, SIDE)
 
 
@@ -49,20 +46,14 @@ def drop_labels(keypoints: np.ndarray, *, seed: int = 0) -> np.ndarray:
     rng = np.random.default_rng([seed, 16])
     kept = keypoints.copy()
     full = round(len(kept) * FULL)
-    kept[full:, [name not in FOUR for name in POINTS]] = np.nan
+    kept[full:, [name not in FOUR for name in POINTS_15]] = np.nan
     for row in np.flatnonzero(rng.random(full) < BLANKS):
-        kept[row, rng.permutation(len(POINTS))[: rng.integers(1, 7)]] = np.nan
+        kept[row, rng.permutation(len(POINTS_15))[: rng.integers(1, 7)]] = np.nan
     return kept
 
 
 def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int = 0) -> Path:
-    """Write `training.csv`, `test.csv`, `IdLookupTable.csv` and `split.csv` of puppets, in Kaggle's layout.
-
-    n, tests: how many faces with and without labels
-
-    Raises:
-        InputError: fewer than 20 faces, no tests, or the disk does not allow it.
-    """
+    """Write `training.csv`, `test.csv`, `IdLookupTable.csv` and `split.csv` of puppets, in Kaggle's layout."""
     if n < 20 or tests < 1:
         raise InputError(f"expected at least 20 faces and 1 test, got {n} and {tests}")
     folder = Path(folder)
@@ -72,16 +63,15 @@ def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int
     write_table(folder / "training.csv", images[:n], labels)
     _write(folder / "test.csv", pd.DataFrame({"ImageId": range(1, tests + 1), "Image": _cells(images[n:])}))
     # the test images of the real set ask for all points, or for four
-    asked = ~np.isnan(drop_labels(keypoints[n:], seed=seed + 1)).reshape(tests, -1)
-    lookup = [(int(i) + 1, COLUMNS[j]) for i, j in zip(*np.nonzero(asked), strict=True)]
-    table = pd.DataFrame(lookup, columns=list(LOOKUP[1:3]))
-    table.insert(0, LOOKUP[0], range(1, len(table) + 1))
-    _write(folder / "IdLookupTable.csv", table.assign(Location=""))
+    images_asked, columns = np.nonzero(~np.isnan(drop_labels(keypoints[n:], seed=seed + 1)).reshape(tests, -1))
+    rows, features = range(1, len(columns) + 1), np.array(COLUMNS)[columns]
+    lookup = zip(LOOKUP, (rows, images_asked + 1, features, [""] * len(columns)), strict=True)
+    _write(folder / "IdLookupTable.csv", pd.DataFrame(dict(lookup)))
     groups = near_duplicates(images[:n])
     order = np.random.default_rng([seed, 17]).permutation(np.unique(groups))
     held = np.isin(groups, order[: len(order) // 7])
-    columns = {"row": range(n), "near_dup_group": groups, "complete": ~np.isnan(labels).any((1, 2)), "heldout": held}
-    _write(folder / "split.csv", pd.DataFrame(columns).astype(int))
+    split = {"row": range(n), "near_dup_group": groups, "complete": ~np.isnan(labels).any((1, 2)), "heldout": held}
+    _write(folder / "split.csv", pd.DataFrame(split).astype(int))
     return folder
 
 
@@ -99,7 +89,7 @@ def write_table(path: str | Path, images: np.ndarray, keypoints: np.ndarray) -> 
     return _write(Path(path), table.assign(Image=_cells(images)))
 
 
-def _cells(images: np.ndarray) -> Sequence[str]:
+def _cells(images: np.ndarray) -> list[str]:
     return [" ".join(map(str, image.ravel().tolist())) for image in images]
 
 

@@ -9,7 +9,7 @@ import itertools
 import math
 import re
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -38,12 +38,10 @@ def pixels_of(cell: str) -> np.ndarray:
     if len(levels) == PIXELS and levels.min() >= 0 and levels.max() <= 255:
         return levels.astype(np.uint8).reshape(SIDE, SIDE)
     numbers = cell.split()
-    odd = next((number for number in numbers if not re.fullmatch("[0-9]{1,18}", number)), None)
-    if odd is not None:
-        raise InputError(f"expected whole numbers from 0 to 255, got {odd[:20]!r}")
-    if len(numbers) != PIXELS:
+    odd = [number for number in numbers if not re.fullmatch("[0-9]{1,3}", number)]
+    if not odd and len(numbers) != PIXELS:
         raise InputError(f"expected {PIXELS} pixels, got {len(numbers)}")
-    raise InputError(f"expected gray levels up to 255, got {max(map(int, numbers))}")
+    raise InputError(f"expected whole numbers from 0 to 255, got {(odd or [str(levels.max())])[0][:20]!r}")
 
 
 def read_rows(path: Path, *, labelled: bool = True) -> dict[str, np.ndarray]:
@@ -65,11 +63,14 @@ def read_rows(path: Path, *, labelled: bool = True) -> dict[str, np.ndarray]:
             if len(cells) != len(header):
                 raise InputError(f"expected {len(header)} columns, got {len(cells)}")
             row = dict(zip(header, cells, strict=True))
-            identity = _parsed(row, "ImageId", whole_number) if "ImageId" in row else number
+            identity = number_in(row, "ImageId") if "ImageId" in row else number
             if identity in found:
                 raise InputError(f"column ImageId: {identity} comes twice")
-            points = [_parsed(row, name, _coordinate) for name in COLUMNS]
-            found[identity] = _parsed(row, "Image", pixels_of), points
+            points = [_coordinate(row, name) for name in COLUMNS]
+            try:
+                found[identity] = pixels_of(row["Image"]), points
+            except InputError as error:
+                raise InputError(f"column Image: {error}") from None
         except InputError as error:
             problems.append(f"{path.name} row {number}: {error}")
     if not found:
@@ -89,29 +90,23 @@ def _check_header(path: Path, header: list[str], wanted: tuple[str, ...]) -> Non
         raise InputError(f"{path}: expected a column {absent[0]!r} ({len(absent)} are missing), got {got}")
 
 
-def _parsed(row: dict[str, str], column: str, parse: Callable):
-    try:
-        return parse(row.get(column, ""))
-    except InputError as error:
-        raise InputError(f"column {column}: {error}") from None
-
-
-def _coordinate(cell: str) -> float:
+def _coordinate(row: dict[str, str], column: str) -> float:
+    cell = row.get(column, "")
     try:
         value = float(cell.replace(",", ".") or "nan")  # Excel's decimal comma
     except ValueError:
-        raise InputError(f"expected a number, got {cell[:20]!r}") from None
+        raise InputError(f"column {column}: expected a number, got {cell[:20]!r}") from None
     if not (math.isnan(value) or 0 <= value <= SIDE):
-        raise InputError(f"expected 0 to {SIDE} pixels, got {value:g}")
+        raise InputError(f"column {column}: expected 0 to {SIDE} pixels, got {value:g}")
     return value
 
 
-def whole_number(cell: str) -> int:
-    """Parse a cell with a row's or an image's number."""
+def number_in(row: dict[str, str], column: str) -> int:
+    """Return the whole number in a column of a row."""
     try:
-        return int(cell)
+        return int(row.get(column, ""))
     except ValueError:
-        raise InputError(f"expected a whole number, got {cell[:20]!r}") from None
+        raise InputError(f"column {column}: expected a whole number, got {row.get(column, '')[:20]!r}") from None
 
 
 def read_cells(path: Path) -> Iterator[list[str]]:
@@ -161,8 +156,7 @@ def read_lookup(path: str | Path) -> list[tuple[int, int, int]]:
     for number, cells in enumerate(rows, 1):
         row = dict(zip(header, cells, strict=False))
         try:
-            row_id, image_id = (_parsed(row, name, whole_number) for name in ("RowId", "ImageId"))
-            feature = row.get("FeatureName", "")
+            row_id, image_id, feature = number_in(row, "RowId"), number_in(row, "ImageId"), row.get("FeatureName", "")
             if feature not in COLUMNS:
                 raise InputError(f"column FeatureName: {unknown('feature', feature, COLUMNS)}")
             if row_id in found:

@@ -1,7 +1,5 @@
 """Figures of answers about expressions: confusion matrix, curves, circumplex, calibration."""
 
-from collections.abc import Mapping, Sequence
-
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
@@ -9,7 +7,7 @@ from sklearn.calibration import CalibrationDisplay
 
 from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.plots import OKABE_ITO, PREDICTED, TARGET, figure
+from fkd_helpers.plots import OKABE_ITO, PREDICTED, figure
 
 HUES = ("orange", "blue", "yellow", "sky blue", "green", "vermilion", "purple")
 COLOURS = ("#999999", *(OKABE_ITO[name] for name in HUES))  # of the eight expressions, neutral first
@@ -89,17 +87,4 @@ def calibration_figure(shares: np.ndarray, expression: np.ndarray, *, bins: int 
         right, confidence, n_bins=bins, pos_label=True, ax=axes[0, 0], color=PREDICTED, name="answers"
     )
     axes[0, 0].set(xlim=(0, 1.03), ylim=(0, 1.06), xlabel="confidence", ylabel="share of right answers")
-    return made
-
-
-def history_figure(history: Sequence[Mapping]) -> Figure:
-    """Draw the loss and, where validation faces were watched, the accuracy of each epoch."""
-    epochs, last = [row["epoch"] for row in history], history[-1]
-    panels = {"loss": ("training loss", PREDICTED), "accuracy": ("accuracy on validation faces", TARGET)}
-    panels = {key: panel for key, panel in panels.items() if key in last}
-    numbers = ", ".join(f"{key} {last[key]:.2f}" for key in panels)
-    made, axes = figure(1, len(panels), size=2.8, alt=f"Training over {len(epochs)} epochs; at the end {numbers}")
-    for ax, (key, (title, colour)) in zip(axes[0], panels.items(), strict=True):
-        ax.plot(epochs, [row[key] for row in history], color=colour)
-        ax.set(xlabel="epoch", ylabel=title)
     return made

@@ -11,7 +11,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.plots import COLOURS, PREDICTED, TARGET, figure
 
-PANELS = {"loss": ("loss",), "NME": ("nme",), "pixels at 224": ("mae_224", "rmse_224")}
+PANELS = {"loss": ("loss",), "accuracy": ("accuracy",), "NME": ("nme",), "pixels at 224": ("mae_224", "rmse_224")}
 LABELS = {"mae_224": "MAE", "rmse_224": "RMSE"}
 
 
