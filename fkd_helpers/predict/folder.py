@@ -10,7 +10,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -45,8 +44,7 @@ def predict_photos(
 
     Args:
         whole_image: see `KeypointPredictor`
-        workers: threads, each with a photo of its own; as many as there are cores if None. Photos are not gathered
-            into larger batches: on a processor the network is no faster for it (`benchmarks/batch_speed.py`)
+        workers: threads, each with a photo of its own (larger batches are no faster on a processor); None: the cores
         out: a folder for the photos with their faces drawn on them; other files there are not overwritten
         read_emotion: keypoints (68, 2) -> what has a `label` and a `reason`
     """
@@ -60,7 +58,10 @@ def predict_photos(
             frame, scale = read_scaled(photo)
             faces = predictor(frame, whole_image=whole_image)
         except InputError as error:
-            return record | {"problem": DAMAGED, "reason": _film_hint(photo) or str(error).removeprefix(f"{photo}: ")}
+            reason = str(error).removeprefix(f"{photo}: ")
+            if photo.suffix.lower() in FILMS and photo.is_file():
+                reason = f"a film, expected a photo: python -m fkd_helpers live --source {photo}"
+            return record | {"problem": DAMAGED, "reason": reason}
         if picture:
             picture.parent.mkdir(parents=True, exist_ok=True)  # none is left where no photo can be read
             write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
@@ -88,11 +89,6 @@ def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
         **({"emotion": emotion.label, "reason": emotion.reason} if emotion else {}),
         "keypoints": keypoints.round(3).tolist(),
     }
-
-
-def _film_hint(photo: Path) -> str:
-    is_film = photo.suffix.lower() in FILMS and photo.is_file()
-    return f"a film, expected a photo: python -m fkd_helpers live --source {photo}" if is_film else ""
 
 
 def _turn_hint(frame: np.ndarray, predictor: KeypointPredictor) -> str:
@@ -148,13 +144,7 @@ def predict_paths(
     if parquet:
         if out or csv or json or len(paths) != 1:
             raise InputError(f"--parquet: expected one folder without --out, --json and --csv, got {len(paths)} names")
-        with tqdm(bar_format="{desc}", disable=None) as line:
-
-            def show(done: Summary) -> None:
-                line.set_description_str(str(done), refresh=False)
-                line.update()
-
-            done = predict_folder(paths[0], parquet, predictor, on_progress=show, **options)
+        done = predict_folder(paths[0], parquet, predictor, **options)
         print(f"{done}\nrows: {parquet}\nphotos without a row: {left_out_path(parquet)}")
         return 0
     predictor, photos, failed = predictor or KeypointPredictor(), [], 0
@@ -201,12 +191,7 @@ def _complaint(record: dict) -> str:
 
 
 def predict_folder(
-    folder: str | Path,
-    out: str | Path,
-    predictor: KeypointPredictor | None = None,
-    *,
-    on_progress: Callable[[Summary], object] = lambda _: None,
-    **options,
+    folder: str | Path, out: str | Path, predictor: KeypointPredictor | None = None, **options
 ) -> Summary:
     """Write the faces of all photos in a folder and its subfolders to a Parquet dataset, a row per face.
 
@@ -217,27 +202,32 @@ def predict_folder(
 
     Args:
         out: name of the dataset, ending in .parquet; one of another folder or settings is never overwritten
-        on_progress: called with the summary so far after each photo
         options: whole_image, workers, read_emotion of `predict_photos`
     """
     folder, predictor = Path(folder), predictor or KeypointPredictor()
-    predict = partial(predict_photos, predictor=predictor, **options)
     predictor(np.zeros((32, 32), np.uint8), whole_image=options.get("whole_image", "never"))
-    list(predict([]))  # wrong settings are said here once, and not of every photo
-    photos, columns = photos_in(folder), _columns(predictor, options.get("read_emotion"))
+    list(predict_photos([], predictor, **options))  # wrong settings are said here once, and not of every photo
+    columns = _columns(predictor, options.get("read_emotion"))
     source = digest_of([str(folder.resolve()), _settings(predictor), list(columns), options.get("whole_image")])
-    return tables.write_dataset(Path(out), photos, folder, predict, columns, source=source, on_progress=on_progress)
+    photos = [(tables.spelled(path.relative_to(folder).as_posix()), path) for path in photos_in(folder)]
+    with tqdm(total=len(photos), unit=" photos", disable=None) as bar:
+
+        def predict(part: Iterable[Path]) -> Iterator[dict]:
+            with contextlib.closing(predict_photos(part, predictor, **options)) as records:
+                for record in records:
+                    bar.update()
+                    yield record
+
+        return tables.write_dataset(Path(out), photos, predict, columns, source=source)
 
 
 def _settings(predictor: KeypointPredictor) -> list:
     """Return what decides about the faces of a photo; networks that are no files count as one."""
-    file = predictor.runner.file
-    network = hashlib.sha256(file.read_bytes()).hexdigest() if file else None
+    network = predictor.runner.file and hashlib.sha256(predictor.runner.file.read_bytes()).hexdigest()
     detectors = [re.sub(r" at 0x\w+", "", repr(detect)) for detect in predictor.detectors]
-    return [network, predictor.runner.size, predictor.passes, predictor.min_score, detectors]
+    return [network, predictor.passes, predictor.min_score, detectors]
 
 
 def _columns(predictor: KeypointPredictor, read_emotion: Callable | None) -> dict[str, str]:
-    size = predictor.runner.size
-    points = predictor.runner(np.zeros((1, 1, size, size), np.float32))[0].shape[1]
+    points = predictor.at_boxes(np.zeros((9, 9), np.uint8), np.array([[0, 0, 8, 8]]))[0].shape[1]
     return tables.table_columns(points, emotion=read_emotion is not None and points == 68)

@@ -38,9 +38,8 @@ def detect(
         scale_factor: step from one searched size to the next; nearer to 1 finds more and takes longer
         min_neighbors: how many hits must agree on a face; fewer find more faces and more false ones
         min_face: the smallest square searched, as a share of the frame's longer side
-        max_side: a frame with a longer side than this is searched at this size (pixels)
-        tilts: angles in degrees by which heads may be tilted, each one more search; an angle covers about 15 degrees
-            to either side (positive: the top of the head to the right)
+        max_side: pixels; a larger frame is searched at this size
+        tilts: degrees by which heads may be tilted to the right, one search each; each covers about 15 to either side
     """
     if not scale_factor > 1 or min_neighbors < 0 or not 0 <= min_face <= 1 or max_side < WINDOW:
         raise InputError(
@@ -49,9 +48,8 @@ def detect(
         )
     gray = to_gray(frame)
     height, width = gray.shape
-    longer = max(height, width)
-    if longer > max_side:
-        scale = max_side / longer
+    scale = max_side / max(height, width)
+    if scale < 1:
         size = max(round(width * scale), 1), max(round(height * scale), 1)
         gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
     if min(gray.shape) < WINDOW:
@@ -86,11 +84,7 @@ def _search(gray, tilt, scale_factor, min_neighbors, smallest):
 
 
 def to_face_box(squares: np.ndarray) -> np.ndarray:
-    """Return the tight face boxes (n, 4) for squares (n, 4) of the cascade, by four numbers fitted to labelled faces.
-
-    >>> to_face_box(np.array([[100.0, 100.0, 100.0, 100.0]])).shape
-    (1, 4)
-    """
+    """Return tight face boxes (n, 4) for squares (n, 4) of the cascade, by four numbers fitted to labelled faces."""
     squares, fit = np.asarray(squares, np.float64).reshape(-1, 4), _fit()
     side = squares[:, 2:]
     centre = squares[:, :2] + side / 2 + side * [fit["shift_x"], fit["shift_y"]]
