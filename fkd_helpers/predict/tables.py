@@ -146,7 +146,9 @@ def _open_dataset(folder: Path, source: str) -> None:
 def _write_part(path: Path, rows: list[list], columns: dict[str, str], facts: dict) -> None:
     import pandas as pd  # slow to import
 
-    table = pd.DataFrame(rows, columns=list(columns)).astype(columns)
+    values = zip(*rows, strict=True) if rows else [()] * len(columns)
+    pairs = zip(columns.items(), values, strict=True)
+    table = pd.DataFrame({name: pd.Series(column, dtype=kind) for (name, kind), column in pairs})
     table.attrs = facts  # pandas keeps them in the file
     partial = path.with_name("_partial")  # pandas reads no file of a dataset whose name begins so
     table.to_parquet(partial, index=False)
