@@ -15,7 +15,7 @@ from PIL import Image
 
 from fkd_helpers import cli, evaluate, predict
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import download, load, write_classic
 from fkd_helpers.faces.images import write_photo
@@ -59,7 +59,7 @@ def test_help(capsys, command):
 
 def test_training_has_an_option_for_every_value_of_a_config(capsys):
     out = "\n".join(run(capsys, "train", "--help")[1])
-    assert all(f"--{field.name.replace('_', '-')} " in out for field in dataclasses.fields(RunConfig))
+    assert all(f"--{field.name.replace('_', '-')} " in out for field in dataclasses.fields(KeypointsConfig))
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,12 @@
+"""Grids of runs, on one process and on Ray; the tables that compare them."""
+
 import dataclasses
+import os
+import socket
+import subprocess
+import threading
+import time
+import warnings
 
 import numpy as np
 import pandas as pd
@@ -6,189 +14,147 @@ import pytest
 
 from fkd_helpers import cli, data
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import write_classic
 from fkd_helpers.nets import build, count_weights
-from fkd_helpers.train import grid as experiments
-from fkd_helpers.train.classic import CENTRE, INPUT, UNIT, ClassicBatches
-from fkd_helpers.train.grid import grid, run_grid, small_grid
-from fkd_helpers.train.keypoints import parts
-from fkd_helpers.train.published import PUBLISHED, published_grid
-from fkd_helpers.train.tables import curve_of, markdown, over_seeds, spark, table
+from fkd_helpers.train import grid as grids
+from fkd_helpers.train.grid import grid, published_grid, recorded, run_grid, small_grid
+from fkd_helpers.train.tables import (
+    BASE,
+    PUBLISHED,
+    ablation,
+    curve_of,
+    epochs_to,
+    markdown,
+    over_seeds,
+    spark,
+    table,
+)
 
-BASE = RunConfig(
+QUICK = KeypointsConfig(
     split="person", net="two_layers", loss="mse", unit=28, optimiser="adam", learning_rate=1e-3, schedule="constant",
     epochs=2, batch_size=8, augment=0, average=0, clip=0, weight_decay=0, device="cpu",
 )  # fmt: skip
+LONG = 400  # epochs; long enough to be killed in the middle
 
 
-@pytest.fixture(autouse=True)
-def few_puppets(monkeypatch):
-    faces = data.load("puppets", n=40)
-    monkeypatch.setattr("fkd_helpers.train.run_data.load", lambda name, **_: faces)
-    return faces
+def quiet(line):
+    pass
 
 
 def losses(record):
     return [loss for row in record["history"] for loss in row["losses"]]
 
 
-def test_a_grid_has_one_run_a_combination_and_a_name_for_each():
-    runs = grid(BASE, loss=["mse", "l1"], batch_size=[4, 8], seed=[0, 1])
+@pytest.fixture
+def few_puppets(monkeypatch):
+    faces = data.load("puppets", n=40)
+    monkeypatch.setattr(data, "load", lambda name, **_: faces)
+    return faces
+
+
+def test_grid_has_a_run_and_a_name_for_each_combination():
+    runs = grid(QUICK, loss=["mse", "l1"], batch_size=[4, 8], seed=[0, 1])
     assert len({run.name for run in runs}) == 8
     assert {(run.loss, run.batch_size, run.seed) for run in runs} == {
         (loss, size, seed) for loss in ("mse", "l1") for size in (4, 8) for seed in (0, 1)
     }
 
 
-def test_the_published_grid_is_the_fifteen_runs():
+def test_published_grid_is_the_fifteen_runs():
     runs = published_grid("puppets")
     assert [run.name for run in runs] == [f"published_{row:02d}" for row in range(1, 16)]
-    for run, (net, batch, loss, optimiser, rate, epochs, *_) in zip(runs, PUBLISHED, strict=True):
-        assert (run.batch_size, run.loss, run.optimiser, run.learning_rate, run.epochs) == (
-            batch, loss, optimiser, rate, epochs
-        )  # fmt: skip
-        assert run.net == {"A": "course_cnn", "B": "course_cnn_large"}[net] and run.view == "frame" and run.unit == 50
+    for run, (net, *values, _, _) in zip(runs, PUBLISHED, strict=True):
+        assert [run.batch_size, run.loss, run.optimiser, run.learning_rate, run.epochs] == values
+        assert run.net == {"A": "course_cnn", "B": "course_cnn_large"}[net] and run.validation == 0.1
+        assert (run.view, run.unit, run.momentum, run.labels, run.split) == ("frame", 50, 0, "given", "person")
     assert round(count_weights(build("course_cnn")) / 1e6, 1) == 15.5
 
 
-def test_a_grid_that_was_stopped_goes_on_and_repeats_nothing(tmp_path, monkeypatch):
-    runs = grid(BASE, loss=["mse", "l1"], seed=[0, 1])
-    trained, learn = [], experiments.learn
+def test_published_grid_has_committed_records_as_rows():
+    found = table(recorded(published_grid()))
+    assert len(found) == 15 and found["final loss"].notna().sum() == 14 and found["published loss"].notna().all()
 
-    def stopping(config, *arguments, **options):
-        if len(trained) == 2:
+
+def test_run_grid_stopped_goes_on_and_repeats_nothing(few_puppets, tmp_path, monkeypatch):
+    runs = grid(QUICK, loss=["mse", "l1"], seed=[0, 1])
+    trained, learn, stop = [], grids.learn, [2]
+
+    def stopping(task, config, *rest, **options):
+        if len(trained) in stop:
             raise KeyboardInterrupt
         trained.append(config.name)
-        return learn(config, *arguments, **options)
+        return learn(task, config, *rest, **options)
 
-    monkeypatch.setattr(experiments, "learn", stopping)
+    monkeypatch.setattr(grids, "learn", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run_grid(runs, tmp_path, say=lambda _: None)
+        run_grid(runs, tmp_path, say=quiet)
     assert len(records.find("experiment", folder=tmp_path)) == 2
-    monkeypatch.setattr(
-        experiments, "learn", lambda config, *a, **o: trained.append(config.name) or learn(config, *a, **o)
-    )
-    found = run_grid(runs, tmp_path, say=lambda _: None)
+    stop.clear()
+    found = run_grid(runs, tmp_path, say=quiet)
     assert trained == [run.name for run in runs] == [record["name"] for record in found]
-    run_grid(runs, tmp_path, say=pytest.fail)  # all are there: nothing to say
-    assert len(trained) == 4
+    assert run_grid(runs, tmp_path, say=pytest.fail) == found  # all are there: nothing to say
 
 
-def test_a_capped_run_goes_on_where_it_stopped_and_ends_as_the_whole_one(tmp_path):
-    run = dataclasses.replace(BASE, name="long", epochs=3)
-    (short,) = run_grid([run], tmp_path / "a", max_epochs=1, say=lambda _: None)
-    assert short["epochs_wanted"] == 3 and len(short["history"]) == 1
-    assert table([short])["epochs"].tolist() == ["1 of 3"]
-    (continued,) = run_grid([run], tmp_path / "a", say=lambda _: None)
-    (whole,) = run_grid([run], tmp_path / "b", say=lambda _: None)
+def test_run_grid_knows_records_of_older_configs(few_puppets, tmp_path):
+    (record,) = run_grid([QUICK], tmp_path, say=quiet)
+    older = record["config"] | {"norm_parts": 1, "recipe": "v1", "classes": 8}
+    older.pop("log")
+    facts = {key: record[key] for key in ("scores", "history")}
+    records.write("experiment", QUICK.name, folder=tmp_path, config=older, **facts)
+    run_grid([QUICK], tmp_path, say=pytest.fail)
+
+
+def test_run_grid_takes_a_capped_run_on_to_its_end(few_puppets, tmp_path):
+    run = dataclasses.replace(QUICK, name="long", epochs=3)
+    (short,) = run_grid([run], tmp_path / "a", max_epochs=1, say=quiet)
+    assert short["epochs_wanted"] == 3 and table([short])["epochs"].tolist() == ["1 of 3"]
+    (continued,) = run_grid([run], tmp_path / "a", say=quiet)
+    (whole,) = run_grid([run], tmp_path / "b", say=quiet)
     assert losses(continued) == losses(whole) and continued["scores"] == whole["scores"]
-    assert losses(continued)[: len(losses(short))] == losses(short)
 
 
-def test_runs_that_differ_in_epochs_only_share_their_training(tmp_path, few_puppets):
-    one, three = (dataclasses.replace(BASE, name=f"for_{n}", epochs=n) for n in (1, 3))
+def test_run_grid_shares_the_training_of_runs_that_differ_in_epochs(few_puppets, tmp_path):
+    one, three = (dataclasses.replace(QUICK, name=f"for_{n}", epochs=n) for n in (1, 3))
     said = []
     first, second = run_grid([one, three], tmp_path, say=said.append)
     assert losses(second)[: len(losses(first))] == losses(first)
     assert [line.split()[1] for line in said if "epoch " in line and "NME" in line] == ["1/1", "2/3", "3/3"]
 
 
-def test_a_run_that_fails_is_a_row_with_its_reason_and_the_others_go_on(tmp_path):
-    wild = dataclasses.replace(BASE, name="wild", optimiser="sgd", learning_rate=10, unit=0.01, epochs=5)
-    failed, good = run_grid([wild, BASE], tmp_path, say=lambda _: None)
+def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
+    wild = dataclasses.replace(QUICK, name="wild", optimiser="sgd", learning_rate=10, unit=0.01, epochs=5)
+    failed, good = run_grid([wild, QUICK], tmp_path, say=quiet)
     assert "smaller learning rate than 10" in failed["failed"] and "failed" not in good
     rows = table([failed, good])
     assert rows["curve"][0].startswith("failed: the loss became") and np.isnan(rows["final loss"][0])
     assert rows["NME new"][1] == good["scores"]["unseen"]["nme"]
 
 
-def test_what_cannot_run_is_said_before_anything_runs(tmp_path):
-    for runs, message in [
-        ([BASE, dataclasses.replace(BASE, loss="mes")], "keypoints68 more than once"),
-        ([dataclasses.replace(BASE, loss="mes")], "'mes'.*mse"),
-        ([dataclasses.replace(BASE, net="smal")], "'smal'.*small"),
-    ]:
-        with pytest.raises(InputError, match=message):
-            run_grid(runs, tmp_path, say=pytest.fail)
-
-
-def test_a_damaged_record_is_named_and_the_table_still_renders(tmp_path):
-    run_grid([BASE], tmp_path, say=lambda _: None)
-    (tmp_path / "experiment-torn.json").write_text('{"record": 1')
-    with pytest.warns(UserWarning, match=r"left out: .*experiment-torn\.json: not a record"):
-        assert len(table(records.find("experiment", folder=tmp_path))) == 1
-
-
-def test_final_loss_is_the_mean_of_the_last_ten_batches(tmp_path):
-    (record,) = run_grid([dataclasses.replace(BASE, epochs=3)], tmp_path, say=lambda _: None)
-    row = table([record]).iloc[0]
-    assert row["final loss"] == pytest.approx(np.mean(losses(record)[-10:]), rel=1e-3)
-    assert len(losses(record)) < 20 and row["curve"] == f"{len(losses(record))} batches, too few to sum up"
-
-
 @pytest.mark.parametrize(
-    ("curve", "words"),
+    ("runs", "options", "message"),
     [
-        ([2.0] * 10 + [1.0] * 190, "falls 2 → 1, calm (±0 %), flat after 9 %"),
-        (np.linspace(2, 1, 200), "still falling"),
-        (np.linspace(1, 2, 200), "rises 1 → 2"),
-        (1 + 0.9 * (-1.0) ** np.arange(200), "stays near 1, very noisy"),
-        ([1.0, float("nan")], "not finite"),
+        ([QUICK, dataclasses.replace(QUICK, loss="mes")], {}, "keypoints68 more than once"),
+        ([dataclasses.replace(QUICK, loss="mes")], {}, "'mes'.*mse"),
+        ([dataclasses.replace(QUICK, net="smal")], {}, "'smal'.*small"),
+        ([QUICK], {"backend": "rai"}, "unknown backend 'rai': did you mean 'ray'"),
     ],
 )
-def test_a_curve_in_words(curve, words):
-    assert words in str(curve_of(curve)).replace("1.0", "1")
+def test_run_grid_says_what_cannot_run_before_anything_runs(tmp_path, runs, options, message):
+    with pytest.raises(InputError, match=message):
+        run_grid(runs, tmp_path, say=pytest.fail, **options)
 
 
-def test_a_drawn_curve_falls_when_the_loss_does():
-    drawn = spark(np.linspace(5, 1, 100))
-    assert len(drawn) == 12 and list(drawn) == sorted(drawn, reverse=True) and drawn[0] == "█" and drawn[-1] == "▁"
-    assert spark([1.0, float("nan")]) == ""
-
-
-def test_mean_and_spread_over_seeds():
-    rows = pd.DataFrame({"loss": ["l1", "l1", "mse"], "NME new": [0.1, 0.2, 0.3]})
-    found = over_seeds(rows, "loss")
-    assert found.loc["l1"].tolist() == pytest.approx([0.15, np.std([0.1, 0.2], ddof=1), 2])
-    assert found.loc["mse", "count"] == 1
-
-
-def test_markdown_has_a_line_a_row_and_blanks_where_nothing_is_known():
-    text = markdown(pd.DataFrame({"a": [0.12345, float("nan")], "b|": ["x|y", "z"]}))
-    assert text.splitlines() == ["| a | b/ |", "| --- | --- |", "| 0.1235 | x/y |", "|  | z |"]
-
-
-def test_a_run_by_person_is_scored_on_people_it_knows_and_on_people_it_does_not(few_puppets):
-    training, held_out = parts(few_puppets, "person")
-    known, new = set(training.people), set(held_out["unseen"].people)
-    assert not known & new and set(held_out["seen"].people) <= known
-    assert not set(training.names) & set(held_out["seen"].names)
-    assert len(training) + len(held_out["seen"]) + len(held_out["unseen"]) == len(few_puppets)
-
-
-def test_whole_frames_as_the_classic_course_saw_them(few_puppets):
-    batches = ClassicBatches(few_puppets, batch_size=16, seed=3)
-    images, keypoints = next(iter(batches(0)))
-    again, _ = next(iter(batches(0)))
-    assert images.shape == (16, 1, INPUT, INPUT) and (images == again).all() and 0 <= images.min() <= images.max() <= 1
-    assert not (images == next(iter(batches(1)))[0]).all()
-    assert len(batches) == 3 and sum(len(batch[0]) for batch in batches(0)) == batches.faces == 40
-    normal = (keypoints - CENTRE) / UNIT
-    assert normal.abs().mean() < 1.5
-    plain = batches.without_augmentation()
-    points = np.concatenate([batch[1] for batch in plain(0)])
-    assert np.allclose(plain.to_images(points), few_puppets.keypoints, atol=1e-3)
-
-
-def test_the_command_runs_rows_of_a_grid_and_leaves_a_table(tmp_path, capsys, monkeypatch):
-    assert cli.main(["experiments", "--rows", "1,7-8", "--max-epochs", "1", "--out", str(tmp_path)]) == 0
+def test_experiments_command_runs_rows_and_leaves_a_table(few_puppets, tmp_path, capsys, monkeypatch):
+    command = ["experiments", "--rows", "1,7-8", "--max-epochs", "1", "--out", str(tmp_path)]
+    assert cli.main(command) == 0
     text = (tmp_path / "table.md").read_text()
     names = [small_grid()[row].name for row in (0, 6, 7)]
     assert [line.split("|")[1].strip() for line in text.splitlines()[2:]] == names
     assert "1 of 10" in text and text in capsys.readouterr().out
-    monkeypatch.setattr(experiments, "learn", pytest.fail)  # run again, it trains nothing
-    assert cli.main(["experiments", "--rows", "1,7-8", "--max-epochs", "1", "--out", str(tmp_path)]) == 0
+    monkeypatch.setattr(grids, "learn", pytest.fail)  # run again, it trains nothing
+    assert cli.main(command) == 0
 
 
 @pytest.mark.parametrize(
@@ -202,15 +168,180 @@ def test_the_command_runs_rows_of_a_grid_and_leaves_a_table(tmp_path, capsys, mo
         (["--seeds", "-1"], "at least 1, got -1"),
     ],
 )
-def test_the_command_names_what_it_cannot_take(tmp_path, capsys, arguments, message):
+def test_experiments_command_names_what_it_cannot_take(tmp_path, capsys, arguments, message):
     assert cli.main(["experiments", "--out", str(tmp_path / "out"), *arguments]) == 2
     assert message in capsys.readouterr().err and not (tmp_path / "out").exists()
 
 
-def test_a_stopped_command_says_that_it_goes_on(tmp_path, capsys, monkeypatch):
-    def stop(*_, **__):
-        raise KeyboardInterrupt
+# Tables
 
-    monkeypatch.setattr(experiments, "learn", stop)
-    assert cli.main(["experiments", "--out", str(tmp_path)]) == 130
-    assert "the same command goes on" in capsys.readouterr().err
+
+@pytest.mark.parametrize(
+    ("curve", "words"),
+    [
+        ([2.0] * 10 + [1.0] * 190, "falls 2 → 1, calm (±0 %), flat after 9 %"),
+        (np.linspace(2, 1, 200), "still falling"),
+        (np.linspace(1, 2, 200), "rises 1 → 2"),
+        (1 + 0.9 * (-1.0) ** np.arange(200), "stays near 1, very noisy"),
+        ([1.0, float("nan")], "not finite"),
+    ],
+)
+def test_curve_of_in_words(curve, words):
+    assert words in str(curve_of(curve)).replace("1.0", "1")
+
+
+def test_spark_falls_when_the_loss_does():
+    drawn = spark(np.linspace(5, 1, 100))
+    assert len(drawn) == 12 and list(drawn) == sorted(drawn, reverse=True) and drawn[0] == "█" and drawn[-1] == "▁"
+    assert spark([1.0, float("nan")]) == ""
+
+
+def test_over_seeds_gives_mean_and_standard_deviation():
+    found = over_seeds(pd.DataFrame({"loss": ["l1", "l1", "mse"], "NME new": [0.1, 0.2, 0.3]}), "loss")
+    assert found.loc["l1"].tolist() == pytest.approx([0.15, np.std([0.1, 0.2], ddof=1), 2])
+
+
+def test_markdown_leaves_blanks_where_nothing_is_known():
+    text = markdown(pd.DataFrame({"a": [0.12345, float("nan")], "b|": ["x|y", "z"]}))
+    assert text.splitlines() == ["| a | b/ |", "| --- | --- |", "| 0.1235 | x/y |", "|  | z |"]
+
+
+def test_table_final_loss_is_the_mean_of_the_last_ten_batches(few_puppets, tmp_path):
+    (record,) = run_grid([dataclasses.replace(QUICK, epochs=3)], tmp_path, say=quiet)
+    row = table([record]).iloc[0]
+    assert row["final loss"] == pytest.approx(np.mean(losses(record)[-10:]), rel=1e-3)
+    assert len(losses(record)) < 20 and row["curve"] == f"{len(losses(record))} batches, too few to sum up"
+
+
+def test_table_has_rows_of_runs_without_a_record(tmp_path):
+    runs = published_grid()
+    records.write("experiment", "published_02", folder=tmp_path, config=runs[1], failed="the loss became nan")
+    (tmp_path / "experiment-torn.json").write_text('{"record": 1')
+    with pytest.warns(UserWarning, match=r"left out: .*experiment-torn\.json: not a record"):
+        found = table(recorded(runs[:3], tmp_path))
+    assert found["run"].tolist() == ["01", "02", "03"]
+    assert found["curve"].tolist() == ["not run here", "failed: the loss became nan", "not run here"]
+    assert found["epochs"].tolist() == ["0 of 1", "1", "0 of 1"]
+
+
+def change(name, unseen, **changes):
+    config = dataclasses.asdict(KeypointsConfig(name=name, **changes))
+    return {"name": name, "config": config, "scores": {"unseen": {"nme": unseen}, "seen": {"nme": 0.9 * unseen}}}
+
+
+CHANGES = [
+    change("ablation_flip", 0.06, augment=0.0), change("ablation_base", 0.050),
+    change("ablation_base_seed1", 0.052, seed=1), change("ablation_rate", 0.0505, learning_rate=1e-3),
+    change("ablation_flip_seed1", 0.07, augment=0.0, seed=1), change("published_01", 0.5),
+    change("ablation_broken", 0.1) | {"failed": "the loss became nan"},
+]  # fmt: skip
+
+
+def test_ablation_has_a_row_per_change_over_seeds():
+    found = ablation(CHANGES)
+    assert list(found.index) == ["the recipe as it is", "no augmentation", "learning_rate 0.003 -> 0.001"]
+    assert found["runs"].tolist() == [2, 2, 1]
+    assert found["new people"].tolist() == pytest.approx([5.1, 6.5, 5.05])
+    assert found["known people"].iloc[0] == pytest.approx(0.9 * 5.1) and found["photos"].isna().all()
+    assert found["spread"].tolist() == pytest.approx([0.2 / 2**0.5, 1 / 2**0.5, np.nan], nan_ok=True)
+    assert found["more"].tolist() == pytest.approx([0, 1.4, -0.05])
+    assert found["clear"].tolist() == [False, True, False], "within twice the base's spread a difference is not clear"
+
+
+def test_ablation_without_a_base_is_refused():
+    with pytest.raises(InputError, match=r"'ablation_base'.*got 1"):
+        ablation(CHANGES[:1])
+
+
+def test_ablation_of_committed_records_has_three_seeds_of_its_base():
+    found = ablation()
+    assert found["runs"].iloc[0] == 3 and len(found) == 9
+    base = records.read(records.RECORDS / f"experiment-{BASE}.json")
+    assert epochs_to(base, 0.130) == (1, float(base["history"][0]["seconds"])) and epochs_to(base, 0.01) is None
+
+
+# Ray: a real one of two workers, one of which is killed in the middle
+
+
+def ray_workers() -> dict[str, int]:
+    """Return the process id of each Ray worker that was started from here, by the name of its task."""
+    listed = subprocess.run(["ps", "-eo", "pid=,ppid=,args="], capture_output=True, text=True).stdout
+    rows = [line.split(None, 2) for line in listed.splitlines()]
+    parents = {int(pid): int(parent) for pid, parent, *_ in rows}
+    return {
+        words[0]: int(pid)
+        for pid, parent, *words in rows
+        if words and words[0].startswith("ray::") and parents.get(int(parent)) == os.getpid()
+    }
+
+
+@pytest.fixture(scope="module")
+def on_ray(tmp_path_factory):
+    """Run four runs on two workers and kill the worker of the long one once; return what came of it."""
+    pytest.importorskip("ray")
+    folder = tmp_path_factory.mktemp("ray")
+    write_classic(data.load("puppets", n=16), folder / "faces", parts=["training", "test"] * 8)
+    base = dataclasses.replace(QUICK, data=str(folder / "faces"), split="official", labels="given", batch_size=4)
+    runs = [
+        dataclasses.replace(base, name="long", epochs=LONG),
+        dataclasses.replace(base, name="short", seed=1, epochs=3),
+        dataclasses.replace(base, name="wild", optimiser="sgd", learning_rate=10, unit=0.01),
+        dataclasses.replace(base, name="longer", epochs=LONG + 1),  # shares its training with the long one
+    ]
+    said, killed = [], []
+
+    def kill():
+        while not killed and not said[2:]:
+            worker = ray_workers().get("ray::long")
+            if worker and list((folder / "out").rglob("last.pt")):
+                time.sleep(0.2)
+                os.kill(worker, 9)
+                killed.append(worker)
+            time.sleep(0.05)
+
+    with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        patch.setenv("OMP_NUM_THREADS", "1")
+        thread = threading.Thread(target=kill)
+        thread.start()
+        found = run_grid(runs, folder / "out", backend="ray", workers=2, say=said.append)
+        thread.join()
+    return folder, runs, {record["name"]: record for record in found}, said, killed
+
+
+def test_ray_takes_the_run_of_a_killed_worker_up_again(on_ray):
+    _, runs, found, said, killed = on_ray
+    assert len(killed) == 1 and sorted(found) == sorted(run.name for run in runs)
+    assert [row["epoch"] for row in found["long"]["history"]] == list(range(1, LONG + 1))
+    assert losses(found["longer"])[: len(losses(found["long"]))] == losses(found["long"])
+    assert not ray_workers() and "failed" not in found["long"]
+    assert len(said) == 4 and all(line.startswith(f"{i} of 4 done, ") for i, line in enumerate(said, 1))
+
+
+def test_ray_run_is_the_same_as_one_here(on_ray, tmp_path):
+    _, runs, found, *_ = on_ray
+    (here,) = run_grid([runs[1]], tmp_path, say=quiet)
+    assert losses(here) == pytest.approx(losses(found["short"]), rel=1e-3)
+
+
+def test_ray_run_that_fails_is_a_record_with_its_reason(on_ray):
+    _, _, found, said, _ = on_ray
+    assert "smaller learning rate than 10" in found["wild"]["failed"]
+    assert any("wild: failed: the loss became" in line for line in said)
+
+
+def test_ray_is_not_started_for_what_has_a_record(on_ray, monkeypatch):
+    folder, runs, found, *_ = on_ray
+    monkeypatch.setattr(grids, "connected", pytest.fail)
+    assert run_grid(runs[:2], folder / "out", backend="ray", say=pytest.fail) == [found["long"], found["short"]]
+
+
+def test_ray_address_that_does_not_answer_is_one_line(tmp_path, capsys):
+    pytest.importorskip("ray")
+    with socket.socket() as silent:
+        silent.bind(("127.0.0.1", 0))
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        command = ["experiments", "--rows", "1", "--out", str(tmp_path), "--backend", "ray", "--address", address]
+        assert cli.main(command) == 2
+    assert f"experiments: address: no Ray cluster answers at {address}" in capsys.readouterr().err
+    assert not (tmp_path / "table.md").exists()

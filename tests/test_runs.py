@@ -1,34 +1,37 @@
 """Whole runs, from a config to files, and what goes wrong on the way."""
 
-import csv
 import dataclasses
 import signal
 import warnings
 
 import numpy as np
+import pandas as pd
 import pytest
 from PIL import Image
 
 from fkd_helpers import cli, data
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.nets import backbones, build, load_weights
-from fkd_helpers.train import keypoints as keypoint_runs
-from fkd_helpers.train import run_data
-from fkd_helpers.train.checkpoint import BEST, history_of
-from fkd_helpers.train.keypoints import learn, network_for, train
+from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.train import keypoints
+from fkd_helpers.train.checkpoint import BEST, history_of, locked
+from fkd_helpers.train.keypoints import KeypointsTask, network_for
 from fkd_helpers.train.loop import TrainingStopped
-from fkd_helpers.train.run_data import MixedBatches, data_for
-from fkd_helpers.train.run_files import read_metrics, write_metrics, write_predictions
+from fkd_helpers.train.run import learn, read_metrics, run, write_metrics
 
-CONFIG = RunConfig(
+CONFIG = KeypointsConfig(
     name="tiny", net="two_layers", loss="smooth_l1", epochs=3, batch_size=16, device="cpu", split="person"
 )
 
 
 def quiet(line):
     pass
+
+
+def run_of(config, folder, **options):
+    return run(KeypointsTask(config), config, folder, **{"say": quiet} | options)
 
 
 @pytest.fixture(scope="module")
@@ -39,8 +42,8 @@ def faces():
 @pytest.fixture(autouse=True)
 def few(faces, monkeypatch):
     """No more puppets than a test needs."""
-    real = run_data.load
-    monkeypatch.setattr(run_data, "load", lambda name, **rest: faces if name == "puppets" else real(name, **rest))
+    real = data.load
+    monkeypatch.setattr(data, "load", lambda name, **rest: faces if name == "puppets" else real(name, **rest))
 
 
 @pytest.fixture(scope="module")
@@ -49,18 +52,20 @@ def trained(faces, tmp_path_factory):
     folder = tmp_path_factory.mktemp("run")
     config = dataclasses.replace(CONFIG, net="small", loss="heatmap", epochs=2)
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
-        patch.setattr(run_data, "load", lambda name, **_: faces)
+        patch.setattr(data, "load", lambda name, **_: faces)
         warnings.simplefilter("error", category=RuntimeWarning)
-        return folder, train(config, folder, say=quiet), config
+        return folder, run_of(config, folder), config
 
 
-def test_a_run_leaves_weights_curves_and_a_record(trained):
-    from fkd_helpers.predict import KeypointPredictor, load_runner
-
+def test_run_leaves_weights_and_a_record(trained):
     folder, scores, config = trained
     record = records.read(folder / "training-tiny.json")
     assert record["config"] == dataclasses.asdict(config) and len(record["history"]) == 2
     assert record["scores"]["nme"] == pytest.approx(scores["nme"], rel=1e-3)
+    assert {path.name for path in folder.iterdir()} == {
+        "last.pt", "best.safetensors", "small.safetensors", "small.onnx", "metrics.json", "history.csv",
+        "test_predictions.csv", "training-tiny.json",
+    }  # fmt: skip
     frame = data.load("puppets", n=1).images[0]
     by_onnx, by_torch = (
         KeypointPredictor(str(folder / file)).at_boxes(frame, np.array([[40.0, 40, 80, 80]]))[0]
@@ -72,37 +77,43 @@ def test_a_run_leaves_weights_curves_and_a_record(trained):
         assert (facts["net"], facts["keypoints"], facts["min_score"]) == ("small", "68", "none"), "it hardly learned"
 
 
-def test_the_numbers_of_each_epoch_agree_with_the_scores(trained):
+def test_run_numbers_of_the_last_epoch_are_the_scores(trained):
     folder, scores, _ = trained
     found = read_metrics(folder)
+    keys = ("nme", "mae_224", "rmse_224")
     assert found["watched"] == "unseen" and [row["epoch"] for row in found["epochs"]] == [1, 2]
     last = found["epochs"][-1]
-    assert {key: last[key] for key in ("nme", "mae_224", "rmse_224")} == pytest.approx(
-        {key: scores[key] for key in ("nme", "mae_224", "rmse_224")}, rel=1e-3
-    )
-    assert last["loss"] > 0 and last["seconds"] > 0 and "losses" not in last
+    assert [last[key] for key in keys] == pytest.approx([scores[key] for key in keys], rel=1e-3)
+    table = pd.read_csv(folder / "history.csv")
+    assert table["nme"].to_numpy() == pytest.approx([row["nme"] for row in found["epochs"]], rel=1e-3)
+    assert "losses" not in table and "losses" not in last
 
 
-def test_the_predictions_are_in_pixels_of_the_images(trained, faces):
+def test_run_keeps_the_best_epoch_beside_the_last(trained):
+    folder, _, config = trained
+    best = records.read(folder / "training-tiny.json")["best_epoch"]
+    found = KeypointsTask(config).score(load_weights(build("small"), folder / BEST))["nme"]
+    assert found == pytest.approx(read_metrics(folder)["epochs"][best - 1]["nme"], rel=1e-3)
+
+
+def test_run_predictions_are_in_pixels_of_the_images(trained, faces):
     folder, scores, _ = trained
-    rows = list(csv.DictReader((folder / "test_predictions.csv").open(encoding="utf-8")))
+    table = pd.read_csv(folder / "test_predictions.csv").set_index("name")
     where = {name: i for i, name in enumerate(faces.names)}
-    target = faces.keypoints[[where[row["name"]] for row in rows]]
-    predicted = np.array([[[row[f"x{i}"], row[f"y{i}"]] for i in range(68)] for row in rows], float)
-    assert len(rows) == scores["faces"]
+    target = faces.keypoints[[where[name] for name in table.index]]
+    predicted = table.to_numpy().reshape(-1, 68, 2)
+    assert len(table) == scores["faces"]
     assert np.abs(predicted - target).mean() == pytest.approx(scores["mae_px"], rel=1e-2)
 
 
-def test_a_label_takes_a_column_of_the_predictions(tmp_path):
-    path = write_predictions(tmp_path, ["a.jpg", "b.jpg"], np.arange(8).reshape(2, 2, 2), {"emotion": ["sad", "glad"]})
-    assert path.read_text(encoding="utf-8").split() == [
-        "name,emotion,x0,y0,x1,y1", "a.jpg,sad,0.00,1.00,2.00,3.00", "b.jpg,glad,4.00,5.00,6.00,7.00"
-    ]  # fmt: skip
-    with pytest.raises(InputError, match=r"emotion: expected 2 \(one a name\), got 1"):
-        write_predictions(tmp_path, ["a.jpg", "b.jpg"], np.zeros((2, 2, 2)), {"emotion": ["sad"]})
+def test_run_predictions_have_a_column_for_labels(tmp_path):
+    task = KeypointsTask(CONFIG, labels=lambda points: {"emotion": ["sad"] * len(points)})
+    run(task, dataclasses.replace(CONFIG, epochs=1), tmp_path, say=quiet)
+    table = pd.read_csv(tmp_path / "test_predictions.csv")
+    assert list(table)[:4] == ["name", "emotion", "x0", "y0"] and set(table["emotion"]) == {"sad"}
 
 
-def test_numbers_that_are_no_numbers_of_a_run_are_refused(tmp_path):
+def test_read_metrics_refuses_other_files(tmp_path):
     with pytest.raises(InputError, match="no such file"):
         read_metrics(tmp_path)
     write_metrics(tmp_path, [{"epoch": 1, "loss": float("nan")}]).write_text("[1, 2]", encoding="utf-8")
@@ -110,29 +121,24 @@ def test_numbers_that_are_no_numbers_of_a_run_are_refused(tmp_path):
         read_metrics(tmp_path)
 
 
-def test_a_run_can_start_from_the_weights_of_another(trained, tmp_path):
+def test_run_starts_from_the_weights_of_another(trained, tmp_path):
     folder, scores, config = trained
-    start = str(folder / "small.safetensors")
-    still = dataclasses.replace(config, start=start, epochs=1, learning_rate=1e-8, average=0)
-    again = learn(still, tmp_path, say=quiet).scores["unseen"]
+    still = dataclasses.replace(
+        config, start=str(folder / "small.safetensors"), epochs=1, learning_rate=1e-8, average=0.0
+    )
+    again = learn(KeypointsTask(still), still, tmp_path, say=quiet).scores
     assert again["nme"] == pytest.approx(scores["nme"], rel=0.2)
-    with pytest.raises(InputError, match="no such weights file"):
-        train(dataclasses.replace(still, start="none.safetensors"), tmp_path / "other")
-    with pytest.raises(InputError, match="weights of another network than TwoLayers"):
-        train(dataclasses.replace(CONFIG, start=start), tmp_path / "other")
+    for change, message in [
+        ({"start": "none.safetensors"}, "no such weights file"),
+        ({"net": "two_layers", "loss": "mse"}, "weights of another network than TwoLayers"),
+    ]:
+        with pytest.raises(InputError, match=message):
+            KeypointsTask(dataclasses.replace(still, **change))
 
 
-def test_the_best_epoch_is_kept_beside_the_last(trained):
-    folder, _, _ = trained
-    best = records.read(folder / "training-tiny.json")["best_epoch"]
-    part = data_for(trained[2]).held_out["unseen"]
-    found = part.numbers(load_weights(build("small"), folder / BEST))["nme"]
-    assert found == pytest.approx(read_metrics(folder)["epochs"][best - 1]["nme"], rel=1e-3)
-
-
-def interrupting(monkeypatch, *, epoch):
-    """Let Ctrl-C come while that epoch is scored."""
-    counted, real = [], run_data.nme
+def interrupting(patch, epoch):
+    """Let Ctrl-C come while that epoch is scored, as the terminal sends it."""
+    counted, real = [], keypoints.nme
 
     def nme(*arguments):
         counted.append(1)
@@ -140,16 +146,16 @@ def interrupting(monkeypatch, *, epoch):
             signal.raise_signal(signal.SIGINT)
         return real(*arguments)
 
-    monkeypatch.setattr(run_data, "nme", nme)
+    patch.setattr(keypoints, "nme", nme)
 
 
-def test_a_run_that_was_interrupted_goes_on_and_ends_as_an_unbroken_one(tmp_path, monkeypatch, capsys):
+def test_train_interrupted_keeps_its_epochs_and_goes_on(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    changes = {"extra_data": "", "data": "puppets"} | {
-        field: value for field, value in dataclasses.asdict(CONFIG).items() if value != getattr(RunConfig(), field)
-    }
+    defaults = dataclasses.asdict(KeypointsConfig())
+    changes = {key: value for key, value in dataclasses.asdict(CONFIG).items() if value != defaults[key]}
+    changes |= {"extra_data": "", "data": "puppets", "labels": "given"}
     arguments = [word for key, value in changes.items() for word in (f"--{key.replace('_', '-')}", str(value))]
-    with monkeypatch.context() as patch:
+    with pytest.MonkeyPatch.context() as patch:
         interrupting(patch, epoch=3)
         assert cli.main(["train", *arguments]) == 130
     out, err = capsys.readouterr()
@@ -163,37 +169,40 @@ def test_a_run_that_was_interrupted_goes_on_and_ends_as_an_unbroken_one(tmp_path
     assert cli.main(["train", *arguments]) == 0
     assert "epoch 3/3" in (out := capsys.readouterr()[0]) and "epoch 2/3" not in out
     assert "interrupted" not in records.read(folder / "training-tiny.json")
-    assert len(read_metrics(folder)["epochs"]) == 3
     assert cli.main(["train", *arguments, "--out", "unbroken"]) == 0
     broken, unbroken = (where / "test_predictions.csv" for where in (folder, tmp_path / "unbroken"))
     assert broken.read_bytes() == unbroken.read_bytes()
-    assert not list(tmp_path.rglob("*.partial"))
+    assert not list(tmp_path.rglob("*.partial")) + list(tmp_path.rglob("*.lock"))
 
 
-def test_an_interruption_before_the_first_epoch_leaves_nothing(tmp_path, monkeypatch):
+def test_run_interrupted_before_the_first_epoch_leaves_nothing(tmp_path, monkeypatch):
     interrupting(monkeypatch, epoch=1)
     with pytest.raises(KeyboardInterrupt):
-        train(CONFIG, tmp_path, say=quiet)
+        run_of(CONFIG, tmp_path)
     assert list(tmp_path.iterdir()) == []
 
 
-def test_a_run_that_failed_leaves_the_reason_and_the_last_good_epoch(tmp_path):
+def test_run_that_failed_leaves_the_reason_and_the_last_good_epoch(tmp_path):
     lost = dataclasses.replace(CONFIG, optimiser="sgd", learning_rate=10.0, loss="mse", schedule="constant", clip=0.0)
     with pytest.raises(TrainingStopped):
-        train(lost, tmp_path, say=quiet)
+        run_of(lost, tmp_path)
     record = records.read(tmp_path / "training-tiny.json")
     assert "try a smaller learning rate than 10" in record["failed"] and "scores" not in record
     assert len(record["history"]) == len(history_of(tmp_path)) < 3
 
 
-def test_a_run_that_failed_is_one_line_on_the_command_line(tmp_path, monkeypatch, capsys):
-    def fail(*_, **__):
-        raise TrainingStopped("the loss became nan in epoch 2: try less")
+def test_second_training_in_a_folder_is_refused(tmp_path):
+    refused = []
 
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(keypoint_runs, "train", fail)
-    assert cli.main(["train", "--name", "lost"]) == 2
-    assert "train: the loss became nan in epoch 2: try less; the record is in runs/lost" in capsys.readouterr()[1]
+    def second(row):
+        with pytest.raises(InputError, match="another training is writing here"):
+            run_of(CONFIG, tmp_path)
+        refused.append(row["epoch"])
+
+    run_of(CONFIG, tmp_path, callbacks=[second])
+    assert refused == [1, 2, 3]
+    with locked(tmp_path):
+        pass
 
 
 @pytest.mark.parametrize(
@@ -203,29 +212,21 @@ def test_a_run_that_failed_is_one_line_on_the_command_line(tmp_path, monkeypatch
         ({"loss": "smoth_l1"}, "unknown loss 'smoth_l1': did you mean 'smooth_l1'"),
         ({"data": "pupets"}, "unknown data set 'pupets': did you mean 'puppets'"),
         ({"start": "imagenet"}, r"start: 'imagenet': expected a network on a known backbone.* got 'two_layers'"),
+        ({"extra_data": "none"}, r"extra_data: unknown data set 'none'.*; without it: --extra-data ''"),
     ],
 )
-def test_a_run_that_cannot_begin_leaves_nothing(tmp_path, change, message):
+def test_task_names_what_is_not_there(change, message):
     with pytest.raises(InputError, match=message):
-        train(dataclasses.replace(CONFIG, **change), tmp_path / "run", say=quiet)
-    assert not (tmp_path / "run").exists()
+        KeypointsTask(dataclasses.replace(CONFIG, **change))
 
 
-def test_an_unknown_optimiser_or_schedule_names_the_near_one():
-    with pytest.raises(InputError, match="unknown optimiser 'adamv': did you mean 'adam'"):
-        RunConfig(optimiser="adamv")
-    with pytest.raises(InputError, match="unknown schedule 'platau': did you mean 'plateau'"):
-        RunConfig(schedule="platau")
-
-
-def test_a_batch_larger_than_the_set_is_said():
+def test_task_says_that_a_batch_is_larger_than_the_set():
     with pytest.warns(UserWarning, match="batch_size 500 is more than the 52 training faces: one batch of 52 an epoch"):
-        assert len(data_for(dataclasses.replace(CONFIG, batch_size=500)).batches) == 1
+        assert len(KeypointsTask(dataclasses.replace(CONFIG, batch_size=500)).batches) == 1
 
 
-def test_people_that_are_watched_are_neither_learned_nor_scored_first():
-    whole = data_for(dataclasses.replace(CONFIG))
-    kept = data_for(dataclasses.replace(CONFIG, validation=0.25))
+def test_task_watches_people_that_are_neither_learned_nor_scored():
+    whole, kept = KeypointsTask(CONFIG), KeypointsTask(dataclasses.replace(CONFIG, validation=0.25))
     people = {key: set(part.faces.people) for key, part in kept.held_out.items()}
     learned = set(kept.training.people)
     assert kept.watched == "validation" and next(iter(kept.held_out)) == "unseen"
@@ -234,41 +235,85 @@ def test_people_that_are_watched_are_neither_learned_nor_scored_first():
     assert people["unseen"] == set(whole.held_out["unseen"].faces.people)
 
 
-def test_a_part_that_decides_and_is_scored_is_said(tmp_path):
-    said = []
-    learn(dataclasses.replace(CONFIG, epochs=1, patience=5), tmp_path / "a", say=said.append)
-    assert any(line.startswith("note: 'unseen' decides on this run") for line in said)
-    said.clear()
-    learn(dataclasses.replace(CONFIG, epochs=1, patience=5, validation=0.25), tmp_path / "b", say=said.append)
-    assert not any(line.startswith("note") for line in said)
+def test_task_notes_that_one_set_decides_and_is_scored():
+    patient = dataclasses.replace(CONFIG, patience=5)
+    assert KeypointsTask(patient).notes[0].startswith("note: 'unseen' decides on this run")
+    assert KeypointsTask(dataclasses.replace(patient, validation=0.25)).notes == []
 
 
 @pytest.mark.parametrize("came", [True, False])
-def test_the_record_says_whether_imagenets_weights_came(tmp_path, monkeypatch, came):
+def test_network_for_says_whether_imagenets_weights_came(monkeypatch, came):
     asked = []
-    plain = backbones.backbone
-
-    def backbone(name, *, pretrained):
-        asked.extend([name] * pretrained)
-        return *plain(name)[:2], pretrained and came
-
-    monkeypatch.setattr(backbones, "backbone", backbone)
+    monkeypatch.setattr(backbones, "_load", lambda net, fetch, name: asked.append(name) or came)
     config = dataclasses.replace(CONFIG, net="mobilenet_v3", start="imagenet")
     assert network_for(config).pretrained is came and asked == ["mobilenet_v3_small"]
-    network_for(config, continued=True)
-    assert len(asked) == 1, "a checkpoint brings the weights"
-    monkeypatch.setattr(keypoint_runs, "network_for", lambda *_, **__: build_flagged(came))
-    assert learn(config, tmp_path, say=quiet).facts["imagenet"] is came
 
 
-def build_flagged(came):
-    model = build("two_layers")
-    model.pretrained = came
-    return model
+def test_extra_faces_are_learned_without_their_jaw(faces, monkeypatch):
+    sets = {"own": faces[:20], "extra": faces[20:40]}
+    monkeypatch.setattr(data, "load", lambda name, **_: sets[name])
+    config = dataclasses.replace(CONFIG, data="own", extra_data="extra", labels="given")
+    for use, jaw_missing in [("but_jaw", True), ("all", False)]:
+        task = KeypointsTask(dataclasses.replace(config, extra_use=use))
+        missing = np.isnan(task.batches.keypoints).any(-1)
+        own = len(task.training)
+        assert not missing[:own].any() and not missing[own:, 17:].any()
+        assert len(missing) > own and missing[own:, :17].all() == jaw_missing
+    assert len(KeypointsTask(dataclasses.replace(config, extra_use="none")).batches.keypoints) == own
 
 
-def test_faces_of_another_labelling_are_learned_without_their_jaw(faces):
-    own, extra = faces[np.arange(8)], faces[np.arange(8, 12)]
-    batches = MixedBatches(own, extra, batch_size=4)
-    missing = np.isnan(batches.keypoints).any(-1)
-    assert not missing[:8].any() and missing[8:, :17].all() and not missing[8:, 17:].any()
+# One's own keypoints
+
+
+def own_faces(faces, k, **options):
+    """A set of k points in one table: no folders, a person per image, unless told otherwise."""
+    names = tuple(f"hand{i}_0.jpg" for i in range(len(faces)))
+    points = faces.keypoints[:, np.arange(k) * 3 % 68]
+    return data.FaceSet(faces.images, points, **{"names": names, "mirror": None} | options)
+
+
+@pytest.mark.parametrize("k", [5, 21, 98, 106])
+def test_own_keypoints_of_any_number_are_trained_from_one_table(faces, tmp_path, monkeypatch, k):
+    monkeypatch.setattr(data, "load", lambda name, **_: own_faces(faces[:40], k))
+    config = dataclasses.replace(CONFIG, data="own", net="small", loss="heatmap", split="official", epochs=1)
+    with pytest.warns(UserWarning, match=f"no mirror order is known for these {k} keypoints") as warned:
+        task = KeypointsTask(config)
+    assert len(warned) == 1, "said once"
+    assert task.notes == ["note: own has no folders training and test: it is split by person"]
+    scores = run(task, config, tmp_path, say=quiet, callbacks=[])
+    record = records.read(tmp_path / "training-tiny.json")
+    assert record["nme_unit"] == "box diagonal" and 0 < scores["nme"] < 1
+    for file in ("small.safetensors", "small.onnx"):
+        found = KeypointPredictor(str(tmp_path / file)).keypoints(faces.images[0], np.array([[40.0, 40, 80, 80]]))
+        assert found.shape == (1, k, 2)
+
+
+def test_own_keypoints_with_a_mirror_order_are_mirrored(faces, monkeypatch):
+    monkeypatch.setattr(data, "load", lambda name, **_: own_faces(faces[:40], 4, mirror=np.array([1, 0, 2, 3])))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        task = KeypointsTask(dataclasses.replace(CONFIG, data="own", net="small", loss="mse"))
+    assert task.batches.mirror.tolist() == [1, 0, 2, 3]
+
+
+@pytest.mark.parametrize(
+    ("people", "message"),
+    [(["one"] * 8, "expected 2 people or more"), (["one"] * 7 + ["two"], None)],
+)
+def test_own_keypoints_of_few_people(faces, tmp_path, monkeypatch, people, message):
+    """A test set of one person is scored; a set of one person cannot be split."""
+    monkeypatch.setattr(data, "load", lambda name, **_: own_faces(faces[:8], 5, people=np.array(people)))
+    config = dataclasses.replace(CONFIG, data="own", net="small", loss="mse", batch_size=4, epochs=1, augment=0.0)
+    if message:
+        with pytest.raises(InputError, match=message):
+            KeypointsTask(config)
+        return
+    scores = run_of(config, tmp_path)
+    assert np.isfinite([scores["nme"], scores["nme_low"], scores["nme_high"]]).all()
+
+
+def test_extra_data_of_another_number_of_keypoints_is_refused(faces, monkeypatch):
+    sets = {"puppets": faces, "own": own_faces(faces, 5)}
+    monkeypatch.setattr(keypoints.data, "load", lambda name, **_: sets[name])
+    with pytest.raises(InputError, match=r"extra_data: expected 68 keypoints as in puppets, got 5; without it"):
+        KeypointsTask(dataclasses.replace(CONFIG, extra_data="own"))

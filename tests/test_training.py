@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fkd_helpers import data
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.nets import build, load_weights
@@ -17,7 +17,7 @@ from fkd_helpers.train.checkpoint import BEST, CHECKPOINT
 from fkd_helpers.train.loop import TrainingStopped, fit, predict_batches
 from fkd_helpers.train.schedules import rate_share
 
-CONFIG = RunConfig(epochs=4, batch_size=8, device="cpu", learning_rate=1e-2)
+CONFIG = KeypointsConfig(epochs=4, batch_size=8, device="cpu", learning_rate=1e-2)
 
 
 class Line:
@@ -86,7 +86,7 @@ def test_a_run_that_is_done_is_not_trained_again(tmp_path):
 def test_two_faces_are_learned_by_heart():
     faces = data.load("puppets", n=2)
     batches = FaceBatches(faces, options=NONE, shuffle=False)
-    config = RunConfig(epochs=120, batch_size=2, device="cpu", learning_rate=5e-3, average=0)
+    config = KeypointsConfig(epochs=120, batch_size=2, device="cpu", learning_rate=5e-3, average=0)
     torch.manual_seed(0)
     model, history = fit(build("small", width=0.5), batches, heatmap, config=config)
     assert nme(*predict_batches(model, batches)).max() < 0.03

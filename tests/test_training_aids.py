@@ -11,16 +11,15 @@ import torch
 from torch import nn
 
 from fkd_helpers import cli
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.plots import training as live_curve
 from fkd_helpers.plots.training import LiveCurve, training_curves
-from fkd_helpers.train import loggers
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.rate_finder import find_rate
 
-CONFIG = RunConfig(name="line", optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=0.0, epochs=3, device="cpu")
+CONFIG = KeypointsConfig(name="line", optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=0.0, epochs=3, device="cpu")
 ROW = {"rate": 0.1, "seconds": 1.0, "losses": [3.0, 1.0]}
 HISTORY = [
     {"epoch": i, "loss": 2.0 / i, "nme": 0.3 / i, "mae_224": 9.0 / i, "rmse_224": 12.0 / i} | ROW for i in (1, 2)
@@ -113,9 +112,8 @@ def test_the_curves_have_a_panel_a_kind_and_mark_the_best():
     assert len(training_curves([]).axes) == 1  # nothing yet: an empty panel, no error
 
 
-def test_the_csv_logger_has_a_row_an_epoch(tmp_path):
-    with loggers.logged(dataclasses.replace(CONFIG, log="csv"), tmp_path) as callbacks:
-        fit(line(), Batches(), mse, config=CONFIG, callbacks=callbacks)
+def test_fit_logs_a_csv_row_per_epoch(tmp_path):
+    fit(line(), Batches(), mse, config=dataclasses.replace(CONFIG, log="csv"), folder=tmp_path)
     (path,) = tmp_path.glob("log/*/metrics.csv")
     rows = list(csv.DictReader(path.open()))
     assert [row["step"] for row in rows] == ["1", "2", "3"] and "losses" not in rows[0]
@@ -136,12 +134,5 @@ def test_wandb_works_without_a_network(tmp_path, monkeypatch):
     pytest.importorskip("wandb")
     for name in ("WANDB_API_KEY", "WANDB_MODE"):
         monkeypatch.delenv(name, raising=False)
-    with loggers.logged(dataclasses.replace(CONFIG, log="wandb"), tmp_path) as callbacks:
-        fit(line(), Batches(), mse, config=CONFIG, callbacks=callbacks)
+    fit(line(), Batches(), mse, config=dataclasses.replace(CONFIG, log="wandb"), folder=tmp_path)
     assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))
-
-
-def test_no_logger_is_no_callback(tmp_path):
-    with loggers.logged(CONFIG, tmp_path) as callbacks:
-        assert callbacks == []
-    assert not list(tmp_path.iterdir())

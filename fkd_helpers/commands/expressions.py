@@ -15,7 +15,7 @@ def add(commands) -> None:
     check.add_argument("data", nargs="?", default="puppets", help="folder, zip or name of a set (puppets)")
     check.set_defaults(run=run_check)
     train = actions.add_parser("train", help="train; run again, it goes on where it stopped")
-    add_training_options(train, config="expressions_head")
+    add_training_options(train, config="expressions_head", task="expressions")
     train.add_argument("--fast", action="store_true", help="two batches only: does everything run?")
     train.set_defaults(run=run_train)
     evaluate = actions.add_parser("evaluate", help="score a model on the test part of a set, and write the report")

@@ -15,7 +15,7 @@ def add(commands) -> None:
     parser = commands.add_parser("kaggle", help="15 keypoints with missing labels: train, predict, submit")
     actions = parser.add_subparsers(dest="action", required=True, metavar="train|predict")
     train = actions.add_parser("train", help="train; run again, it goes on where it stopped")
-    add_training_options(train, config="keypoints15")
+    add_training_options(train, config="keypoints15", task="kaggle15")
     train.set_defaults(run=run_train)
     predict = actions.add_parser("predict", help="weights and test.csv -> submission.csv and a picture of predictions")
     predict.add_argument("--weights", required=True, metavar="FILE", help="of PyTorch (.safetensors) or Keras (.keras)")

@@ -9,7 +9,7 @@ from fkd_helpers.core.errors import InputError
 def add(commands) -> None:
     """Declare what the subcommand takes."""
     parser = commands.add_parser("train", help="train a keypoint network; run again, it goes on where it stopped")
-    add_training_options(parser, config="keypoints68")
+    add_training_options(parser, config="keypoints68", task="keypoints")
     parser.set_defaults(run=run)
 
 
@@ -21,12 +21,13 @@ def run(options) -> int:
     from fkd_helpers.emotion.rules import emotion_column
     from fkd_helpers.plots.training import save_curves
     from fkd_helpers.train.distributed import started_as
-    from fkd_helpers.train.keypoints import train
+    from fkd_helpers.train.keypoints import KeypointsTask
     from fkd_helpers.train.loop import TrainingStopped
+    from fkd_helpers.train.run import run as run_task
 
     try:
         say = partial(print, flush=True)  # a log file shows it at once
-        scores = train(config, folder, say=say, labels=emotion_column)
+        scores = run_task(KeypointsTask(config, labels=emotion_column), config, folder, say=say)
     except TrainingStopped as error:
         raise InputError(f"{error}; the record is in {folder}") from None
     finally:

@@ -1,170 +1,174 @@
-"""One flat, typed, frozen configuration for every training run. Built in notebook 02."""
+"""Configurations of training runs: one small dataclass for all of them, a subclass per task, and their YAML files."""
 
+import contextlib
 import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
+from typing import ClassVar
 
 from fkd_helpers.core.errors import InputError, unknown
 
 CONFIGS = Path(__file__).parents[1] / "configs"
+PLATEAU_WAIT = 3  # epochs without a better watched number after which the schedule "plateau" lowers the rate
+RETIRED = {"norm_parts": 1}  # fields of older configs, with the only value that still means the same
+
+
+def setting(default, *allowed, help: str = ""):
+    """Declare a field of a config: its default, the texts or the range (low, high) that it allows, and its meaning."""
+    return dataclasses.field(default=default, metadata={"allowed": allowed, "help": help})
 
 
 @dataclass(frozen=True)
-class RunConfig:
-    """What a training run is made of; a run is a pure function of it and of the data.
+class TrainConfig:
+    """What every training run has; a run is a pure function of its config and its data."""
 
-    data, extra_data: names or folders of data sets; of the extra one, a tenth is kept out
-    extra_use: what is learned of the extra set: "all" points, "but_jaw" (another convention), "none" (it is scored)
-    split: "official" (the set's own folders) or "person" (a fifth of the people held out of training)
-    labels: "centred" = where the points are, for sets whose labels lie beside them (see data/labels.py), or "given"
-    view: "face" = the crop rule around the true box, augmented; "frame" = the classic course's whole image, 224 pixels
-    unit: how many pixels count as 1 in a loss; the size of its gradient depends on it
-    momentum: of sgd only
-    norm_parts: above 1, batch normalisation takes each of so many parts of a batch by itself; where as many processes
-        train together, none of them waits for another at a layer
-    augment: how strong the augmentation is, 1 = as tuned, 0 = none
-    average: decay per step of the moving average of the weights, 0 = none
-    start: a safetensors file of the same network to start from, "imagenet" for a network on a known backbone, "" =
-        random weights
-    validation: share of the training people that are not learned from but watched: what chooses the best epoch, lowers
-        the rate on a plateau and stops early; with 0 the first held-out part, which is scored too, is watched
-    missing: of Kaggle's 15 points, what becomes of faces that lack some: "mask" = learned from where they have labels,
-        "drop" = left out, "fill" = the mean of the point stands in
-    recipe: of expressions: the augmentation, "none", "v1" or "v2" (stronger, with erasing, perspective, mixup)
-    size: of expressions: pixels of the square input
-    freeze: of expressions: so many first stages of the backbone stay as they are
-    classes: of expressions: 8, or 7 = without contempt
-    share: of expressions: of valence and arousal in the loss, 0 = classes alone, 1 = valence and arousal alone
-    smoothing: of expressions: of the labels
-    balance: of expressions: "none", "loss" = rare classes weigh more, "draw" = rare classes are drawn more often
-    patience: epochs without a better watched number after which training stops, 0 = never
-    log: "csv" or "wandb" = every epoch's numbers go to that logger of Lightning too
-    """
+    task: ClassVar[str] = ""
 
-    name: str = "keypoints68"
-    data: str = "puppets"
-    extra_data: str = ""
-    extra_use: str = "but_jaw"
-    split: str = "official"
-    net: str = "small"
-    start: str = ""
-    labels: str = "centred"
-    missing: str = "mask"
-    view: str = "face"
-    loss: str = "heatmap"
-    unit: float = 1.0
-    optimiser: str = "adamw"
-    learning_rate: float = 3e-3
-    momentum: float = 0.9
-    weight_decay: float = 1e-4
-    schedule: str = "one_cycle"
-    epochs: int = 20
-    recipe: str = "v1"
-    size: int = 112
-    freeze: int = 0
-    classes: int = 8
-    share: float = 0.5
-    smoothing: float = 0.1
-    balance: str = "none"
-    patience: int = 0
-    validation: float = 0.0
-    batch_size: int = 64
-    norm_parts: int = 1
-    augment: float = 1.0
-    average: float = 0.998
-    clip: float = 5.0
-    precision: str = "32-true"
-    device: str = "auto"
-    seed: int = 0
-    log: str = ""
+    name: str = setting("run", help="names the record and the default folder")
+    data: str = setting("puppets", help="name or folder of a data set")
+    net: str = setting("small", help="name of a network")
+    start: str = setting("", help="a safetensors file of the same network, 'imagenet', or '' for random weights")
+    loss: str = setting("heatmap", help="name of a loss")
+    optimiser: str = setting("adamw", "sgd", "adam", "adamw")
+    learning_rate: float = setting(3e-3, 1e-8, 10)
+    momentum: float = setting(0.9, 0, 0.9999, help="used by sgd only")
+    weight_decay: float = setting(1e-4, 0, 1)
+    schedule: str = setting("one_cycle", "one_cycle", "cosine", "step", "plateau", "constant")
+    epochs: int = setting(20, 1, 100_000)
+    patience: int = setting(0, 0, 100_000, help="epochs without a gain before training stops early; 0 = never")
+    validation: float = setting(0.0, 0, 0.5, help="share of the training people that are watched, not learned from")
+    batch_size: int = setting(64, 1, 100_000)
+    average: float = setting(0.998, 0, 0.99999, help="decay per step of the moving average of the weights; 0 = none")
+    clip: float = setting(5.0, 0, 1e6, help="largest norm of the gradients; 0 = no limit")
+    precision: str = setting("32-true", "32-true", "bf16-mixed", "16-mixed")
+    device: str = setting("auto", "auto", "cpu", "cuda", "mps")
+    seed: int = setting(0, 0, 2**31 - 1)
+    log: str = setting("", "", "csv", "wandb", help="a logger that also gets the numbers of every epoch")
 
     def __post_init__(self):
-        if not re.fullmatch(r"\w[\w.-]*", self.name):  # files are called after it
+        if not re.fullmatch(r"\w[\w.-]*", self.name):  # files are named after it
             raise InputError(f"name: expected letters, digits, '_', '-' and '.', got {self.name!r}")
-        for key, choices in CHOICES.items():
-            if getattr(self, key) not in choices:
-                raise unknown(key, getattr(self, key), choices)
-        for key, (low, high) in RANGES.items():
-            if not low <= getattr(self, key) <= high:
-                raise InputError(f"{key}: expected {low:g} to {high:g}, got {getattr(self, key)!r}")
-        if self.norm_parts > 1 and (self.batch_size % self.norm_parts or self.batch_size < 2 * self.norm_parts):
-            wanted = "expected a divisor of the batch size that leaves two faces or more to a part"
-            raise InputError(f"norm_parts: {wanted}, got {self.norm_parts} with a batch size of {self.batch_size}")
+        for field in dataclasses.fields(self):
+            value, allowed = getattr(self, field.name), field.metadata["allowed"]
+            if allowed and field.type is str and value not in allowed:
+                raise unknown(field.name, value, allowed)
+            if field.type is not str and not allowed[0] <= value <= allowed[1]:
+                raise InputError(f"{field.name}: expected {allowed[0]:g} to {allowed[1]:g}, got {value!r}")
         if self.schedule == "plateau" and 0 < self.patience <= PLATEAU_WAIT:
             wanted = f"expected 0, or more than the {PLATEAU_WAIT} epochs that the schedule 'plateau' waits"
             raise InputError(f"patience: {wanted}, got {self.patience}")
 
 
-PLATEAU_WAIT = 3  # epochs without a better watched number, after which the schedule lowers the rate
-CHOICES = {
-    "split": ("official", "person"),
-    "labels": ("centred", "given"),
-    "missing": ("mask", "drop", "fill"),
-    "view": ("face", "frame"),
-    "recipe": ("none", "v1", "v2"),
-    "balance": ("none", "loss", "draw"),
-    "extra_use": ("all", "but_jaw", "none"),
-    "optimiser": ("sgd", "adam", "adamw"),
-    "schedule": ("one_cycle", "cosine", "step", "plateau", "constant"),
-    "precision": ("32-true", "bf16-mixed", "16-mixed"),
-    "device": ("auto", "cpu", "cuda", "mps"),
-    "log": ("", "csv", "wandb"),
-}
-RANGES = {
-    "learning_rate": (1e-8, 10), "momentum": (0, 0.9999), "weight_decay": (0, 1), "epochs": (1, 100_000),
-    "batch_size": (1, 100_000), "norm_parts": (1, 50_000), "augment": (0, 3), "unit": (1e-3, 1e4),
-    "average": (0, 0.99999), "clip": (0, 1e6), "seed": (0, 2**31 - 1), "patience": (0, 100_000), "validation": (0, 0.5),
-    "size": (64, 512), "freeze": (0, 100), "classes": (7, 8), "share": (0, 1), "smoothing": (0, 0.9),
-}  # fmt: skip
+@dataclass(frozen=True)
+class KeypointsConfig(TrainConfig):
+    """Keypoints of any number: 68, or those of one's own data set."""
+
+    task: ClassVar[str] = "keypoints"
+
+    name: str = setting("keypoints68")
+    extra_data: str = setting("", help="a second training set, of which a tenth is held out")
+    extra_use: str = setting("but_jaw", "all", "but_jaw", "none", help="what is learned of it; 'none' only scores it")
+    split: str = setting("official", "official", "person", help="its own folders, or a fifth of the people held out")
+    labels: str = setting("centred", "centred", "given", help="move labels that lie beside their points, or not")
+    view: str = setting("face", "face", "frame", help="augmented crops of faces, or whole images at 224 pixels")
+    unit: float = setting(1.0, 1e-3, 1e4, help="how many pixels count as 1 in the loss")
+    augment: float = setting(1.0, 0, 3, help="strength of the augmentation; 0 = none")
 
 
-def load_config(path: str | Path | None = None, **overrides) -> RunConfig:
-    """Return the run config of a YAML file (a path, or the name of one of ours), with values overridden.
+@dataclass(frozen=True)
+class Kaggle15Config(TrainConfig):
+    """Kaggle's 15 keypoints, some of which may be missing."""
 
-    Raises:
-        InputError: no such file, not YAML, an unknown key, a value of another type or out of range.
+    task: ClassVar[str] = "kaggle15"
+
+    name: str = setting("keypoints15")
+    missing: str = setting("mask", "mask", "drop", "fill", help="faces that lack points: use the rest, none, or a mean")
+    unit: float = setting(1.0, 1e-3, 1e4, help="how many pixels count as 1 in the loss")
+    augment: float = setting(1.0, 0, 3, help="strength of the augmentation; 0 = none")
+
+
+@dataclass(frozen=True)
+class ExpressionsConfig(TrainConfig):
+    """Expressions, valence and arousal."""
+
+    task: ClassVar[str] = "expressions"
+
+    name: str = setting("expressions")
+    net: str = setting("head_all", help="a backbone, or head_ and the name of frozen features")
+    loss: str = setting("mse", help="of valence and arousal")
+    recipe: str = setting("v1", "none", "v1", "v2", help="the augmentation; v2 adds erasing, perspective and mixup")
+    size: int = setting(112, 64, 512, help="side of the square input, pixels")
+    freeze: int = setting(0, 0, 100, help="so many first stages of the backbone are not trained")
+    classes: int = setting(8, 7, 8, help="7 = without contempt")
+    share: float = setting(0.5, 0, 1, help="weight of valence and arousal in the loss, beside the classes")
+    smoothing: float = setting(0.1, 0, 0.9, help="of the class labels")
+    balance: str = setting("none", "none", "loss", "draw", help="rare classes weigh more, or are drawn more often")
+
+
+TASKS: dict[str, type[TrainConfig]] = {kind.task: kind for kind in (KeypointsConfig, Kaggle15Config, ExpressionsConfig)}
+
+
+def load_config(path: str | Path | None = None, *, task: str | None = None, **overrides) -> TrainConfig:
+    """Return the config of a YAML file (a path, or the name of one of ours), with some values overridden.
+
+    Args:
+        task: which task the config must be of; None takes the one that the file names, or "keypoints"
     """
-    import yaml
-
-    values: dict = {}
-    if path is not None:
-        file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
-        if not file.exists():
-            raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
-        try:
-            values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-        except OSError as error:
-            raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-        except (yaml.YAMLError, UnicodeDecodeError) as error:
-            raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
-        if not isinstance(values, dict):
-            raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
-    return _checked({**values, **overrides}, where=str(path or "config"))
+    where, values = str(path or "config"), {} if path is None else _read_yaml(path)
+    named = values.pop("task", None)
+    if named not in (None, *TASKS):
+        raise unknown(f"task in {where}", named, TASKS)
+    if named and task and named != task:
+        raise InputError(f"{where}: expected a config of the task {task!r}, got one of {named!r}")
+    kind = TASKS[named or task or "keypoints"]
+    if named is None:
+        values = _without_other_tasks(values, kind)
+    return _checked(kind, {**values, **overrides}, where)
 
 
-def _checked(values: dict, where: str) -> RunConfig:
-    fields = {field.name: field.type for field in dataclasses.fields(RunConfig)}
-    for key, value in values.items():
-        if key not in fields:
-            raise unknown(f"key in {where}", key, fields)
-        kind = fields[key]
-        if kind is float and type(value) in (int, str):
-            try:
-                values[key] = float(value)  # YAML reads 1e-3 as text
-                continue
-            except ValueError:
-                pass
-        if type(value) is not kind:
-            raise InputError(f"{where}: {key}: expected {kind.__name__}, got {value!r}")
-    try:
-        return RunConfig(**values)
-    except InputError as error:
-        raise InputError(f"{where}: {error}") from None
-
-
-def as_yaml(config: RunConfig) -> str:
+def as_yaml(config: TrainConfig) -> str:
     """Return a config as the YAML that `load_config` reads."""
     import yaml
 
-    return yaml.safe_dump(dataclasses.asdict(config), sort_keys=False)
+    return yaml.safe_dump({"task": config.task, **dataclasses.asdict(config)}, sort_keys=False)
+
+
+def _read_yaml(path: str | Path) -> dict:
+    import yaml
+
+    file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
+    if not file.exists():
+        raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
+    try:
+        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
+    except OSError as error:
+        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
+    return values
+
+
+def _without_other_tasks(values: dict, kind: type[TrainConfig]) -> dict:
+    """Leave the other tasks' fields out where they have their default: older files name the fields of all tasks."""
+    others = {field.name: field.default for task in TASKS.values() for field in dataclasses.fields(task)} | RETIRED
+    own = {field.name for field in dataclasses.fields(kind)}
+    return {key: value for key, value in values.items() if key in own or key not in others or others[key] != value}
+
+
+def _checked(kind: type[TrainConfig], values: dict, where: str) -> TrainConfig:
+    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    for key, value in values.items():
+        if key not in types:
+            raise unknown(f"key in {where}", key, types)
+        if types[key] is float and type(value) in (int, str):  # YAML reads 1e-3 as text
+            with contextlib.suppress(ValueError):
+                values[key] = value = float(value)
+        if type(value) is not types[key]:
+            raise InputError(f"{where}: {key}: expected {types[key].__name__}, got {value!r}")
+    try:
+        return kind(**values)
+    except InputError as error:
+        raise InputError(f"{where}: {error}") from None

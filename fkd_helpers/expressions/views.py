@@ -3,7 +3,7 @@
 A face is cut once, upright and with room around it (`upright_crops`); every epoch then sees it through other windows.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 
 import cv2
@@ -12,7 +12,7 @@ import torch
 
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.expressions.upright import MARGIN, ROOM, SIZE, STORED, upright_crop
-from fkd_helpers.train.batches import Augment, window_maps
+from fkd_helpers.train.batches import Augment, Batches, window_maps
 
 SHARE = (1 + 2 * MARGIN) / (1 + 2 * ROOM)
 COLOUR_MEAN, COLOUR_SPREAD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
@@ -94,56 +94,40 @@ def as_tensor(crops: np.ndarray) -> torch.Tensor:
     return torch.from_numpy(np.ascontiguousarray(crops)).permute(0, 3, 1, 2).float() / 255
 
 
-class ExpressionBatches:
-    """Batches for `training.fit`: calling it with an epoch gives that epoch's batches, always the same ones.
+class ExpressionBatches(Batches):
+    """Batches of images (b, 3, size, size) float32 in 0..1 and targets (b, classes + 2).
 
-    A batch is (images (b, 3, size, size) float32 in 0..1, targets (b, classes + 2): shares of the expressions, then
-    valence and arousal).
+    A target has the shares of the expressions, then valence and arousal.
+
+    Args:
+        limit: at most so many batches per epoch
+        rest: of `Batches`: batch_size, seed, weights
     """
 
-    def __init__(
-        self, crops: np.ndarray, targets: np.ndarray, *, recipe: str = "v1", size: int = SIZE, batch_size: int = 32,
-        seed: int = 0, weights: np.ndarray | None = None, limit: int | None = None,
-    ):  # fmt: skip
+    def __init__(self, crops: np.ndarray, targets: np.ndarray, *, recipe="v1", size=SIZE, limit=None, **rest):
+        super().__init__(len(crops), **{"batch_size": 32} | rest)
         self.crops, self.targets = crops, np.asarray(targets, np.float32)
-        self.recipe, self.size, self.batch_size, self.seed = recipe, size, min(batch_size, len(crops)), seed
-        self.weights, self.limit = weights, limit
+        self.recipe, self.size, self.steps = recipe, size, limit and min(limit, len(self))
 
-    def __len__(self) -> int:
-        whole = len(self.crops) // self.batch_size
-        return min(whole, self.limit or whole)
-
-    def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        rng = np.random.default_rng([self.seed, epoch])
-        n = len(self.crops)
-        # with weights: drawn by them, with repetition
-        order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
-        for step in range(len(self)):
-            index = order[step * self.batch_size : (step + 1) * self.batch_size]
-            images = as_tensor(view(self.crops[index], self.recipe, size=self.size, rng=rng))
-            targets = torch.from_numpy(self.targets[index])
-            if self.recipe == "v2":
-                share = float(rng.beta(MIX, MIX))
-                share, other = max(share, 1 - share), torch.from_numpy(rng.permutation(len(index)))
-                images = share * images + (1 - share) * images[other]
-                targets = share * targets + (1 - share) * targets[other]
-            yield images, targets
+    def make(self, index, rng):
+        images = as_tensor(view(self.crops[index], self.recipe, size=self.size, rng=rng))
+        targets = torch.from_numpy(self.targets[index])
+        if self.recipe == "v2":
+            share = float(rng.beta(MIX, MIX))
+            share, other = max(share, 1 - share), torch.from_numpy(rng.permutation(len(index)))
+            images = share * images + (1 - share) * images[other]
+            targets = share * targets + (1 - share) * targets[other]
+        return images, targets
 
 
-class FeatureBatches:
-    """Batches of features (n, f) and targets for `training.fit`, in another order each epoch."""
+class FeatureBatches(Batches):
+    """Batches of features (b, f) and targets, in another order each epoch."""
 
-    def __init__(self, inputs, targets, *, batch_size: int, seed: int, weights=None, limit: int | None = None):
+    def __init__(self, inputs, targets, *, limit: int | None = None, **rest):
+        super().__init__(len(inputs), **rest)
         self.inputs, self.targets = (torch.as_tensor(v, dtype=torch.float32) for v in (inputs, targets))
-        self.batch_size, self.seed, self.weights, self.limit = min(batch_size, len(inputs)), seed, weights, limit
+        self.steps = limit and min(limit, len(self))
 
-    def __len__(self) -> int:
-        whole = len(self.inputs) // self.batch_size
-        return min(whole, self.limit or whole)
-
-    def __call__(self, epoch: int):
-        rng, n = np.random.default_rng([self.seed, epoch]), len(self.inputs)
-        order = rng.permutation(n) if self.weights is None else rng.choice(n, n, p=self.weights)
-        for step in range(len(self)):
-            index = torch.from_numpy(order[step * self.batch_size : (step + 1) * self.batch_size])
-            yield self.inputs[index], self.targets[index]
+    def make(self, index, rng):
+        index = torch.from_numpy(index)
+        return self.inputs[index], self.targets[index]

@@ -78,7 +78,7 @@ def _words(history, epochs) -> str:
 
 def save_curves(folder: Path, *, epochs: int) -> None:
     """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
-    from fkd_helpers.train.run_files import METRICS, read_metrics
+    from fkd_helpers.train.run import METRICS, read_metrics
 
     if (folder / METRICS).exists():
         with whole_file(folder / "training_curves.png") as partial:

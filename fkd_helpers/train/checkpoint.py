@@ -1,24 +1,46 @@
-"""Checkpoints: everything that a training continues from, in one file. Built in notebook 02."""
+"""Checkpoints: everything that a training continues from, in one file, and the lock of a run's folder."""
 
+import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
+from filelock import FileLock, Timeout
 from torch import nn
 
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 
-CHECKPOINT, BEST = "last.pt", "best.safetensors"
+CHECKPOINT, BEST, LOCK = "last.pt", "best.safetensors", ".training.lock"
 FREE = {"device", "name", "log", "patience"}  # none of these changes what an epoch does
 
 
-def save(folder: str | Path, config: RunConfig, history: list[dict], parts: Mapping, model: nn.Module) -> None:
-    """Write the checkpoint of a folder: config, history and the state of each part (model, optimiser ...)."""
+@contextlib.contextmanager
+def locked(folder: str | Path) -> Iterator[None]:
+    """Keep a second training out of a folder; the lock of a process that was killed is free again."""
+    folder = Path(folder)
+    lock, is_new = FileLock(folder / LOCK), not folder.exists()
+    try:
+        lock.acquire(timeout=0)
+    except Timeout:
+        raise InputError(f"{folder}: another training is writing here: choose another folder, or wait for it") from None
+    try:
+        yield
+    finally:
+        with contextlib.suppress(OSError):
+            (folder / LOCK).unlink()
+        lock.release()
+        if is_new:
+            with contextlib.suppress(OSError):  # not empty: there was something to keep
+                folder.rmdir()
+
+
+def save(folder: str | Path, config: TrainConfig, history: list[dict], parts: Mapping, model: nn.Module) -> None:
+    """Write config, history and the state of each part (model, optimiser ...) as the checkpoint of a folder."""
     state = {key: part.state_dict() for key, part in parts.items()}
     state |= {"config": json.dumps(dataclasses.asdict(config)), "history": json.dumps(history)}
     state["pretrained"] = bool(getattr(model, "pretrained", False))
@@ -26,59 +48,45 @@ def save(folder: str | Path, config: RunConfig, history: list[dict], parts: Mapp
         torch.save(state, partial)
 
 
-def resume(folder: str | Path, config: RunConfig, parts: Mapping, model: nn.Module) -> list[dict]:
-    """Load a folder's checkpoint, where there is one, into the parts; return the history so far, [] without one.
-
-    Raises:
-        InputError: a damaged file, one of another run, or of a network of other layers.
-    """
+def resume(folder: str | Path, config: TrainConfig, parts: Mapping, model: nn.Module) -> list[dict]:
+    """Load a folder's checkpoint, where there is one, into the parts; return the history so far."""
     path = Path(folder) / CHECKPOINT
     if not path.exists():
         return []
-    state, theirs, history = _read(path)
-    _same_run(path, config, theirs)
-    if "average_steps" in state:  # as they were written before the average had a state of its own
-        state["average"] = {"mean": state["average"], "steps": state["average_steps"]}
+    state = _read(path)
+    _check_same_run(path, config, state["config"])
     try:
         for key, part in parts.items():
             part.load_state_dict(state.get(key, {}))
-    except (RuntimeError, KeyError, ValueError) as error:  # torch's and the optimiser's words for layers that differ
+    except (RuntimeError, KeyError, ValueError) as error:  # torch and its optimisers, of layers that differ
         reason = " ".join(str(error).split())[:160]
         raise InputError(f"{path}: a checkpoint of another network than {type(model).__name__} ({reason})") from None
     if hasattr(model, "pretrained"):
         model.pretrained = state.get("pretrained", False)
-    return history
+    return state["history"]
 
 
 def history_of(folder: str | Path) -> list[dict]:
-    """Return the rows of the epochs that the checkpoint of a folder has behind it; [] where there is none.
-
-    Raises:
-        InputError: a damaged file.
-    """
+    """Return the rows of the epochs in a folder's checkpoint; [] where there is none."""
     path = Path(folder) / CHECKPOINT
-    return _read(path)[2] if path.exists() else []
+    return _read(path)["history"] if path.exists() else []
 
 
-def _read(path):
+def _read(path: Path) -> dict:
     try:
         state = torch.load(path, map_location="cpu", weights_only=True)
-        theirs, history = json.loads(state["config"]), json.loads(state["history"])
-        return state, {field.name: theirs.get(field.name, field.default) for field in FIELDS}, history
+        return state | {key: json.loads(state[key]) for key in ("config", "history")}
     except Exception as error:  # torch raises many types for a damaged file
         reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
         raise InputError(f"{path}: not a whole checkpoint ({reason}): delete it to begin anew") from None
 
 
-FIELDS = dataclasses.fields(RunConfig)
-
-
-def _same_run(path, config, theirs):
-    """Refuse a checkpoint of other values; a value that it does not know yet had today's default."""
+def _check_same_run(path: Path, config: TrainConfig, theirs: dict) -> None:
+    """Refuse a checkpoint of other values; a field that it does not know yet had today's default."""
+    theirs = {field.name: theirs.get(field.name, field.default) for field in dataclasses.fields(config)}
     ours, free = dataclasses.asdict(config), set(FREE)
     if config.schedule in ("constant", "plateau") and theirs.get("epochs", math.inf) <= config.epochs:
         free.add("epochs")  # nothing in the first epochs depends on how many follow
-    other = [key for key in ours if theirs[key] != ours[key] and key not in free]
-    if other:
+    if other := [key for key in ours if theirs[key] != ours[key] and key not in free]:
         was = ", ".join(f"{key} {theirs[key]!r}, now {ours[key]!r}" for key in other)
         raise InputError(f"{path}: a checkpoint of another run ({was}): choose another folder, or delete it")

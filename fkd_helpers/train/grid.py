@@ -1,48 +1,49 @@
-"""A grid of training runs, one record each, and the table that compares them. Built in notebook 02.
+"""Grids of training runs, one record per run: in this process one after the other, or as tasks of Ray.
 
-A run is a pure function of its config, so a grid can be stopped, continued, spread over machines: what has a record is
-not run again.
+A run is a pure function of its config, so a grid can be stopped, resumed and spread over machines: what has a record is
+not run again, and Ray may start a lost run anew, which goes on from its checkpoint where the folder is still there.
 """
 
+import contextlib
 import dataclasses
 import itertools
+import os
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
+from fkd_helpers import nets
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.nets import NETS
-from fkd_helpers.train.classic import UNIT
-from fkd_helpers.train.keypoints import learn, loss_for
+from fkd_helpers.train.batches import FRAME_UNIT
+from fkd_helpers.train.keypoints import KeypointsTask, loss_for
 from fkd_helpers.train.loop import TrainingStopped
-from fkd_helpers.train.published import published_grid
-from fkd_helpers.train.ray_grid import run_tasks
+from fkd_helpers.train.run import learn
+from fkd_helpers.train.tables import NETS, PUBLISHED
 
 KIND = "experiment"
+BACKENDS = ("local", "ray")
+RETRIES = 3  # of a run whose worker was lost
+STORE = 100_000_000  # bytes of Ray's shared memory: only configs and records travel
 
 
-def grid(base: RunConfig, **choices: Sequence) -> list[RunConfig]:
+def grid(base: KeypointsConfig, **choices: Sequence) -> list[KeypointsConfig]:
     """Return one config for each combination of choices, named after them.
 
-    >>> [run.name for run in grid(RunConfig(), loss=["l1", "mse"], seed=[0, 1])]
+    >>> [run.name for run in grid(KeypointsConfig(), loss=["l1", "mse"], seed=[0, 1])]
     ['l1-0', 'l1-1', 'mse-0', 'mse-1']
     """
     runs = []
     for values in itertools.product(*choices.values()):
-        chosen = dict(zip(choices, values, strict=True))
         name = "-".join(str(value) for value in values) or base.name
-        runs.append(dataclasses.replace(base, **{"name": name} | chosen))
+        runs.append(dataclasses.replace(base, **{"name": name} | dict(zip(choices, values, strict=True))))
     return runs
 
 
-def small_grid(data: str = "puppets", *, seed: int = 0) -> list[RunConfig]:
+def small_grid(data: str = "puppets", *, seed: int = 0) -> list[KeypointsConfig]:
     """Return twelve runs of the two-layer network that take seconds each: three losses, two optimisers, two sizes."""
-    base = RunConfig(
-        data=data, split="person", net="two_layers", unit=UNIT, schedule="constant", epochs=10, weight_decay=0.0,
-        augment=0.0, average=0.0, clip=0.0, seed=seed,
-    )  # fmt: skip
+    base = KeypointsConfig(data=data, net="two_layers", epochs=10, **_plain_recipe(seed))
     tail = f"-seed{seed}" if seed else ""
     return [
         dataclasses.replace(config, name=f"{config.name}{tail}", learning_rate=rate)
@@ -51,12 +52,33 @@ def small_grid(data: str = "puppets", *, seed: int = 0) -> list[RunConfig]:
     ]
 
 
-BACKENDS = ("local", "ray")
+def published_grid(data: str = "ytf", *, seed: int = 0) -> list[KeypointsConfig]:
+    """Return our copies of the fifteen published runs: whole frames, no augmentation but the shifted square.
+
+    They are split by person where the originals were split by folder: one training then gives the score on known people
+    and on new ones. A tenth of the training people is watched, so that no test face takes part in a choice.
+    """
+    tail, recipe = f"-seed{seed}" if seed else "", _plain_recipe(seed) | {"labels": "given", "momentum": 0.0}
+    keys = ("batch_size", "loss", "optimiser", "learning_rate", "epochs")
+    return [
+        KeypointsConfig(
+            name=f"published_{row:02d}{tail}", data=data, net=NETS[net], view="frame", validation=0.1,
+            **recipe, **dict(zip(keys, values, strict=False)),
+        )
+        for row, (net, *values) in enumerate(PUBLISHED, 1)
+    ]  # fmt: skip
+
+
+def _plain_recipe(seed: int) -> dict:
+    none = dict.fromkeys(("weight_decay", "augment", "average", "clip"), 0.0)
+    return dict(split="person", unit=FRAME_UNIT, schedule="constant", seed=seed, **none)
+
+
 GRIDS = {"published": published_grid, "small": small_grid}
 
 
 def run_grid(
-    configs: Iterable[RunConfig],
+    configs: Iterable[KeypointsConfig],
     folder: str | Path = "runs/experiments",
     *,
     max_epochs: int | None = None,
@@ -67,130 +89,155 @@ def run_grid(
     gpus: float = 0,
     say: Callable[[str], None] = print,
 ) -> list[dict]:
-    """Run what has no record in `folder` yet, write one record a run at once, and return the records of all.
+    """Run what has no record in `folder` yet, write each record at once, and return the records of all.
 
-    max_epochs: stop each run there; its row says of how many. Run again with more, it goes on where it stopped.
+    A run that fails becomes a record with the reason, and is tried again the next time.
 
-    backend: "local" = one run after the other, in this process; "ray" = as tasks, several at a time (extra [scale])
-    address, workers, cpus, gpus: of Ray: the address of a cluster, or how many runs at a time here; what a run needs.
-        On a cluster the checkpoints stay on the machine of a run, unless `folder` is on a disk that all share
-
-    A run that fails becomes a record with the reason and the others go on; it is tried again the next time. With Ray, a
-    run whose worker is lost is started again, three times at most, and goes on from its checkpoint.
-
-    Raises:
-        InputError: two runs of one name, an unknown loss, network or backend: before anything is run. No package ray,
-            no answer at the address, or no machine that has what a run needs.
+    Args:
+        max_epochs: stop each run there; run again with more, it goes on where it stopped
+        backend: "local" = one run after the other, in this process; "ray" = several at a time (extra [scale])
+        address: of a Ray cluster, such as "10.0.0.1:6379"; without it a Ray of `workers` runs at a time is started here
+        cpus, gpus: what a run needs, on Ray. On a cluster the checkpoints stay on the machine of the run, unless
+            `folder` is on a disk that all machines share.
     """
     folder, configs = Path(folder), list(configs)
-    _check(configs)
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    if backend == "ray":
-        return _on_ray(configs, folder, max_epochs, say, address=address, workers=workers, cpus=cpus, gpus=gpus)
-    spent, found = [], []
-    for number, config in enumerate(configs, 1):
-        wanted, config = config.epochs, _capped(config, max_epochs)
-        record = _done(folder, config)
-        if record is None:
-            left = f", about {sum(spent) / len(spent) * (len(configs) - number + 1) / 60:.0f} min left" if spent else ""
-            say(f"run {number} of {len(configs)}, {config.name}: {describe(config)}{left}")
-            started = time.perf_counter()
-            record = _write(config, folder, _run(config, wanted, folder, say))
-            spent.append(time.perf_counter() - started)
-        found.append(record)
-    return found
+    _check(configs)
+    capped = [dataclasses.replace(config, epochs=min(config.epochs, max_epochs or config.epochs)) for config in configs]
+    found = {config.name: _done(folder, config) for config in capped}
+    left = [(config, whole.epochs, folder.absolute()) for config, whole in zip(capped, configs, strict=True)
+            if found[config.name] is None]  # fmt: skip
+    if backend == "ray" and left:
+        ended = _on_ray(left, address=address, workers=workers, cpus=cpus, gpus=gpus)
+    else:
+        ended = _one_by_one(left, say)
+    started = time.perf_counter()
+    for number, (config, content) in enumerate(ended, 1):
+        found[config.name] = records.read(records.write(KIND, config.name, folder=folder, **content))
+        minutes = (time.perf_counter() - started) / number * (len(left) - number) / 60
+        outcome = f"failed: {content['failed']}" if "failed" in content else f"about {minutes:.0f} min left"
+        say(f"{number} of {len(left)} done, {config.name}: {outcome}")
+    return [found[config.name] for config in capped]
 
 
-def recorded(configs: Iterable[RunConfig], folder: str | Path | None = None) -> list[dict]:
-    """Return the record of each run of a grid, by name, or one without a history for a run that has no record yet.
+def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = None) -> list[dict]:
+    """Return the record of each run of a grid, by name; without a history for a run that has no record yet.
 
-    folder: where the records are; None = those that come with the course
+    Args:
+        folder: where the records are; None = those that come with the course
     """
     there = {record["name"]: record for record in records.find(KIND, folder=Path(folder) if folder else None)}
     return [there.get(run.name) or {"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
 
 
-def _check(configs: list[RunConfig]) -> None:
+def describe(config: KeypointsConfig) -> str:
+    """Return in one line what tells a run from its neighbours."""
+    recipe = f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}"
+    return f"{recipe}, {config.epochs} epoch{'s' * (config.epochs > 1)}"
+
+
+def _check(configs: list[KeypointsConfig]) -> None:
     names = [config.name for config in configs]
-    twice = sorted({name for name in names if names.count(name) > 1})
-    if twice:
+    if twice := sorted({name for name in names if names.count(name) > 1}):
         raise InputError(f"grid: expected runs of different names, got {', '.join(twice)} more than once")
     for config in configs:
         loss_for(config)
-        if config.net not in NETS:
-            raise unknown("model", config.net, NETS)
+        if config.net not in nets.NETS:
+            raise unknown("model", config.net, nets.NETS)
 
 
-def describe(config: RunConfig) -> str:
-    """Return what tells a run from its neighbours, in a line."""
-    epochs = f"{config.epochs} epoch{'s' * (config.epochs > 1)}"
-    return (
-        f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}, {epochs}"
-    )
-
-
-def _done(folder: Path, config: RunConfig) -> dict | None:
+def _done(folder: Path, config: KeypointsConfig) -> dict | None:
     try:
         record = records.read(folder / f"{KIND}-{config.name}.json")
     except InputError:
         return None
-    theirs = _told(record.get("config", {}))
-    return record if theirs == _told(records.plain(config)) and "failed" not in record else None
+    same = _choices(record.get("config", {})) == _choices(records.plain(config))
+    return record if same and "failed" not in record else None
 
 
-def _told(values: dict, *free: str) -> dict:
+def _choices(values: dict, *free: str) -> dict:
     """Return what a config says beyond the defaults, device aside: an option that is new today changes no old run."""
     return {
         field.name: values[field.name]
-        for field in dataclasses.fields(RunConfig)
+        for field in dataclasses.fields(KeypointsConfig)
         if field.name not in ("device", *free) and values.get(field.name, field.default) != field.default
     }
 
 
-def _capped(config: RunConfig, max_epochs: int | None) -> RunConfig:
-    return dataclasses.replace(config, epochs=min(config.epochs, max_epochs or 10**9))
+def _recipe(config: KeypointsConfig) -> str:
+    """Return a name for what a checkpoint can be resumed with: epochs do not matter where the rate is constant."""
+    free = ("name", "epochs") if config.schedule == "constant" else ("name",)
+    return records.digest_of(_choices(dataclasses.asdict(config), *free))
 
 
-def _on_ray(configs: list[RunConfig], folder: Path, max_epochs: int | None, say, **where) -> list[dict]:
-    """Run what has no record as tasks of Ray; this process writes each record once its run has ended."""
-    capped = [_capped(config, max_epochs) for config in configs]
-    found = {config.name: _done(folder, config) for config in capped}
-    left = [i for i, config in enumerate(capped) if found[config.name] is None]
-    tasks = [(capped[i], configs[i].epochs, folder.absolute()) for i in left]
-    # runs that share a checkpoint follow one another
-    shared = dict(names=[capped[i].name for i in left], after=[_recipe(capped[i]) for i in left])
-    started, ended = time.perf_counter(), run_tasks(_run, tasks, **shared, **where) if tasks else ()
-    for number, (place, content) in enumerate(ended, 1):
-        config = tasks[place][0]
-        if isinstance(content, Exception):
-            why = " ".join(str(content).split())[:200]
-            content = {"config": config, "epochs_wanted": tasks[place][1], "failed": f"its workers were lost: {why}"}
-        found[config.name] = _write(config, folder, content)
-        rest = (time.perf_counter() - started) / number * (len(tasks) - number) / 60
-        outcome = f"failed: {content['failed']}" if "failed" in content else describe(config)
-        say(f"{number} of {len(tasks)} done, {config.name}: {outcome}" + f", about {rest:.0f} min left" * (rest > 0))
-    return [found[config.name] for config in capped]
-
-
-def _run(config: RunConfig, wanted: int, folder: Path, say=lambda line: None) -> dict:
+def _run(config: KeypointsConfig, wanted: int, folder: Path, say: Callable[[str], None] = lambda line: None) -> dict:
     """Train one run and return what its record says, of a failure too."""
-    work = folder / "checkpoints" / _recipe(config)
     content = {"config": config, "epochs_wanted": wanted}
     try:
-        run = learn(config, work, say=lambda line: say(f"  {line}"))
-        content |= run.facts | {"scores": run.scores, "history": run.history}
+        run = learn(KeypointsTask(config), config, folder / "checkpoints" / _recipe(config), say=say)
+        facts = {key: value for key, value in run.facts.items() if key != "scores_by_part"}
+        return content | facts | {"scores": run.facts["scores_by_part"], "history": run.history}
     except (TrainingStopped, InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
-        content["failed"] = str(error)
-        say(f"  failed: {error}")
-    return content
+        return content | {"failed": str(error)}
 
 
-def _write(config: RunConfig, folder: Path, content: dict) -> dict:
-    return records.read(records.write(KIND, config.name, folder=folder, **content))
+def _one_by_one(runs: list[tuple], say: Callable[[str], None]) -> Iterator[tuple[KeypointsConfig, dict]]:
+    for number, run in enumerate(runs, 1):
+        say(f"run {number} of {len(runs)}, {run[0].name}: {describe(run[0])}")
+        yield run[0], _run(*run, say=lambda line: say(f"  {line}"))
 
 
-def _recipe(config: RunConfig) -> str:
-    """Return a name for what a checkpoint can be continued with: epochs do not matter where the rate is constant."""
-    free = ("name", "epochs") if config.schedule == "constant" else ("name",)
-    return records.digest_of(_told(dataclasses.asdict(config), *free))
+def _on_ray(runs: list[tuple], *, address, workers, cpus, gpus) -> Iterator[tuple[KeypointsConfig, dict]]:
+    """Yield each run's config and content as its task ends; runs that share a checkpoint follow one another."""
+    with connected(address, cpus=workers * cpus, gpus=gpus) as ray:
+        _check_room(ray, cpus, gpus)
+
+        def task(_, *arguments):
+            return _run(*arguments)
+
+        remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(task)
+        before, waiting = {}, {}
+        for run in runs:
+            key = _recipe(run[0])
+            before[key] = remote.options(name=run[0].name).remote(before.get(key), *run)
+            waiting[before[key]] = run
+        while waiting:
+            (done, *_), _ = ray.wait(list(waiting))
+            config, wanted, _ = waiting.pop(done)
+            try:
+                content = ray.get(done)
+            except ray.exceptions.RayTaskError:  # a fault of ours
+                raise
+            except ray.exceptions.RayError as error:
+                reason = f"its workers were lost: {' '.join(str(error).split())[:200]}"
+                content = {"config": config, "epochs_wanted": wanted, "failed": reason}
+            yield config, content
+
+
+@contextlib.contextmanager
+def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -> Iterator:
+    """Give the package ray, connected to a cluster, or to a Ray that is started here and ended again."""
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    try:
+        import ray  # optional, and slow
+    except ImportError:
+        raise InputError("backend 'ray': the package ray is not here: pip install 'fkd-helpers[scale]'") from None
+    if ray.is_initialized():
+        yield ray
+        return
+    here = dict(num_cpus=int(cpus), num_gpus=int(gpus), include_dashboard=False, object_store_memory=STORE)
+    try:
+        ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
+        yield ray
+    except ConnectionError as error:
+        raise InputError(f"address: no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
+    finally:
+        ray.shutdown()
+
+
+def _check_room(ray, cpus: float, gpus: float) -> None:
+    """Refuse what no machine of the cluster could ever run; Ray would wait for one to come."""
+    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+    if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines):
+        raise InputError(f"a run needs {cpus:g} CPUs and {gpus:g} GPUs: no machine of the cluster has as many")

@@ -1,46 +1,37 @@
-"""Train and score a 68-keypoint network: run config in, weights and a record out. Built in notebook 02."""
+"""The task of keypoints: 68, or any number of one's own."""
 
-import time
-from collections.abc import Callable, Mapping, Sequence
+import dataclasses
+import sys
+import warnings
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
+from fkd_helpers import data
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
-from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data import FaceSet
-from fkd_helpers.nets import (
-    INPUT_SIZES,
-    build,
-    count_weights,
-    export_onnx,
-    keypoints_from,
-    load_weights,
-    measured_facts,
-    save_weights,
-)
+from fkd_helpers.faces.boxes import CROP_SIZE
+from fkd_helpers.faces.landmarks import REGIONS
+from fkd_helpers.faces.metrics import nme, pixel_errors, summary
+from fkd_helpers.nets import INPUT_SIZES, NETS, build, export_onnx, keypoints_from, load_weights, measured_facts
 from fkd_helpers.nets.losses import loss_named
-from fkd_helpers.train.checkpoint import CHECKPOINT, history_of
-from fkd_helpers.train.distributed import processes
-from fkd_helpers.train.loggers import check_log, logged
-from fkd_helpers.train.loop import TrainingStopped, fit
-from fkd_helpers.train.run_data import batches_for, data_for, parts
-from fkd_helpers.train.run_files import short, write_history, write_metrics, write_predictions
+from fkd_helpers.train.batches import Augment, Batches, FaceBatches, FrameBatches
+from fkd_helpers.train.loop import predict_batches
+from fkd_helpers.train.run import Run, predictions_table
 
-__all__ = ["batches_for", "learn", "loss_for", "network_for", "parts", "train"]
 IMAGENET = "imagenet"
+WITHOUT_EXTRA = "without it: --extra-data ''"
 
 
-def loss_for(config: RunConfig) -> Callable:
-    """Return the loss of a config, for what any network answers; errors are divided by its unit first.
-
-    Raises:
-        InputError: an unknown loss, or the heatmap loss with another unit than 1; on use: without heatmaps.
-    """
+def loss_for(config: KeypointsConfig) -> Callable:
+    """Return the loss of a config, for keypoints or heatmaps; errors are divided by its unit first."""
     loss = loss_named(config.loss)
     if config.loss != "heatmap":
         return lambda output, target: loss(keypoints_from(output) / config.unit, target / config.unit)
@@ -55,152 +46,179 @@ def loss_for(config: RunConfig) -> Callable:
     return heatmap
 
 
-def network_for(config: RunConfig, *, continued: bool = False) -> nn.Module:
-    """Return the network of a config with its first weights: random by seed, of a file, or ImageNet's.
-
-    continued: a checkpoint will bring the weights, so ImageNet's are not fetched
-
-    Raises:
-        InputError: an unknown network, no such file, weights of another network, or none of ImageNet's for it.
-    """
+def network_for(config: KeypointsConfig, keypoints: int = 68) -> nn.Module:
+    """Return the network of a config with its first weights: random by seed, of a file, or ImageNet's."""
     torch.manual_seed(config.seed)  # the first weights are drawn
-    model = build(config.net)
+    model = build(config.net, keypoints=keypoints)
     if config.start != IMAGENET:
-        return load_weights(model, config.start) if config.start else model
+        return load_weights(model, config.start).train() if config.start else model
     if not hasattr(model, "pretrained"):
         wanted = "expected a network on a known backbone, such as 'resnet18'"
         raise InputError(f"start: {IMAGENET!r}: {wanted}, got {config.net!r}")
-    return model if continued else build(config.net, pretrained=True)
+    return build(config.net, keypoints=keypoints, pretrained=True)
+
+
+def held_out_sets(faces: FaceSet, how: str) -> tuple[FaceSet, dict[str, FaceSet]]:
+    """Split a set for a run: the training faces, and the sets it is scored on; the first one is watched.
+
+    "official": the set's own folders, {"test": ...}. "person": a fifth of the people held out; one training then gives
+    two scores, {"unseen": all frames of people it never saw, "seen": other frames, in "test", of people it did see}. A
+    set without these folders has only the first of the two.
+    """
+    if how == "official":
+        training, test = data.split(faces, "official")
+        return training, {"test": test}
+    known, unseen = data.split(faces, "person")
+    if not has_folders(faces):
+        return known, {"unseen": unseen}
+    training, seen = data.split(known, "official")
+    return training, {"unseen": unseen, "seen": seen}
+
+
+def has_folders(faces: FaceSet) -> bool:
+    """Return whether the names of a set say which faces are for training and which for the test."""
+    return {"training", "test"} <= {name.rpartition("/")[0] for name in faces.names}
+
+
+def joined(first: FaceSet, second: FaceSet) -> FaceSet:
+    """Return the faces of both sets in one."""
+    return dataclasses.replace(
+        first,
+        images=[*first.images, *second.images],
+        keypoints=np.concatenate([first.keypoints, second.keypoints]),
+        names=first.names + second.names,
+        people=np.concatenate([first.people, second.people]),
+        extras={},
+    )
 
 
 @dataclass(frozen=True)
-class Learned:
-    """What came of a run: the network, one row an epoch, and for each held-out part its predictions and scores."""
+class HeldOut:
+    """Faces that a run does not learn from: as labelled, and as batches whose targets are where the points are."""
 
-    model: nn.Module
-    history: list[dict]
-    parts: dict[str, FaceSet]
-    predicted: dict[str, np.ndarray]  # (n, 68, 2), pixels of each part's own images, where its labels would lie
-    scores: dict[str, dict[str, float]]
-    facts: dict  # weights, training faces, digest of the training data, the watched part, where it started
+    faces: FaceSet
+    targets: np.ndarray  # (n, k, 2), pixels of the images
+    batches: Batches
+    source: str  # the data set
+
+    def predict(self, model: nn.Module) -> np.ndarray:
+        """Return predicted keypoints (n, k, 2), pixels of the images."""
+        return self.batches.to_images(predict_batches(model, self.batches)[0])
+
+    @property
+    def sizes(self) -> np.ndarray:
+        """Width and height (n, 2) of each image."""
+        return np.array([image.shape[1::-1] for image in self.faces.images])
 
 
-def learn(
-    config: RunConfig,
-    folder: str | Path,
-    *,
-    say: Callable[[str], None] = print,
-    callbacks: Sequence[Callable[[dict], None]] = (),
-) -> Learned:
-    """Train the network of a config, resuming what `folder` holds, and score it on the parts that were held out.
+class KeypointsTask:
+    """Keypoints on faces, or on anything that is labelled with the same points in every image.
 
-    callbacks: called with each epoch's row (see `training.fit`); a notebook passes `live_curve.LiveCurve()`
-
-    Raises:
-        InputError: data, network or loss that is not there, a checkpoint of another run in the folder, or too little
-            memory.
-        TrainingStopped: the loss is not finite any more.
+    Args:
+        labels: predicted keypoints (n, k, 2) -> further columns of the predictions, such as {"emotion": ...}
     """
-    try:
-        return _learn(config, Path(folder), say, callbacks)
-    except KeyboardInterrupt:
-        if done := len(history_of(folder)):
-            say(f"interrupted: epoch {done} of {config.epochs} is kept; the same run in the same folder goes on there")
-        raise
 
+    kind, watch, shown = "training", "nme", {"NME": "nme"}
 
-def _learn(config, folder, say, callbacks):
-    loss = loss_for(config)
-    check_log(config)
-    model = network_for(config, continued=(folder / CHECKPOINT).exists())
-    data = data_for(config)
-    watched = data.held_out[data.watched]
-    if data.watched != "validation" and (config.patience or config.schedule == "plateau"):
-        say(f"note: {data.watched!r} decides on this run and scores it too; validation 0.1 keeps the two apart")
-    with logged(config, folder) as to_logger:
-        model, history = fit(
-            model, data.batches, loss, config=config, metrics=watched.numbers, watch="nme",
-            callbacks=[_progress(config, say), *to_logger, *callbacks], folder=folder,
-        )  # fmt: skip
-    if len(history) < config.epochs:
-        say(f"stopped early: the NME of {data.watched!r} has not got better for {config.patience} epochs")
-    model.cpu()
-    model.facts |= measured_facts(model, watched.batches(0), mirror=watched.faces.mirror)  # they go into its files
-    answers = {key: part.scored(model) for key, part in data.held_out.items()}
-    facts = {
-        "weights": count_weights(model), "training_faces": data.batches.faces,
-        "data_digest": records.digest(data.training), "watched": data.watched, "processes": processes()[1],
-    }  # fmt: skip
-    facts |= {"imagenet": model.pretrained} if config.start == IMAGENET else {}
-    return Learned(
-        model, history, {key: part.faces for key, part in data.held_out.items()},
-        {key: predicted for key, (predicted, _) in answers.items()},
-        {key: scores for key, (_, scores) in answers.items()}, facts,
-    )  # fmt: skip
+    def __init__(self, config: KeypointsConfig, *, labels: Callable[[np.ndarray], Mapping] | None = None):
+        self.config, self.labels, self.loss = config, labels, loss_for(config)
+        if config.net not in NETS:
+            raise unknown("model", config.net, NETS)
+        self.notes: list[str] = []
+        faces = data.load(config.data, progress=sys.stderr.isatty())
+        self.points = faces.keypoints.shape[1]
+        self.model = network_for(config, self.points)
+        self.header: dict = {}
+        self._split(faces)
+        if config.batch_size > self.batches.n:
+            words = f"batch_size {config.batch_size} is more than the {self.batches.n} training faces"
+            warnings.warn(f"{words}: one batch of {self.batches.n} an epoch", stacklevel=2)
+        if self.watched != "validation" and (config.patience or config.schedule == "plateau"):
+            words = "decides on this run and scores it too; validation 0.1 keeps the two apart"
+            self.notes.append(f"note: {self.watched!r} {words}")
 
+    def _split(self, faces: FaceSet) -> None:
+        config, how = self.config, self.config.split
+        if how == "official" and not has_folders(faces):
+            how = "person"
+            self.notes.append(f"note: {config.data} has no folders training and test: it is split by person")
+        training, sets = held_out_sets(faces, how)
+        self.watched = next(iter(sets))
+        if config.validation:
+            training, sets["validation"] = data.split(training, "person", held_out=config.validation)
+            self.watched = "validation"
+        extra = None
+        if config.extra_data:
+            extra, sets["extra"] = self._extra()
+        self.training = self._aimed_at(data.complete_only(training, why="training"), config.data)
+        self.batches = self._training_batches(extra)
+        self.held_out = {key: self._held_out(key, part) for key, part in sets.items()}
 
-def _progress(config, say):
-    """Return a callback that says each epoch's numbers and the time left."""
-    started, before = time.perf_counter(), None
+    def _extra(self) -> tuple[FaceSet, FaceSet]:
+        try:
+            extra = data.load(self.config.extra_data, progress=sys.stderr.isatty())
+            count = extra.keypoints.shape[1]
+            if count != self.points:
+                raise InputError(f"expected {self.points} keypoints as in {self.config.data}, got {count}")
+            return data.split(extra, "person", held_out=data.EXTRA_HELD_OUT)
+        except InputError as error:
+            raise InputError(f"extra_data: {error}; {WITHOUT_EXTRA}") from None
 
-    def report(row):
-        nonlocal before
-        before = row["epoch"] - 1 if before is None else before
-        spent = (time.perf_counter() - started) / (row["epoch"] - before)
-        left = spent * (config.epochs - row["epoch"])
-        numbers = f"loss {row['loss']:.4f}  NME {row['nme']:.4f}"
-        say(f"epoch {row['epoch']}/{config.epochs}  {numbers}  {left / 60:.0f} min left")
+    def _aimed_at(self, faces: FaceSet, source: str) -> FaceSet:
+        """Move the labels onto their points, if the run learns that."""
+        return data.centred(faces, source) if self.config.labels == "centred" else faces
 
-    return report
+    def _batches(self, faces: FaceSet, batch_size: int, strength: float) -> Batches:
+        shared = dict(batch_size=batch_size, seed=self.config.seed)
+        if self.config.view == "frame":
+            return FrameBatches(faces, **shared)
+        size = INPUT_SIZES.get(self.config.net, CROP_SIZE)
+        return FaceBatches(faces, options=Augment().scaled(strength), size=size, **shared)
 
+    def _training_batches(self, extra: FaceSet | None) -> Batches:
+        config, faces = self.config, self.training
+        if extra is None or config.extra_use == "none":
+            return self._batches(faces, config.batch_size, config.augment)
+        if config.view == "frame":
+            raise InputError("extra_data: expected view 'face' with an extra set, got 'frame'")
+        extra = self._aimed_at(data.complete_only(extra, why="training"), config.extra_data)
+        batches = self._batches(joined(faces, extra), config.batch_size, config.augment)
+        if config.extra_use == "but_jaw" and self.points == 68:  # people draw the jaw elsewhere than the tracker did
+            batches.keypoints[len(faces) :, list(REGIONS["jaw"])] = np.nan
+        return batches
 
-def train(
-    config: RunConfig,
-    folder: str | Path,
-    *,
-    say: Callable[[str], None] = print,
-    callbacks: Sequence[Callable[[dict], None]] = (),
-    labels: Callable[[np.ndarray], Mapping[str, Sequence]] | None = None,
-) -> dict:
-    """Train the network of a config, resuming what `folder` holds, and leave all that came of it there.
+    def _held_out(self, key: str, faces: FaceSet) -> HeldOut:
+        source = self.config.extra_data if key == "extra" else self.config.data
+        faces = data.complete_only(faces, why="scoring")
+        seen = self._aimed_at(faces, source)
+        return HeldOut(faces, seen.keypoints, self._batches(seen, 64, 0).without_augmentation(), source)
 
-    The folder then has `last.pt` (the checkpoint), NET.safetensors and NET.onnx (the final weights),
-    `best.safetensors` (of the best epoch on the watched part), `metrics.json` and `history.csv` (numbers of each
-    epoch), `test_predictions.csv` (of the first held-out part), and the record `training-NAME.json`; one of a run that
-    failed or was interrupted says so.
+    def score(self, model: nn.Module) -> dict[str, float]:
+        """Return NME, and MAE and RMSE in pixels at 224 x 224, on the watched faces."""
+        part = self.held_out[self.watched]
+        predicted = part.predict(model)
+        mae, rmse = pixel_errors(predicted, part.targets, 224 / part.sizes)
+        return {"nme": float(nme(predicted, part.targets).mean()), "mae_224": mae, "rmse_224": rmse}
 
-    labels: predicted keypoints (n, 68, 2) -> further columns of `test_predictions.csv`, such as {"emotion": ...}
+    def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
+        """Score every held-out set against its labels as they are given; predictions are those of the first set."""
+        watched, predicted = self.held_out[self.watched], {}
+        model.facts |= measured_facts(model, watched.batches(0), mirror=watched.faces.mirror)  # they go into its files
+        for key, part in self.held_out.items():
+            found = part.predict(model)
+            predicted[key] = data.as_labelled(found, part.source) if self.config.labels == "centred" else found
+        scores = {
+            key: summary(predicted[key], part.faces.keypoints, sizes=part.sizes, people=part.faces.people)
+            for key, part in self.held_out.items()
+        }
+        first = next(iter(predicted))
+        labels = self.labels(predicted[first]) if self.labels and self.points == 68 else {}
+        facts = {"scores": scores[first], "scores_by_part": scores, "training_faces": self.batches.n}
+        facts |= {"data_digest": records.digest(self.training), "watched": self.watched}
+        facts["nme_unit"] = "outer eye corners" if self.points == 68 else "box diagonal"
+        facts |= {"imagenet": model.pretrained} if self.config.start == IMAGENET else {}
+        return predictions_table(self.held_out[first].faces.names, predicted[first], labels), facts
 
-    Returns:
-        the scores of the part that was held out (of unseen people, if split by person), on crops of the true box
-    """
-    folder = Path(folder)
-    rows = history_of(folder)
-
-    def keep(row):
-        rows.append(row)
-        write_metrics(folder, rows, run=config.name)
-
-    try:
-        run = learn(config, folder, say=say, callbacks=[keep, *callbacks])
-    except (TrainingStopped, KeyboardInterrupt) as error:
-        why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
-        if (rows or "failed" in why) and processes()[0] == 0:
-            records.write("training", config.name, folder=folder, config=config, history=short(rows), **why)
-        raise
-    first = next(iter(run.scores))
-    if processes()[0]:  # one of several that train together writes
-        return run.scores[first]
-    save_weights(run.model, folder / f"{config.net}.safetensors", net=config.net, run=config.name, data=config.data)
-    export_onnx(run.model, folder / f"{config.net}.onnx", size=INPUT_SIZES[config.net])
-    write_metrics(folder, run.history, run=config.name, watched=run.facts["watched"])
-    write_history(folder, run.history)
-    predicted = run.predicted[first]
-    write_predictions(folder, run.parts[first].names, predicted, labels(predicted) if labels else None)
-    best = min(run.history, key=lambda row: row["nme"])["epoch"]
-    records.write(
-        "training", config.name, folder=folder, config=config, scores=run.scores[first], scores_by_part=run.scores,
-        seconds_an_epoch=float(np.mean([row["seconds"] for row in run.history])), best_epoch=best,
-        history=short(run.history), **run.facts,
-    )  # fmt: skip
-    return run.scores[first]
+    def write(self, run: Run, folder: Path) -> None:
+        """Write the network as ONNX too."""
+        export_onnx(run.model, folder / f"{self.config.net}.onnx", size=INPUT_SIZES[self.config.net])

@@ -1,6 +1,6 @@
-"""Find a learning rate: let it grow from step to step and see where the loss falls and where it breaks away.
+"""Find a learning rate: let it grow from step to step and see where the loss falls fastest.
 
-Built in notebook 02. Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
+Source: Smith, Cyclical Learning Rates for Training Neural Networks, 2017.
 """
 
 import copy
@@ -12,17 +12,17 @@ import numpy as np
 import torch
 from torch import nn
 
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.train.loop import TrainingStopped, fabric_for, memory_errors, set_rate, train_step
-from fkd_helpers.train.schedules import optimiser_for
+from fkd_helpers.train.loop import TrainingStopped, fabric_for, memory_errors, train_step
+from fkd_helpers.train.schedules import optimiser_for, set_rate
 
 BROKEN = 4.0  # a smoothed loss of so many times the best one will not come back
 
 
 @dataclass(frozen=True)
 class RateSearch:
-    """What a search saw: rates (m,) and smoothed losses (m,), m <= steps, and the rate that it suggests."""
+    """Rates (m,) and smoothed losses (m,) of the m steps taken, and the suggested rate."""
 
     rates: np.ndarray
     losses: np.ndarray
@@ -30,36 +30,23 @@ class RateSearch:
 
 
 def find_rate(
-    model: nn.Module,
-    batches: Callable[[int], object],
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor],
-    *,
-    config: RunConfig,
-    lowest: float = 1e-6,
-    highest: float = 1.0,
-    steps: int = 100,
-    smoothing: float = 0.8,
+    model: nn.Module, batches: Callable[[int], object], loss: Callable, *, config: TrainConfig,
+    lowest: float = 1e-6, highest: float = 1.0, steps: int = 100, smoothing: float = 0.8,
 ) -> RateSearch:
-    """Train a copy of a model with a rate that grows by the same factor each step; the model stays as it was.
+    """Train a copy of a model with a rate that grows by the same factor each step, until the loss breaks away.
 
-    batches, loss: as for `training.fit`; epoch follows epoch until the steps are done
-    config: says optimiser, weight decay, clipping, precision, device and seed; its learning rate plays no part
-    smoothing: share of the past in the running mean of the losses, 0 = none
+    The suggested rate is where the loss falls most steeply: an order of magnitude to begin with, not a result.
 
-    Returns:
-        up to `steps` rates and smoothed losses (fewer where the loss breaks away before), and the rate at which the
-        loss fell most steeply, drawn over a logarithmic axis: an order of magnitude to begin with, not a result
-
-    The same seed gives the same answer on the CPU.
-
-    Raises:
-        InputError: a range that is none, no batches, no finite loss at all, or too little memory.
+    Args:
+        batches, loss: as for `fit`; epoch follows epoch until the steps are done
+        config: its learning rate plays no part
+        smoothing: share of the past in the running mean of the losses
     """
     if not 0 < lowest < highest or steps < 10 or not 0 <= smoothing < 1:
         wanted = "expected 0 < lowest < highest, 10 steps or more and a smoothing of 0 to below 1"
         raise InputError(f"find_rate: {wanted}, got {lowest:g}, {highest:g}, {steps} and {smoothing:g}")
     if not len(batches):
-        raise InputError("batches: expected at least one batch an epoch, got none")
+        raise InputError("batches: expected at least one batch per epoch, got none")
     fabric = fabric_for(config)
     model = copy.deepcopy(model).train()
     model, optimiser = fabric.setup(model, optimiser_for(model, config))
@@ -71,7 +58,7 @@ def find_rate(
             set_rate(optimiser, config, rate / config.learning_rate)
             try:
                 value = train_step(fabric, model, optimiser, loss, batch, config).item()
-            except TrainingStopped:  # infinite: as far as it goes
+            except TrainingStopped:  # not finite: as far as it goes
                 break
             mean, weight = smoothing * mean + (1 - smoothing) * value, smoothing * weight + 1 - smoothing
             losses.append(mean / weight)
@@ -86,6 +73,4 @@ def find_rate(
 def _steepest(losses: np.ndarray) -> int:
     """Return where losses (m,) fall most, over a stretch of five steps, before they are smallest."""
     before = losses[: int(losses.argmin()) + 1]
-    if len(before) < 6:
-        return 0
-    return int((before[5:] - before[:-5]).argmin()) + 2  # the middle of the stretch
+    return int((before[5:] - before[:-5]).argmin()) + 2 if len(before) > 5 else 0

@@ -1,6 +1,6 @@
-"""Optimisers, learning rates over time, and when to stop. Built in notebook 02.
+"""Optimisers, the moving average of the weights, learning rates over time, and when to stop.
 
-Everything here is a function of the config, the step and the history: a run that is continued needs no more memory.
+Rates and stops are functions of the config, the step and the history: a run that is resumed needs no other state.
 """
 
 import math
@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 import torch
 from torch import nn
+from torch.optim.swa_utils import AveragedModel
 
-from fkd_helpers.core.config import PLATEAU_WAIT, RunConfig
+from fkd_helpers.core.config import PLATEAU_WAIT, TrainConfig
+
+WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises
 
 
-def optimiser_for(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
-    """Return the optimiser of a config for the trained weights of a model."""
-    # biases and normalisation are not decayed: they have no reason to be small
+def optimiser_for(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
+    """Return the optimiser of a config; biases and normalisation weights are not decayed."""
     weights = [p for p in model.parameters() if p.requires_grad]
     groups = [
         {"params": [p for p in weights if p.ndim > 1], "weight_decay": config.weight_decay},
@@ -26,16 +28,35 @@ def optimiser_for(model: nn.Module, config: RunConfig) -> torch.optim.Optimizer:
     return kinds[config.optimiser](groups, lr=config.learning_rate)
 
 
-def rate_share(step: int, steps: int, config: RunConfig, watched: Sequence[float] = ()) -> float:
-    """Return the share of the learning rate at a step of a whole run of `steps`.
+def moving_average(model: nn.Module, decay: float) -> AveragedModel:
+    """Return an exponential moving average of weights and buffers; young averages forget their start faster."""
 
-    one_cycle: a short rise and a cosine down to zero; cosine: only that; step: a tenth after each third
-    plateau: a tenth each time the watched numbers, one an epoch, have not got better for three epochs
+    def update(mean, new, step):
+        young = (1 + int(step)) / (10 + int(step))
+        return mean.lerp(new, 1 - min(decay, young)) if mean.is_floating_point() else new
+
+    average = AveragedModel(model, avg_fn=update, use_buffers=True)
+    average.n_averaged += 1  # the first weights are its first value
+    return average
+
+
+def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, share: float) -> None:
+    """Set the learning rate of all weights to a share of the config's."""
+    for group in optimiser.param_groups:
+        group["lr"] = config.learning_rate * share
+
+
+def rate_share(step: int, steps: int, config: TrainConfig, watched: Sequence[float] = ()) -> float:
+    """Return the share of the learning rate at a step of a run of `steps`.
+
+    one_cycle: a short rise and a cosine down to zero; cosine: only that; step: a tenth after each third; plateau: a
+    tenth each time the watched numbers, one per epoch, have not got better for `PLATEAU_WAIT` epochs.
     """
     done = step / max(steps, 1)
+    if config.schedule == "one_cycle" and done < WARM_UP:
+        return max(done / WARM_UP, 0.01)
     if config.schedule == "one_cycle":
-        warm = 0.1
-        return max(done / warm, 0.01) if done < warm else 0.5 * (1 + math.cos(math.pi * (done - warm) / (1 - warm)))
+        return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
     if config.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
     if config.schedule == "plateau":
@@ -44,7 +65,7 @@ def rate_share(step: int, steps: int, config: RunConfig, watched: Sequence[float
 
 
 def _plateaus(watched: Sequence[float]) -> int:
-    """Return how often the numbers have stood still for `PLATEAU_WAIT` epochs; after each the wait begins anew."""
+    """Return how often the numbers stood still for `PLATEAU_WAIT` epochs; after each plateau the wait begins anew."""
     best, waited, found = math.inf, 0, 0
     for value in watched:
         best, waited = (value, 0) if value < best else (best, waited + 1)

@@ -2,29 +2,42 @@ from dataclasses import fields
 
 import numpy as np
 import pytest
+import yaml
 
-from fkd_helpers.core.config import CHOICES, CONFIGS, RANGES, RunConfig, as_yaml, load_config
+from fkd_helpers.core.config import CONFIGS, TASKS, KeypointsConfig, as_yaml, load_config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.course import verdicts
 
-# Run configs
+# Records
 
 
-def test_a_config_comes_back_from_its_yaml(tmp_path):
-    config = RunConfig(name="mine", learning_rate=1e-5, epochs=3, split="person")
-    (tmp_path / "mine.yaml").write_text(as_yaml(config))
-    assert load_config(tmp_path / "mine.yaml") == config
+def test_config_comes_back_from_its_yaml(tmp_path):
+    for kind in TASKS.values():
+        config = kind(name="mine", learning_rate=1e-5, epochs=3)
+        (tmp_path / "mine.yaml").write_text(as_yaml(config))
+        assert load_config(tmp_path / "mine.yaml") == config
     assert load_config(tmp_path / "mine.yaml", epochs=9).epochs == 9
-    assert load_config() == RunConfig()
+    assert load_config() == KeypointsConfig()
 
 
-def test_our_own_configs_load():
-    names = [file.stem for file in CONFIGS.glob("*.yaml")]
-    assert "keypoints68" in names
-    assert all(load_config(name).epochs > 0 for name in names)
+def test_load_config_finds_the_task_of_our_own():
+    found = {file.stem: load_config(file.stem).task for file in CONFIGS.glob("*.yaml")}
+    assert {name: task for name, task in found.items() if task not in name} == {
+        "keypoints15": "kaggle15", "keypoints15_keras": "kaggle15", "keypoints15_residual": "kaggle15"
+    }  # fmt: skip
 
 
-def test_numbers_that_yaml_reads_as_text(tmp_path):
+def test_load_config_reads_files_from_before_tasks(tmp_path):
+    """They have every field of every task, and some that are gone."""
+    flat = {field.name: field.default for kind in TASKS.values() for field in fields(kind)} | {"norm_parts": 1}
+    flat |= {"name": "old", "net": "small", "loss": "mse"}
+    (tmp_path / "old.yaml").write_text(yaml.safe_dump(flat | {"missing": "drop"}))
+    assert load_config(tmp_path / "old.yaml", task="kaggle15").missing == "drop"
+    with pytest.raises(InputError, match=r"unknown key in .*'missing'"):
+        load_config(tmp_path / "old.yaml")
+
+
+def test_load_config_reads_numbers_that_yaml_takes_for_text(tmp_path):
     (tmp_path / "a.yaml").write_text("learning_rate: 1e-3\nclip: 2\n")
     config = load_config(tmp_path / "a.yaml")
     assert config.learning_rate == 0.001 and config.clip == 2.0 and isinstance(config.clip, float)
@@ -48,18 +61,21 @@ def test_numbers_that_yaml_reads_as_text(tmp_path):
         ("clip: .inf", "clip: expected 0 to 1e.06, got inf"),
         ("split: peson", "unknown split 'peson': did you mean 'person'"),
         ("optimiser: adamww", "unknown optimiser 'adamww': did you mean 'adamw'"),
+        ("schedule: platau", "unknown schedule 'platau': did you mean 'plateau'"),
+        ("schedule: plateau\npatience: 3", "patience: expected 0, or more than the 3 epochs"),
+        ("task: keypoint", "unknown task in .*'keypoint': did you mean 'keypoints'"),
         ("- a\n- b", "expected lines of `key: value`, got list"),
         ("a: [", "not YAML"),
     ],
 )
-def test_configs_that_are_none(tmp_path, text, message):
+def test_load_config_names_what_is_wrong(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)
     with pytest.raises(InputError, match=message) as caught:
         load_config(tmp_path / "a.yaml")
     assert "a.yaml" in str(caught.value) and len(str(caught.value).splitlines()) == 1
 
 
-def test_config_files_that_are_none(tmp_path):
+def test_load_config_names_files_that_are_none(tmp_path):
     (tmp_path / "binary.yaml").write_bytes(b"\xff\xfe\x80")
     (tmp_path / "folder.yaml").mkdir()
     for path, message in [
@@ -69,12 +85,8 @@ def test_config_files_that_are_none(tmp_path):
     ]:  # fmt: skip
         with pytest.raises(InputError, match=message):
             load_config(path)
-
-
-def test_ranges_and_choices_are_those_of_fields():
-    kinds = {field.name: field.type for field in fields(RunConfig)}
-    assert set(RANGES) | set(CHOICES) <= set(kinds)
-    assert {key for key, kind in kinds.items() if kind in (int, float)} == set(RANGES)
+    with pytest.raises(InputError, match="expressions: expected a config of the task 'keypoints', got one of"):
+        load_config("expressions", task="keypoints")
 
 
 # Verdicts on exercises

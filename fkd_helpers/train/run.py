@@ -1,0 +1,201 @@
+"""One training run: a task and a config in; weights, numbers, predictions and a record out."""
+
+import contextlib
+import json
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import pandas as pd
+import torch
+from torch import nn
+
+from fkd_helpers.core import records
+from fkd_helpers.core.config import TrainConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.nets import count_weights, save_weights
+from fkd_helpers.train.batches import Batches
+from fkd_helpers.train.checkpoint import history_of, locked
+from fkd_helpers.train.distributed import processes, started_as
+from fkd_helpers.train.loop import TrainingStopped, fit
+from fkd_helpers.train.schedules import epochs_since_best
+
+METRICS, HISTORY, PREDICTIONS = "metrics.json", "history.csv", "test_predictions.csv"
+
+
+class Task(Protocol):
+    """What a run needs to know of its task; made from a config, with data and network loaded.
+
+    Attributes:
+        kind: of the record that a run leaves
+        loss: (output, targets) -> mean over the targets that are not missing
+        watch: the number of an epoch, smaller is better, that decides on the best epoch and an early stop
+        shown: numbers that are printed after each epoch: {what is printed: its key in the row}
+        notes: lines that are said before the training
+        header: facts that go into the weights file, beside network, run and data
+    """
+
+    kind: str
+    model: nn.Module
+    batches: Batches
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
+    watch: str
+    shown: Mapping[str, str]
+    notes: Sequence[str]
+    header: Mapping[str, object]
+
+    def score(self, model: nn.Module) -> dict[str, float]:
+        """Return the numbers of an epoch; all processes that train together call it."""
+
+    def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
+        """Return predictions, one row per held-out face, and facts for the record, among them "scores"."""
+
+    def write(self, run: "Run", folder: Path) -> None:
+        """Write further files, after the weights."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What came of a training: the network, one row per epoch, predictions, and facts, among them "scores"."""
+
+    model: nn.Module
+    history: list[dict]
+    predictions: pd.DataFrame
+    facts: dict
+
+    @property
+    def scores(self) -> dict[str, float]:
+        return self.facts["scores"]
+
+
+def learn(
+    task: Task,
+    config: TrainConfig,
+    folder: str | Path | None = None,
+    *,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+) -> Run:
+    """Train the network of a task, resuming from the checkpoint in `folder`, and score it; write checkpoints only.
+
+    Args:
+        callbacks: called with each epoch's row (see `fit`)
+    """
+    say = (lambda line: None) if started_as()[0] else say  # the first of several processes speaks
+    for note in task.notes:
+        say(note)
+    callbacks = [_progress(task, config, say), *callbacks]
+    options = dict(metrics=task.score, watch=task.watch, callbacks=callbacks, folder=folder)
+    try:
+        with locked(folder) if folder and not started_as()[0] else contextlib.nullcontext():
+            model, history = fit(task.model, task.batches, task.loss, config=config, **options)
+    except KeyboardInterrupt:
+        if done := len(history_of(folder)) if folder else 0:
+            say(f"interrupted: epoch {done} of {config.epochs} is kept; the same run in the same folder goes on there")
+        raise
+    if len(history) < config.epochs:
+        say(f"stopped early: {task.watch} has not got better for {config.patience} epochs")
+    model.cpu()
+    predictions, facts = task.finish(model)
+    return Run(model, history, predictions, {"weights": count_weights(model), "processes": processes()[1]} | facts)
+
+
+def run(
+    task: Task,
+    config: TrainConfig,
+    folder: str | Path,
+    *,
+    say: Callable[[str], None] = print,
+    callbacks: Sequence[Callable[[dict], None]] = (),
+) -> dict:
+    """Run `learn` and leave everything in the folder; return the scores.
+
+    The folder then has `last.pt` (the checkpoint), NET.safetensors (the final weights), `best.safetensors` (of the best
+    epoch), `metrics.json` and `history.csv` (numbers of each epoch), `test_predictions.csv`, what the task adds, and
+    the record. The record of a run that failed or was interrupted says so.
+    """
+    folder = Path(folder)
+    rows = history_of(folder)
+
+    def keep(row):
+        rows.append(row)
+        write_metrics(folder, rows, run=config.name)
+
+    try:
+        done = learn(task, config, folder, say=say, callbacks=[keep, *callbacks])
+    except (TrainingStopped, KeyboardInterrupt) as error:
+        why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
+        if (rows or "failed" in why) and processes()[0] == 0:
+            records.write(task.kind, config.name, folder=folder, config=config, history=short(rows), **why)
+        raise
+    if processes()[0]:  # the first of several processes writes
+        return done.scores
+    header = {"net": config.net, "run": config.name, "data": config.data} | task.header
+    save_weights(done.model, folder / f"{config.net}.safetensors", **header)
+    write_metrics(folder, done.history, run=config.name, watched=done.facts.get("watched", task.watch))
+    write_csv(folder / HISTORY, pd.DataFrame(short(done.history)))
+    write_csv(folder / PREDICTIONS, done.predictions, float_format="%.2f")
+    task.write(done, folder)
+    seconds = float(np.mean([row["seconds"] for row in done.history]))
+    watched = [row.get(task.watch, np.nan) for row in done.history]
+    facts = {"config": config, "history": short(done.history), "seconds_an_epoch": seconds} | done.facts
+    facts["best_epoch"] = len(watched) - epochs_since_best(watched)
+    records.write(task.kind, config.name, folder=folder, **facts)
+    return done.scores
+
+
+def _progress(task: Task, config: TrainConfig, say: Callable[[str], None]) -> Callable[[dict], None]:
+    """Return a callback that prints each epoch's numbers and the time left."""
+    started, first = time.perf_counter(), None
+
+    def report(row):
+        nonlocal first
+        first = row["epoch"] if first is None else first
+        left = (time.perf_counter() - started) / (row["epoch"] - first + 1) * (config.epochs - row["epoch"])
+        numbers = "".join(f"  {name} {row[key]:.4f}" for name, key in task.shown.items() if key in row)
+        say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}{numbers}  {left / 60:.0f} min left")
+
+    return report
+
+
+def short(history: Iterable[Mapping]) -> list[dict]:
+    """Return a history without the losses of its batches."""
+    return [{key: value for key, value in row.items() if key != "losses"} for row in history]
+
+
+def predictions_table(names: Sequence[str], predicted: np.ndarray, labels: Mapping[str, Sequence] = {}) -> pd.DataFrame:
+    """Return one row per face: its name, its labels, then x0, y0 ... of predicted keypoints (n, k, 2)."""
+    columns = [f"{axis}{i}" for i in range(predicted.shape[1]) for axis in "xy"]
+    points = pd.DataFrame(predicted.reshape(len(predicted), -1), columns=columns)
+    return pd.concat([pd.DataFrame({"name": names, **labels}), points], axis=1)
+
+
+def write_metrics(folder: str | Path, history: Iterable[Mapping], **facts) -> Path:
+    """Write `metrics.json`: facts, and under "epochs" the rows of a history without the losses of batches."""
+    path = Path(folder) / METRICS
+    with whole_file(path) as partial:
+        text = json.dumps(records.plain({**facts, "epochs": short(history)}), indent=1)
+        partial.write_text(text + "\n", encoding="utf-8")
+    return path
+
+
+def read_metrics(folder: str | Path) -> dict:
+    """Read what `write_metrics` wrote."""
+    path = Path(folder) / METRICS
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        return {**found, "epochs": [dict(row) for row in found["epochs"]]}
+    except FileNotFoundError:
+        raise InputError(f"{path}: no such file") from None
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise InputError(f"{path}: not the numbers of a run ({error})") from None
+
+
+def write_csv(path: Path, table: pd.DataFrame, **options) -> None:
+    """Write a table as a CSV file, whole or not at all."""
+    with whole_file(path) as partial:
+        table.to_csv(partial, index=False, **options)
