@@ -6,6 +6,7 @@ import zipfile
 import numpy as np
 import pytest
 import torch
+from fkd_helpers.train.run import learn
 from PIL import Image
 
 from fkd_helpers import cli
@@ -15,6 +16,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_face, shapes
 from fkd_helpers.expressions import data as expressions_data
+from fkd_helpers.expressions.crops import RECIPES, ExpressionBatches, upright_crops, view
 from fkd_helpers.expressions.data import (
     conflicts,
     contents,
@@ -34,9 +36,8 @@ from fkd_helpers.expressions.model import (
 )
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.report import compare, worst_rows, write_report
-from fkd_helpers.expressions.task import class_weights, learn, record, targets_of
+from fkd_helpers.expressions.task import ExpressionsTask, class_weights, facts_of, targets_of
 from fkd_helpers.expressions.upright import upright_crop, upright_map
-from fkd_helpers.expressions.views import RECIPES, ExpressionBatches, upright_crops, view
 from fkd_helpers.faces.images import write_photo
 
 
@@ -286,9 +287,10 @@ def test_class_weights_make_each_expression_count_the_same():
 
 def test_learn_on_landmarks_beats_chance(tmp_path):
     config = load_config("expressions_head", net="head_landmarks", epochs=60, learning_rate=5e-3)
-    run = learn(config, tmp_path, faces=load_expressions("puppets", n=200), say=lambda _: None)
-    assert run.scores["accuracy"] > 0.5 and run.scores["valence_r"] > 0.6
-    assert run.answers[:, :8].sum(1) == pytest.approx(1, abs=1e-5) and np.abs(run.answers[:, 8:]).max() <= 1
+    task = ExpressionsTask(config, faces=load_expressions("puppets", n=200))
+    learn(task, config, tmp_path, say=lambda _: None)
+    assert task.scores["accuracy"] > 0.5 and task.scores["valence_r"] > 0.6
+    assert task.answers[:, :8].sum(1) == pytest.approx(1, abs=1e-5) and np.abs(task.answers[:, 8:]).max() <= 1
 
 
 @pytest.mark.parametrize("options", [
@@ -314,7 +316,8 @@ def test_compare_takes_the_mean_over_seeds(tmp_path, puppets):
     for seed in (0, 1):
         shares = np.full((80, 8), 1 / 16)
         shares[np.arange(80), (labels + seed * (np.arange(80) % 2)) % 8] += 0.5
-        record(f"net_s{seed}", np.concatenate([shares, np.zeros((80, 2))], 1), puppets, folder=tmp_path)
+        facts = facts_of(np.concatenate([shares, np.zeros((80, 2))], 1), puppets)
+        records.write("expressions", f"net_s{seed}", folder=tmp_path, **facts)
     table = compare(tmp_path)
     assert table["model"].tolist() == ["net"] and table["seeds"].tolist() == [2] and table["accuracy"][0] == 0.75
     assert len(compare(tmp_path, seeds=True)) == 2

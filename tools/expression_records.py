@@ -19,7 +19,7 @@ from fkd_helpers.core import records
 from fkd_helpers.expressions.data import conflicts, contents, load_expressions, split_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
-from fkd_helpers.expressions.task import record
+from fkd_helpers.expressions.task import facts_of
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
 from fkd_helpers.predict import KeypointPredictor
@@ -56,7 +56,8 @@ def together(options) -> None:
         answers, test = answers[kept], test[kept]
         shares = answers[:, :7] / answers[:, :7].sum(1, keepdims=True)
         answers = np.concatenate([shares, answers[:, 8:]], 1)
-    path = record(options.name, answers, test, folder=options.out, runs=[folder.name for folder in options.runs])
+    facts = facts_of(answers, test) | {"runs": [folder.name for folder in options.runs]}
+    path = records.write("expressions", options.name, folder=options.out, **facts)
     print({key: records.read(path)["scores"][key] for key in ("accuracy", "valence_rmse", "arousal_rmse")})
 
 

@@ -48,7 +48,10 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
 
 
 def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """Score values (n,) in -1..1; where all of them are equal, r2, r and ccc (concordance) are NaN."""
+    """Score values (n,) in -1..1; where all of them are equal, r2, r and ccc (concordance) are NaN.
+
+    "sign" is the share of values whose sign is that of the target. Source: Nicolaou, Gunes and Pantic, 2011.
+    """
     predicted, target = (np.asarray(values, np.float64) for values in (predicted, target))
     if predicted.shape != target.shape or predicted.ndim != 1 or not len(target):
         raise InputError(f"values: expected two of (n,), got {predicted.shape} and {target.shape}")
@@ -58,7 +61,7 @@ def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") ->
         "mae": metrics.mean_absolute_error(target, predicted),
         "r2": metrics.r2_score(target, predicted) if varied else np.nan,
         "r": np.corrcoef(predicted, target)[0, 1] if varied else np.nan,
-        "sign": sign_agreement(predicted, target),
+        "sign": np.mean(np.sign(predicted) == np.sign(target)),
         "ccc": concordance_corrcoef(torch.from_numpy(predicted), torch.from_numpy(target)) if varied else np.nan,
     }
     return {prefix + key: float(value) for key, value in found.items()}
@@ -70,15 +73,6 @@ def all_scores(answers: np.ndarray, faces: FaceSet) -> dict[str, float]:
     for column, name in ((-2, "valence"), (-1, "arousal")):
         scores |= scale_scores(answers[:, column], faces.extras[name], f"{name}_")
     return scores
-
-
-def sign_agreement(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Return the share of values (n,) whose sign is that of the target. Source: Nicolaou, Gunes and Pantic, 2011.
-
-    >>> sign_agreement([0.5, -0.2, 0.1], [0.1, -0.9, -0.3])
-    0.6666666666666666
-    """
-    return float(np.mean(np.sign(predicted) == np.sign(target)))
 
 
 def krippendorff_alpha(ratings: np.ndarray, *, level: str = "nominal") -> float:
@@ -124,8 +118,3 @@ def by_class(shares: np.ndarray, expression: np.ndarray) -> pd.DataFrame:
         if varied.any():
             table.loc[varied, key] = score(one_hot[:, varied], shares[:, varied], average=None)
     return table
-
-
-def confusion(shares: np.ndarray, expression: np.ndarray) -> np.ndarray:
-    """Return how often (classes, classes) a face of the row's expression was called the column's."""
-    return metrics.confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1]))

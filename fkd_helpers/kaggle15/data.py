@@ -1,15 +1,12 @@
 """Kaggle's faces in memory: load, find near-duplicates, hold faces out, batches, scores."""
 
-import copy
 import json
 import warnings
-from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
-import torch
 
 from fkd_helpers import data
 from fkd_helpers.core.errors import InputError, unknown
@@ -19,8 +16,7 @@ from fkd_helpers.faces.landmarks import POINTS_15
 from fkd_helpers.kaggle15.duplicates import near_duplicates
 from fkd_helpers.kaggle15.puppets import puppet_tables
 from fkd_helpers.kaggle15.tables import CORNER, SIDE, read_rows
-from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment
-from fkd_helpers.train.distributed import shard
+from fkd_helpers.train.batches import NONE, Augment, Batches, FaceBatches
 
 CACHE_VERSION = 2
 HELD_OUT = 1 / 7  # of the groups, where no split.csv says which
@@ -125,50 +121,20 @@ def training_parts(faces: FaceSet, missing: str) -> tuple[FaceSet, FaceSet]:
 
 
 class ImageBatches(FaceBatches):
-    """Batches of whole images for `training.fit`, each through its own window; see `transforms.FaceBatches`.
+    """Batches of whole images (b, 1, size, size) and keypoints (b, 15, 2) in their pixels.
 
-    As many steps as `faces` faces give make an epoch, be there fewer: then they come more than once.
+    Args:
+        steps: Batches per epoch; where there are too few faces, they come more than once.
     """
 
-    def __init__(
-        self,
-        faces: FaceSet,
-        *,
-        batch_size: int = 64,
-        options: Augment = NONE,
-        size: int = SIDE,
-        seed: int = 0,
-        steps: int | None = None,
-    ):
+    def __init__(self, faces: FaceSet, *, options: Augment = NONE, size: int = SIDE, batch_size: int = 64, **rest):
+        Batches.__init__(self, len(faces), batch_size=batch_size, **rest)
         self.crops, self.keypoints = np.stack(list(faces.images)), faces.keypoints - CORNER
-        self.batch_size, self.options, self.size = min(batch_size, len(faces)), options, size
-        self.seed, self.shuffle, self.steps = seed, True, steps
-
-    def __len__(self) -> int:
-        return self.steps if self.shuffle and self.steps else super().__len__()
-
-    def __call__(self, epoch: int) -> Iterator[tuple[torch.Tensor, torch.Tensor]]:
-        rng = np.random.default_rng([self.seed, epoch])
-        n, size = len(self.crops), self.batch_size
-        rounds = -(-len(self) * size // n) if self.shuffle else 1
-        order = np.concatenate([rng.permutation(n) for _ in range(rounds)]) if self.shuffle else np.arange(n)
-        for i in range(len(self)):
-            which = order[i * size : (i + 1) * size]
-            images, keypoints = augment(
-                self.crops[which], self.keypoints[which], options=self.options, size=self.size, share=1.0, rng=rng,
-                own=shard(len(which), *self.shard),
-            )  # fmt: skip
-            yield torch.from_numpy(images)[:, None] / 255, torch.from_numpy(keypoints)
+        self.options, self.size, self.share, self.mirror = options, size, 1.0, faces.mirror
 
     def to_images(self, keypoints: np.ndarray) -> np.ndarray:
         """Return keypoints (n, k, 2) of the plain windows, in order, as Kaggle counts pixels."""
         return (keypoints + 0.5) * (self.crops.shape[-1] / self.size) - 0.5 + CORNER
-
-    def without_augmentation(self) -> "ImageBatches":
-        """Return the same faces in order, as they are."""
-        plain = copy.copy(self)
-        plain.options, plain.shuffle = NONE, False
-        return plain
 
 
 def rmse(predicted: np.ndarray, target: np.ndarray) -> float:

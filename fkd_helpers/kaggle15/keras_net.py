@@ -13,14 +13,15 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers.core import records
-from fkd_helpers.core.config import RunConfig
+from fkd_helpers.core.config import Kaggle15Config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import POINTS_15
 from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training_parts
 from fkd_helpers.kaggle15.tables import CORNER, SIDE
-from fkd_helpers.train.run_data import strength
-from fkd_helpers.train.run_files import HISTORY, write_history, write_metrics, write_predictions
+from fkd_helpers.train.batches import Augment
+from fkd_helpers.train.checkpoint import locked
+from fkd_helpers.train.run import HISTORY, PREDICTIONS, predictions_table, write_csv, write_metrics
 
 BACKENDS = ("torch", "tensorflow", "jax")  # of Keras, those that can train
 BACKEND = os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "torch"
@@ -74,7 +75,7 @@ def stream_of(batches: ImageBatches, epoch: int = 0) -> Iterator[tuple[np.ndarra
 
 def predict_keras(model: keras.Model, images: np.ndarray) -> np.ndarray:
     """Return keypoints (n, 15, 2), pixels as Kaggle counts them, of images (n, 96, 96) uint8."""
-    answers = model.predict(images[..., None].astype(np.float32) / 255, batch_size=256, verbose=0)
+    answers = model.predict(np.asarray(images, np.float32)[..., None] / 255, batch_size=256, verbose=0)
     return np.asarray(answers).reshape(len(images), -1, 2) + CORNER
 
 
@@ -97,7 +98,7 @@ def compile_phase(model: keras.Model, phase: int, *, rate: float, steps: int) ->
 
 
 def train_keras(
-    config: RunConfig, folder: str | Path, *, faces: FaceSet | None = None, say: Callable[[str], None] = print
+    config: Kaggle15Config, folder: str | Path, *, faces: FaceSet | None = None, say: Callable[[str], None] = print
 ) -> dict:
     """Train the Keras CNN in two phases, resuming what `folder` holds; return the scores of the held-out rows.
 
@@ -108,41 +109,14 @@ def train_keras(
     learned, held_out = training_parts(faces, config.missing)
     steps = max((len(faces) - len(held_out)) // config.batch_size, 1)
     shared = dict(batch_size=config.batch_size, seed=config.seed, steps=steps)
-    batches = ImageBatches(learned, options=strength(config.augment), **shared)
-    images, first = np.stack(list(held_out.images)), max(round(config.epochs * FIRST_PHASE), 1)
+    batches = ImageBatches(learned, options=Augment().scaled(config.augment), **shared)
     folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
-    keras.utils.set_random_seed(config.seed)
-    path, history = folder / "keras_cnn.keras", folder / HISTORY
-    rows = pd.read_csv(history).to_dict("records") if path.exists() and history.exists() else []
-    model = keras.models.load_model(path) if rows else keras_cnn()
-    if config.start and not rows:
-        model.set_weights(open_model(config.start).get_weights())
-    started = time.perf_counter()
-
-    def keep(epoch, logs):
-        nonlocal started
-        scores = scores_15(predict_keras(model, images), held_out)
-        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": time.perf_counter() - started}
-        rows.append(row | {key: scores[key] for key in ("rmse", "rmse_complete")})
-        model.save(path)
-        write_history(folder, rows)
-        say(f"epoch {epoch + 1}/{config.epochs}  loss {row['loss']:.4f}  RMSE {scores['rmse']:.3f}")
-        started = time.perf_counter()
-
-    for phase, begin, end in ((1, 0, first), (2, first, config.epochs)):
-        done = len(rows)
-        if done < end:
-            if done <= begin:
-                compile_phase(model, phase, rate=config.learning_rate, steps=steps * first)
-            callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=keep)]
-            callbacks += [keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=WAIT)] * (phase == 2)
-            span = dict(steps_per_epoch=steps, initial_epoch=done, epochs=end)
-            model.fit(stream_of(batches, done), **span, callbacks=callbacks, shuffle=False, verbose=0)
-    predicted = predict_keras(model, images)
+    with locked(folder):
+        model, rows = _fit(config, folder, batches, held_out, say)
+    predicted = predict_keras(model, held_out.images)
     scores = scores_15(predicted, held_out)
     write_metrics(folder, rows, run=config.name)
-    write_predictions(folder, held_out.names, predicted)
+    write_csv(folder / PREDICTIONS, predictions_table(held_out.names, predicted), float_format="%.2f")
     records.write(
         "kaggle15",
         config.name,
@@ -158,3 +132,36 @@ def train_keras(
         seconds_an_epoch=float(np.mean([row["seconds"] for row in rows])),
     )
     return scores
+
+
+def _fit(config: Kaggle15Config, folder: Path, batches: ImageBatches, held_out: FaceSet, say: Callable) -> tuple:
+    """Train from where the folder stands; return the model and a row per epoch, both written after every epoch."""
+    steps, first = len(batches), max(round(config.epochs * FIRST_PHASE), 1)
+    keras.utils.set_random_seed(config.seed)
+    path, history = folder / "keras_cnn.keras", folder / HISTORY
+    rows = pd.read_csv(history).to_dict("records") if path.exists() and history.exists() else []
+    model = keras.models.load_model(path) if rows else keras_cnn()
+    if config.start and not rows:
+        model.set_weights(open_model(config.start).get_weights())
+    started = time.perf_counter()
+
+    def keep(epoch, logs):
+        nonlocal started
+        scores = scores_15(predict_keras(model, held_out.images), held_out)
+        row = {"epoch": epoch + 1, "loss": float(logs["loss"]), "seconds": time.perf_counter() - started}
+        rows.append(row | {key: scores[key] for key in ("rmse", "rmse_complete")})
+        model.save(path)
+        write_csv(history, pd.DataFrame(rows))
+        say(f"epoch {epoch + 1}/{config.epochs}  loss {row['loss']:.4f}  RMSE {scores['rmse']:.3f}")
+        started = time.perf_counter()
+
+    for phase, begin, end in ((1, 0, first), (2, first, config.epochs)):
+        done = len(rows)
+        if done < end:
+            if done <= begin:
+                compile_phase(model, phase, rate=config.learning_rate, steps=steps * first)
+            callbacks = [keras.callbacks.LambdaCallback(on_epoch_end=keep)]
+            callbacks += [keras.callbacks.ReduceLROnPlateau("loss", factor=0.5, patience=WAIT)] * (phase == 2)
+            span = dict(steps_per_epoch=steps, initial_epoch=done, epochs=end)
+            model.fit(stream_of(batches, done), **span, callbacks=callbacks, shuffle=False, verbose=0)
+    return model, rows
