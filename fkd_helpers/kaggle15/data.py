@@ -9,6 +9,7 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers import data
+from fkd_helpers.core.config import Kaggle15Config
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.files import cached
 from fkd_helpers.data import FaceSet
@@ -105,21 +106,6 @@ def prepared(faces: FaceSet, missing: str) -> FaceSet:
     return faces
 
 
-def training_parts(faces: FaceSet, missing: str) -> tuple[FaceSet, FaceSet]:
-    """Return the prepared faces to learn from and those held out, or refuse a set from which nothing can be learned."""
-    different = len(np.unique(faces.people))
-    if different < 2:
-        raise InputError(f"expected 2 different pictures or more, got {different} in {len(faces)} rows")
-    known, held_out = halves(faces)
-    for what, part in (("to learn from", known), ("held out", held_out)):
-        if np.isnan(part.keypoints).all():
-            raise InputError(f"expected labels among the faces {what}, got none in {len(part)} rows")
-    learned = prepared(known, missing)
-    if not len(learned):
-        raise InputError(f"missing 'drop': expected complete faces to learn from, got none in {len(known)} rows")
-    return learned, held_out
-
-
 class ImageBatches(FaceBatches):
     """Batches of whole images (b, 1, size, size) and keypoints (b, 15, 2) in their pixels.
 
@@ -135,6 +121,28 @@ class ImageBatches(FaceBatches):
     def to_images(self, keypoints: np.ndarray) -> np.ndarray:
         """Return keypoints (n, k, 2) of the plain windows, in order, as Kaggle counts pixels."""
         return (keypoints + 0.5) * (self.crops.shape[-1] / self.size) - 0.5 + CORNER
+
+
+def training_parts(
+    faces: FaceSet, config: Kaggle15Config, size: int = SIDE
+) -> tuple[FaceSet, FaceSet, ImageBatches]:
+    """Return the faces to learn from, those held out, and batches; refuse a set from which nothing can be learned.
+
+    Every strategy for missing points takes the same number of steps: with "drop" the complete faces come more than once
+    per epoch.
+    """
+    different = len(np.unique(faces.people))
+    if different < 2:
+        raise InputError(f"expected 2 different pictures or more, got {different} in {len(faces)} rows")
+    known, held_out = halves(faces)
+    for what, part in (("to learn from", known), ("held out", held_out)):
+        if np.isnan(part.keypoints).all():
+            raise InputError(f"expected labels among the faces {what}, got none in {len(part)} rows")
+    learned = prepared(known, config.missing)
+    if not len(learned):
+        raise InputError(f"missing 'drop': expected complete faces to learn from, got none in {len(known)} rows")
+    shared = dict(batch_size=config.batch_size, seed=config.seed, steps=max(len(known) // config.batch_size, 1))
+    return learned, held_out, ImageBatches(learned, options=Augment().scaled(config.augment), size=size, **shared)
 
 
 def rmse(predicted: np.ndarray, target: np.ndarray) -> float:

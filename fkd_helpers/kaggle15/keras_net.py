@@ -19,7 +19,6 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import POINTS_15
 from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training_parts
 from fkd_helpers.kaggle15.tables import CORNER, SIDE
-from fkd_helpers.train.batches import Augment
 from fkd_helpers.train.checkpoint import locked
 from fkd_helpers.train.run import HISTORY, PREDICTIONS, predictions_table, write_csv, write_metrics
 
@@ -106,10 +105,7 @@ def train_keras(
     training loss. The folder then has keras_cnn.keras, `history.csv`, `metrics.json`, predictions and the record.
     """
     faces = load_15(config.data) if faces is None else faces
-    learned, held_out = training_parts(faces, config.missing)
-    steps = max((len(faces) - len(held_out)) // config.batch_size, 1)
-    shared = dict(batch_size=config.batch_size, seed=config.seed, steps=steps)
-    batches = ImageBatches(learned, options=Augment().scaled(config.augment), **shared)
+    learned, held_out, batches = training_parts(faces, config)
     folder = Path(folder)
     with locked(folder):
         model, rows = _fit(config, folder, batches, held_out, say)
@@ -126,7 +122,7 @@ def train_keras(
         scores=scores,
         weights=model.count_params(),
         training_faces=len(learned),
-        steps=steps * config.epochs,
+        steps=len(batches) * config.epochs,
         data_digest=records.digest(faces),
         history=rows,
         seconds_an_epoch=float(np.mean([row["seconds"] for row in rows])),

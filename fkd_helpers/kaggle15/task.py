@@ -16,7 +16,6 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import FROM_68, POINTS_15
 from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training_parts
 from fkd_helpers.kaggle15.tables import SIDE
-from fkd_helpers.train.batches import Augment
 from fkd_helpers.train.keypoints import loss_for
 from fkd_helpers.train.loop import predict_batches
 from fkd_helpers.train.run import Run, predictions_table, run
@@ -55,9 +54,6 @@ def predict_15(model: nn.Module, images: np.ndarray, *, size: int = SIDE, mirror
 class Kaggle15Task:
     """Kaggle's 15 points, of which labels may be missing: a masked loss, scored on the faces that are held out.
 
-    Every strategy for missing points takes the same number of steps: with "drop" the complete faces come more than once
-    per epoch.
-
     Args:
         faces: In place of those that `config.data` names.
     """
@@ -69,10 +65,7 @@ class Kaggle15Task:
             raise unknown("model", config.net, nets.NETS)
         self.config, self.loss, self.size = config, loss_for(config), nets.INPUT_SIZES[config.net]
         self.faces = load_15(config.data) if faces is None else faces
-        self.learned, self.held_out = training_parts(self.faces, config.missing)
-        steps = max((len(self.faces) - len(self.held_out)) // config.batch_size, 1)
-        shared = dict(size=self.size, batch_size=config.batch_size, seed=config.seed, steps=steps)
-        self.batches = ImageBatches(self.learned, options=Augment().scaled(config.augment), **shared)
+        self.learned, self.held_out, self.batches = training_parts(self.faces, config, self.size)
         self.model = build_15(config.net, start=config.start, seed=config.seed)
         complete = self.learned.complete.sum()
         self.notes = [f"{len(self.learned)} faces to learn from ({complete} complete), {len(self.held_out)} held out"]
