@@ -1,1 +1,20 @@
-"""Kaggle's 15 keypoints with missing labels."""
+"""Kaggle's 15 keypoints with missing labels; each name is imported when it is asked for, Keras only by `keras_net`."""
+
+import importlib
+
+_HOMES = {
+    "data": ("ImageBatches", "find_table", "halves", "load_15", "load_faces", "prepared", "rmse", "scores_15"),
+    "duplicates": ("near_duplicates",),
+    "puppets": ("write_tables",),
+    "submission": ("answers_for", "check_submission", "load_predictor", "write_submission"),
+    "tables": ("pixels_of", "read_lookup"),
+    "task": ("Kaggle15Task", "build_15", "predict_15", "train_15"),
+}
+__all__ = [name for names in _HOMES.values() for name in names]
+
+
+def __getattr__(name: str):
+    for module, names in _HOMES.items():
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
