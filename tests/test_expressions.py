@@ -6,7 +6,6 @@ import zipfile
 import numpy as np
 import pytest
 import torch
-from fkd_helpers.train.run import learn
 from PIL import Image
 
 from fkd_helpers import cli
@@ -39,6 +38,7 @@ from fkd_helpers.expressions.report import compare, worst_rows, write_report
 from fkd_helpers.expressions.task import ExpressionsTask, class_weights, facts_of, targets_of
 from fkd_helpers.expressions.upright import upright_crop, upright_map
 from fkd_helpers.faces.images import write_photo
+from fkd_helpers.train.run import learn
 
 
 @pytest.fixture(scope="module")

@@ -21,10 +21,8 @@ from fkd_helpers.course.exercises import EXERCISES
 from fkd_helpers.evaluate import CONDITIONS
 from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
 from fkd_helpers.plots.results import breaking_point
-from fkd_helpers.train.ablation import ablation
-from fkd_helpers.train.grid import recorded
-from fkd_helpers.train.published import published_grid
-from fkd_helpers.train.tables import epochs_to, markdown, number, percent, table
+from fkd_helpers.train.grid import published_grid, recorded
+from fkd_helpers.train.tables import ablation, epochs_to, markdown, number, percent, table
 
 ROOT = Path(__file__).parents[1]
 PAGES = sorted(
