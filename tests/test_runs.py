@@ -14,7 +14,7 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.nets import backbones, build, load_weights
-from fkd_helpers.predict.predictor import KeypointPredictor
+from fkd_helpers.predict import KeypointPredictor, load_runner
 from fkd_helpers.train import keypoints
 from fkd_helpers.train.checkpoint import BEST, history_of, locked
 from fkd_helpers.train.keypoints import KeypointsTask, network_for
@@ -243,8 +243,13 @@ def test_task_notes_that_one_set_decides_and_is_scored():
 
 @pytest.mark.parametrize("came", [True, False])
 def test_network_for_says_whether_imagenets_weights_came(monkeypatch, came):
-    asked = []
-    monkeypatch.setattr(backbones, "_load", lambda net, fetch, name: asked.append(name) or came)
+    asked, plain = [], backbones.backbone
+
+    def backbone(name, *, pretrained):
+        asked.extend([name] * pretrained)
+        return *plain(name)[:2], pretrained and came
+
+    monkeypatch.setattr(backbones, "backbone", backbone)
     config = dataclasses.replace(CONFIG, net="mobilenet_v3", start="imagenet")
     assert network_for(config).pretrained is came and asked == ["mobilenet_v3_small"]
 
@@ -284,7 +289,7 @@ def test_own_keypoints_of_any_number_are_trained_from_one_table(faces, tmp_path,
     record = records.read(tmp_path / "training-tiny.json")
     assert record["nme_unit"] == "box diagonal" and 0 < scores["nme"] < 1
     for file in ("small.safetensors", "small.onnx"):
-        found = KeypointPredictor(str(tmp_path / file)).keypoints(faces.images[0], np.array([[40.0, 40, 80, 80]]))
+        found = KeypointPredictor(str(tmp_path / file)).at_boxes(faces.images[0], np.array([[40.0, 40, 80, 80]]))[0]
         assert found.shape == (1, k, 2)
 
 

@@ -230,13 +230,13 @@ def augment(
     moved = move(keypoints, maps)
     if flipped.any():
         moved[flipped] = moved[flipped][:, mirror]
-    looks = _draw_looks(n, size, options, rng)
+    looks = draw_looks(n, size, options, rng)
     noise = rng.integers(-128, 128, (2, 4 * size, size), dtype=np.int8).astype(np.int16).sum(0)  # triangular
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     images = np.empty((n, size, size), np.uint8)
     for i in range(n):  # calls this short are slower in several threads
         image = cv2.warpAffine(crops[i], maps[i], (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
-        images[i] = _apply_look(image, {key: value[i] for key, value in looks.items()}, noise)
+        images[i] = apply_look(image, {key: value[i] for key, value in looks.items()}, noise)
     return images, moved
 
 
@@ -267,7 +267,7 @@ def move(keypoints: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return ((keypoints - maps[:, None, :, 2]) @ inverse.transpose(0, 2, 1)).astype(np.float32)
 
 
-def _draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) -> dict[str, np.ndarray]:
+def draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw what happens to the pixels of n windows: a table of gray levels, blur, noise, a hidden rectangle."""
     gain, lift, gamma = rng.uniform(-1, 1, (3, n, 1)) * options.light
     level = np.linspace(0, 1, 256)[None]
@@ -283,7 +283,8 @@ def _draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) -
     }
 
 
-def _apply_look(image: np.ndarray, look: dict, noise: np.ndarray) -> np.ndarray:
+def apply_look(image: np.ndarray, look: dict, noise: np.ndarray | None = None) -> np.ndarray:
+    """Change the pixels of one window as `draw_looks` drew it; noise (4 * size, size) holds rows to take grain from."""
     image = cv2.LUT(image, look["table"])
     if look["blur"]:
         image = cv2.blur(image, (int(look["blur"]),) * 2)
