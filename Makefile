@@ -9,6 +9,7 @@ TEST_ARGS ?=
 FETCH_ARGS ?=
 PEERS_ARGS ?=
 BENCHMARK_ARGS ?=
+WORKERS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed
@@ -17,11 +18,12 @@ FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-lowest test-latest course site web data benchmark peers lint readme student clean
+.PHONY: help lab test test-fast test-lowest test-latest course site web data benchmark peers lint readme student clean
 
 help:
 	@echo "make lab     read the course in JupyterLab (the address is printed too)"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
+	@echo "make test-fast   the unit tests that take no long time"
 	@echo "make test-lowest, make test-latest   the same in build/, with the lowest versions that are declared, or the newest"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
@@ -58,8 +60,12 @@ lab: $(STAMP)
 	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) \
 		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS)
 
+# A notebook stays with one process, and so does a file of tests.
 test: $(STAMP)
-	$(BIN)/python -m pytest $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
+
+test-fast: $(STAMP)
+	$(BIN)/python -m pytest -n $(WORKERS) tests fkd_helpers --ignore tests/browser -m "not slow" $(TEST_ARGS)
 
 # Values may look otherwise in another version, so cells need only run (nbval lax). uv knows how to choose the lowest.
 test-lowest: RESOLUTION = lowest-direct

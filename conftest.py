@@ -1,9 +1,11 @@
 """How the suite runs: on the embedded default, whatever data this machine has, with time for slow cells."""
 
 import os
+import re
 import signal
+from pathlib import Path
 
-from notebook_times import NotebookTimes
+import psutil
 
 # MPLBACKEND too: a kernel that inherits it draws no figure into the notebook
 for name in ("FKD_DATASET", "FKD_DATA_DIR", "MPLBACKEND"):
@@ -14,6 +16,8 @@ os.environ["FKD_PROGRESS"] = "off"  # a test solves no exercise for anybody
 signal.signal(signal.SIGINT, signal.default_int_handler)
 
 MESSAGE_SECONDS = 60  # nbval waits 5 s between two outputs of a cell, which a busy machine exceeds
+CORES, ROOM = 2, 1.5  # a notebook may take its promised time on so many cores, and half as much again
+used, promised = {}, {}  # processor seconds of each notebook's kernel, and what its first cell promises
 
 
 def pytest_collection_modifyitems(items):
@@ -22,5 +26,39 @@ def pytest_collection_modifyitems(items):
             item.output_timeout = MESSAGE_SECONDS
 
 
-def pytest_configure(config):
-    config.pluginmanager.register(NotebookTimes())
+def pytest_runtest_teardown(item):
+    """Hand on how long a notebook's kernel has worked so far; with xdist this process is not the one that reports."""
+    manager = getattr(getattr(item.parent, "kernel", None), "km", None)
+    if manager is None:
+        return
+    text = item.parent.nb["cells"][0]["source"]
+    promise = re.search(r"All cells\s+together\s+run\s+in\s+(?:less\s+than|about)\s+(\d+)\s+(second|minute)", text)
+    try:
+        times = psutil.Process(manager.provisioner.pid).cpu_times()
+    except (psutil.NoSuchProcess, AttributeError):
+        return  # a kernel that died: its cells say so
+    limit = float(promise[1]) * {"second": 1, "minute": 60}[promise[2]] if promise else 0.0
+    item.user_properties += [("processor", sum(times[:4])), ("promised", limit)]
+
+
+def pytest_runtest_logreport(report):
+    properties = dict(report.user_properties)
+    if report.when == "teardown" and "processor" in properties:
+        name = Path(report.nodeid.partition("::")[0]).name
+        used[name], promised[name] = properties["processor"], properties["promised"]
+
+
+def _slow() -> list[str]:
+    return [name for name in used if promised[name] and used[name] > CORES * ROOM * promised[name]]
+
+
+def pytest_sessionfinish(session):
+    """Fail if a notebook takes longer than its first cell promises."""
+    if _slow() and session.exitstatus == 0:
+        session.exitstatus = 1
+
+
+def pytest_terminal_summary(terminalreporter):
+    for name, seconds in sorted(used.items()):
+        line = f"{name}: {seconds:.0f} s of processor time, {promised[name]:.0f} s promised on {CORES} cores"
+        terminalreporter.write_line(line, red=name in _slow())

@@ -1,5 +1,7 @@
-"""The parts of the project agree: environment and package, README and commands, modules and their order."""
+"""The parts of the project agree: environment and package, pages and commands, rooms and their order."""
 
+import contextlib
+import io
 import re
 import subprocess
 import sys
@@ -9,14 +11,28 @@ from pathlib import Path
 import pytest
 import yaml
 
+from fkd_helpers import cli, filters
+from fkd_helpers.course import checks
+from fkd_helpers.faces.landmarks import COLOURS, REGIONS
+
 ROOT = Path(__file__).parents[1]
-PACKAGE = ROOT / "fkd_helpers"
-MODULES = sorted(PACKAGE.rglob("*.py"))
-README = (ROOT / "README.md").read_text(encoding="utf-8")
+MODULES = sorted((ROOT / "fkd_helpers").rglob("*.py"))
 PAGES = ["README.md", "CONTRIBUTING.md", "data/README.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
-ALL = "\n".join((ROOT / page).read_text(encoding="utf-8") for page in PAGES)
-BINARY = {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package otherwise
+BINARY = {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
+MAX_BYTES = 60e6
+
+
+def page(name) -> str:
+    return (ROOT / name).read_text(encoding="utf-8")
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    return [path for name in filter(None, listed.stdout.split("\0")) if (path := ROOT / name).exists()]
+
 
 def requirements(entries) -> dict[str, str]:
     """Return the version part of each requirement by its name."""
@@ -24,100 +40,114 @@ def requirements(entries) -> dict[str, str]:
     return {CONDA_NAMES.get(name.lower(), name.lower()): version for name, version in parts}
 
 
-def project() -> dict:
-    return tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
-
-
+@pytest.fixture(scope="module")
 def declared() -> dict[str, str]:
-    extras = project()["optional-dependencies"]
-    own = [entry for entries in extras.values() for entry in entries if not entry.startswith("fkd-helpers")]
-    return requirements([*project()["dependencies"], *own]) | {"python": project()["requires-python"]}
+    """Return the requirements of the package and its extras, and of Python."""
+    project = tomllib.loads(page("pyproject.toml"))["project"]
+    own = [entry for entries in project["optional-dependencies"].values() for entry in entries]
+    own = [entry for entry in own if not entry.startswith("fkd-helpers")]
+    return requirements([*project["dependencies"], *own]) | {"python": project["requires-python"]}
 
 
-def test_the_conda_environment_has_the_versions_of_the_package():
-    entries = yaml.safe_load((ROOT / "environment.yml").read_text())["dependencies"]
+def test_conda_environment_has_the_versions_of_the_package(declared):
+    entries = yaml.safe_load(page("environment.yml"))["dependencies"]
     by_pip = next(entry for entry in entries if isinstance(entry, dict))["pip"]
-    assert "-e .[all]" in by_pip
     named = requirements(entry for entry in [*entries, *by_pip] if isinstance(entry, str) and not entry.startswith("-"))
     named.pop("pip")
-    assert named == {name: declared().get(name) for name in named}
-    assert {"torch", "torchvision", "numpy", "jupyterlab"} <= set(named)
+    assert "-e .[all]" in by_pip and named == {name: declared.get(name) for name in named}
 
 
-def test_exact_versions_are_given_for_all_that_is_declared():
-    lines = [line for line in (ROOT / "constraints.txt").read_text().splitlines() if not line.startswith("#")]
-    assert all(re.fullmatch(r"[a-z0-9-]+==[0-9a-z.]+", line) for line in lines)
-    missing = {name.replace("_", "-").replace(".", "-") for name in declared()} - {"python"}
-    assert not missing - {line.partition("==")[0] for line in lines}
+def test_constraints_name_every_dependency(declared):
+    pinned = {line.partition("==")[0] for line in page("constraints.txt").splitlines() if not line.startswith("#")}
+    assert not {name.replace("_", "-").replace(".", "-") for name in declared} - {"python"} - pinned
 
 
-def test_each_make_target_that_is_named_exists():
-    targets = set(re.findall(r"^([a-z]+):", (ROOT / "Makefile").read_text(), re.M))
-    named = {target for target in re.findall(r"(?:^|`)make ([a-z]+)", ALL, re.M)}
-    named |= set(re.findall(r'@echo "make ([a-z]+)', (ROOT / "Makefile").read_text()))
-    assert {"lab", "test", "data"} <= named <= targets
+def test_every_dependency_has_its_reason():
+    for name, reason in re.findall(r'^    "([\w.-]+?)[<>=][^"]*",(.*)$', page("pyproject.toml"), re.M):
+        assert re.match(r"\s+# \S.{4,}", reason), name
 
 
-def test_each_command_that_is_named_exists():
-    named = {command for command in re.findall(r"-m fkd_helpers ([a-z]+)", ALL)}
-    assert {"predict", "train", "fetch"} <= named
-    for command in sorted(named):
-        answer = subprocess.run(
-            [sys.executable, "-m", "fkd_helpers", command, "--help"], capture_output=True, text=True, cwd=ROOT
-        )
-        assert answer.returncode == 0 and command in answer.stdout, answer.stderr
+@pytest.mark.parametrize("name", PAGES)
+def test_page_names_what_exists(name):
+    text = page(name)
+    targets = re.findall(r"^([a-z-]+):", page("Makefile"), re.M)
+    assert set(re.findall(r"(?:^|`)make ([a-z-]+)", text, re.M)) <= {*targets, "test-lowest", "test-latest"}
+    for command in set(re.findall(r"-m fkd_helpers ([a-z]+)", text)):
+        assert command in cli.COMMANDS, command
+    links = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
+    for target in links:
+        if not re.match(r"[a-z]+:|#", target):
+            assert ((ROOT / name).parent / target.partition("#")[0]).exists(), target
+    assert not re.findall(r"!\[\s*\]", text) and all("alt=" in tag for tag in re.findall(r"<img\b[^>]*>", text))
 
 
-def test_each_option_that_is_named_exists():
-    for command, options in re.findall(r"^`?python -m fkd_helpers ([a-z]+)([^`\n]*)", ALL, re.M):
-        answer = subprocess.run(
-            [sys.executable, "-m", "fkd_helpers", command, "--help"], capture_output=True, text=True, cwd=ROOT
-        )
-        for option in re.findall(r"--[a-z-]+", options.partition("#")[0]):
-            assert option in answer.stdout, f"{command} {option}"
+def test_page_options_exist(capsys):
+    text = "\n".join(map(page, PAGES))
+    for command, options in set(re.findall(r"^`?python -m fkd_helpers ([a-z]+)([^`\n]*)", text, re.M)):
+        action = re.findall(r"^ (train|predict|check|evaluate|compare)\b", options)
+        with contextlib.suppress(SystemExit):
+            cli.main([command, *action, "--help"])
+        told = capsys.readouterr().out
+        assert not [option for option in re.findall(r"--[a-z-]+", options.partition("#")[0]) if option not in told]
 
 
-@pytest.mark.parametrize("page", PAGES)
-def test_links_and_pictures_exist(page):
-    text = (ROOT / page).read_text(encoding="utf-8")
-    targets = re.findall(r"\[[^\]]*\]\(([^)\s]+)\)", text) + re.findall(r'(?:src|href)="([^"]+)"', text)
-    own = [target for target in targets if not re.match(r"[a-z]+:|#", target)]
-    assert own
-    for target in own:
-        assert ((ROOT / page).parent / target.partition("#")[0]).exists(), target
-    assert not re.findall(r"!\[\s*\]", text), "a picture without alt text"
+@pytest.mark.parametrize("name", ["docs/prerequisites.md", "docs/capstone.md", "CONTRIBUTING.md"])
+def test_page_examples_run(name):
+    """The first example of a page does what the page says: it prints the answer, or a check stops where it says."""
+    snippets, space = re.findall(r"^```python\n(.*?)^```", page(name), re.M | re.S), {}
+    space |= {"cv2": __import__("cv2"), "face_filter": filters.face_filter}
+    said = io.StringIO()
+    try:
+        with contextlib.redirect_stdout(said):
+            exec(snippets[0], space)
+        if name == "docs/prerequisites.md":
+            answer = page(name).partition("<summary>Answer</summary>")[2]
+            assert said.getvalue().splitlines() == re.findall(r"`([^`]+)`", answer)[:4]
+        else:
+            own = space.get("monocle") or space["clown_nose"]
+            assert checks.own_filter(own).message.startswith("half as large")
+    finally:
+        for own in ("monocle", "clown_nose"):
+            filters.FILTERS.pop(own, None)
 
 
-def test_no_path_of_somebodys_machine():
-    listed = subprocess.run(["git", "ls-files", "-z"], capture_output=True, text=True, cwd=ROOT)
-    if listed.returncode:
-        pytest.skip("not a git checkout")
+def test_citation_has_the_version_of_the_package():
+    cited = yaml.safe_load(page("CITATION.cff"))
+    assert cited["cff-version"] == "1.2.0" and f'version = "{cited["version"]}"' in page("pyproject.toml")
+
+
+@pytest.mark.parametrize("script", ["fkd_helpers/live/widget.js", "web/keypoints.js"])
+def test_pages_colour_regions_as_python_does(script):
+    found = re.search(r"const REGIONS = (.*?);", page(script))[1]
+    expected = [(str(max(points) + 1), COLOURS[region]) for region, points in REGIONS.items()]
+    assert re.findall(r'\[(\d+), "(#\w+)"\]', found) == expected
+
+
+def test_no_path_of_a_machine_is_tracked():
     pattern = re.compile(rb"(?<![\w.:/-])/(?:root|work|home|Users|tmp)/\w")
-    for name in filter(None, listed.stdout.split("\0")):
-        path = ROOT / name
-        if (
-            path.suffix not in {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
-            and path.exists()
-        ):
-            assert not (found := pattern.search(path.read_bytes())), f"{name}: {found}"
-        if path.suffix == ".onnx":  # an exporter notes where each line of code lay
-            assert b'File "/' not in path.read_bytes(), name
+    for path in tracked():
+        assert path.suffix in BINARY or not pattern.search(path.read_bytes()), path
+        assert path.suffix != ".onnx" or b'File "/' not in path.read_bytes(), path  # an exporter's stack traces
 
 
-@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.stem)
-def test_a_module_is_short(path):
-    assert len(path.read_text(encoding="utf-8").splitlines()) < 250
+def test_repository_is_small():
+    assert sum(path.stat().st_size for path in tracked()) < MAX_BYTES
+
+
+@pytest.mark.parametrize("path", MODULES, ids=lambda path: path.relative_to(ROOT).as_posix())
+def test_module_is_short(path):
+    assert len(path.read_text(encoding="utf-8").splitlines()) <= 250
 
 
 @pytest.mark.parametrize(
-    "module", ["", ".data", ".faces.metrics", ".faces.boxes", ".faces.images", ".data.download", ".live.moods"]
+    "module", ["", ".cli", ".data", ".faces.metrics", ".faces.boxes", ".faces.images", ".data.download", ".live.moods"]
 )
-def test_no_torch_where_none_is_needed(module):
+def test_import_needs_no_torch(module):
     code = f"import sys, fkd_helpers{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
 
 
-def test_a_room_imports_only_from_rooms_below_it():
+def test_rooms_import_only_from_rooms_below():
     """The contract of pyproject.toml, proved by import-linter."""
     linter = Path(sys.executable).with_name("lint-imports")
     answer = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)

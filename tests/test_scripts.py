@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).parents[1]
 FILES = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]
-SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES if path.stem != "notebook_times")
+SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 RUN = {  # with small arguments; OUT is a folder
     "benchmarks/batch_speed.py": "--rounds 1 --photos 16 --out OUT",
     "benchmarks/soak.py": "--minutes 0.05 --out OUT",
