@@ -30,7 +30,8 @@ from fkd_helpers.live.recorder import Recorder
 from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap, mse
 from fkd_helpers.predict import KeypointPredictor, Tracker, detect
-from fkd_helpers.train.batches import Augment, FaceBatches
+from fkd_helpers.train.augment import Augment
+from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.tables import number
 

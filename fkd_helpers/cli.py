@@ -1,52 +1,217 @@
-"""The command line, `python -m fkd_helpers SUBCOMMAND`: it parses and calls."""
+"""The command line, `python -m fkd_helpers SUBCOMMAND`: one table of functions; their parameters are the options.
 
-import argparse
+What is slow to import waits inside the functions, and a function of another room until its subcommand is chosen.
+"""
+
 import errno
+import importlib
 import os
 import sys
 import warnings
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
 
-from fkd_helpers.commands import (
-    check,
-    emotions,
-    evaluate,
-    experiments,
-    export,
-    expressions,
-    fetch,
-    kaggle,
-    live,
-    predict,
-    train,
-)
-from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.options import Parser, add_options, call
 
-COMMANDS = (
-    check, predict, live, train, experiments, evaluate, emotions, fetch, kaggle, expressions,
-    export,
-)  # fmt: skip
-RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
 DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
+PICTURES = (".png", ".jpg", ".svg", ".pdf")
+RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
+
+
+def check(*, no_camera: bool = False) -> int:
+    """Say what is installed and present, and the next step where something is missing.
+
+    Args:
+        no_camera: do not try the camera
+    """
+    from fkd_helpers.course.check import check as check_installation
+
+    return 0 if check_installation(camera=not no_camera) else 1
+
+
+def predict(
+    *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
+    workers: int | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
+    backend: str = "onnx", min_score: float | None = None, scale_factor: float = 1.1, min_neighbors: int = 3,
+    min_face: float = 0.05,
+) -> int:  # fmt: skip
+    """Find the faces and keypoints of photos.
+
+    Args:
+        photos: photos, or folders of photos with their subfolders
+        out: write the photos with faces drawn on them into this folder (found, if there is no other output)
+        json: print boxes, keypoints and emotions as JSON, one line per photo
+        csv: write one row per face: photo, face, size, box, score, emotion, x0, y0 ...
+        parquet: the same for one folder of any size; the same command goes on if it was interrupted
+        workers: photos that are read at once (the number of cores)
+        whole_image: where no face is found, take the image for one
+        crops: each photo is the crop of a face: search for none
+        model: a model that ships, or a path to .onnx or .safetensors
+        backend: onnx or torch
+        min_score: a face with a lower score is left out (the threshold that the network's file names)
+        scale_factor: step between the face sizes that the Haar cascade searches
+        min_neighbors: hits of the cascade that must agree on a face
+        min_face: smallest face, as a share of the longer side
+    """
+    from fkd_helpers import predict as prediction
+    from fkd_helpers.emotion.rules import read_emotion
+
+    if whole_image and crops:
+        raise InputError("--whole-image: expected without --crops, which takes each image for a face anyway")
+    search = {"scale_factor": scale_factor, "min_neighbors": min_neighbors, "min_face": min_face}
+    detectors = partial(prediction.detect_faces, **search), prediction.detect_tilted
+    predictor = prediction.KeypointPredictor(model, backend=backend, detectors=detectors, min_score=min_score)
+    how = "always" if crops else "fallback" if whole_image else "never"
+    options = {"whole_image": how, "workers": workers, "read_emotion": read_emotion}
+    failed = prediction.predict_paths(photos, predictor, out=out, csv=csv, json=json, parquet=parquet, **options)
+    return 2 if failed else 0
+
+
+def train(
+    *, arguments: list[str], fields: KeypointsConfig, config: str = "keypoints68", out: Path | None = None,
+    print_config: bool = False, devices: int = 1,
+) -> int:  # fmt: skip
+    """Train a keypoint network; run again, it goes on where it stopped.
+
+    Args:
+        config: a YAML file, or the name of one of ours
+        out: folder for checkpoints, weights and record (runs/NAME)
+        print_config: print the whole configuration and stop
+        devices: processes that train together on this machine
+    """
+    from fkd_helpers.emotion.rules import emotion_column
+    from fkd_helpers.plots.training import save_curves
+    from fkd_helpers.train.command import chosen_run, say, trained
+    from fkd_helpers.train.distributed import started_as
+    from fkd_helpers.train.keypoints import KeypointsTask
+    from fkd_helpers.train.run import run
+
+    chosen = chosen_run(arguments, "keypoints", config, fields, out=out, print_config=print_config, devices=devices)
+    if chosen is None:
+        return 0
+    settings, folder = chosen
+    try:
+        task = KeypointsTask(settings, labels=emotion_column)
+        scores = trained(lambda: run(task, settings, folder, say=say), folder)
+    finally:
+        if started_as()[0] == 0:
+            save_curves(folder, epochs=settings.epochs)
+    print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
+    return 0
+
+
+def evaluate(
+    *, data: str = "ytf", part: str = "test", model: str = "small", out: Path | None = None, robustness: bool = False,
+    seed: int = 0,
+) -> int:  # fmt: skip
+    """Score a model from photo to keypoints and with the true box given, and write the record.
+
+    Args:
+        data: ytf, puppets, a folder or a CSV
+        part: test, training, held-out (of an extra set), or all
+        model: a model that ships, or a path
+        out: folder of the records (data/records)
+        robustness: also score photos that are turned, shrunk, blurred and so on, into a second record (takes minutes)
+        seed: of the noise and of what hides a face
+    """
+    if seed < 0:
+        raise InputError(f"--seed: expected 0 or more, got {seed}")
+    from fkd_helpers.evaluate import evaluate_model, measure_robustness
+
+    which = None if part == "all" else part
+    evaluate_model(data, which, model=model, folder=out)
+    if robustness:
+        measure_robustness(data, which, model=model, folder=out, seed=seed)
+    return 0
+
+
+def emotions(*, predictions: str, fill: bool = False, picture: Path | None = None) -> int:
+    """Report the emotions of predicted keypoints: class balance and features.
+
+    Args:
+        predictions: a file that train or predict wrote: CSV, JSON or Parquet
+        fill: write the column "emotion" into that CSV file
+        picture: draw the features' histograms into this file
+    """
+    if picture and picture.suffix.lower() not in PICTURES:
+        raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
+    if picture and not picture.parent.is_dir():
+        raise InputError(f"--picture: no such folder {picture.parent}")
+    from fkd_helpers.emotion.rules import changes, emotion_labels
+    from fkd_helpers.emotion.table import balance, fill_emotions, histograms, read_predictions, spread
+
+    keypoints = read_predictions(predictions)
+    labels = fill_emotions(predictions) if fill else emotion_labels(keypoints)
+    print(f"{predictions}: {len(labels)} face{'s' * (len(labels) != 1)}")
+    print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))
+    print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")
+    print(spread(keypoints, labels).to_string(float_format="{:.1f}".format))
+    if picture:
+        from fkd_helpers.plots.emotion import feature_histograms
+
+        feature_histograms(histograms(changes(keypoints), labels)).savefig(picture, dpi=100)
+        print(f"picture: {picture}")
+    return 0
+
+
+def fetch(*, out: Path | None = None) -> None:
+    """Download the real 68-point set; it resumes, and every file is checked.
+
+    Args:
+        out: folder of the set (ytf in $FKD_DATA_DIR or in data/)
+    """
+    from fkd_helpers.data.download import fetch as fetch_set
+
+    fetch_set(out)
+
+
+COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
+    "check": ("say what is installed and present, and the next step where something is missing", check),
+    "predict": ("find the faces and keypoints of photos", predict),
+    "live": ("follow faces and emotions in a camera, a film, a folder or the puppet", "live.command:run"),
+    "train": ("train a keypoint network", train),
+    "experiments": ("run a grid of trainings", "train.command:experiments"),
+    "evaluate": ("score a model from photo to keypoints", evaluate),
+    "emotions": ("report the emotions of predicted keypoints", emotions),
+    "fetch": ("download the real 68-point set", fetch),
+    "kaggle": ("15 keypoints with missing labels", {
+        "train": ("train on the 15 points", "kaggle15.command:train"),
+        "predict": ("weights and test.csv to submission.csv", "kaggle15.command:predict"),
+    }),
+    "expressions": ("eight expressions, valence and arousal", {
+        "check": ("what is in a set: counts, ranges, damage, duplicates", "expressions.command:check"),
+        "train": ("train an expression network", "expressions.command:train"),
+        "evaluate": ("score a model on the test part of a set", "expressions.command:evaluate"),
+        "compare": ("all models in one table, from their records", "expressions.command:compare"),
+        "predict": ("what the faces of a photo show", "expressions.command:predict"),
+    }),
+    "export": ("write a network in other formats, and try each", "export.command:export"),
+}  # fmt: skip
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return the exit code: 0, 1 where `check` found a fault, 2 for bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    options = _parser().parse_args(arguments)
-    options.arguments = arguments
-    for stream in (sys.stdout, sys.stderr):  # a name that the terminal or pipe cannot spell ends nothing
-        if hasattr(stream, "reconfigure"):
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot spell ends no command
             stream.reconfigure(errors="backslashreplace")
+    parser = Parser("python -m fkd_helpers", description="Facial keypoints, hands on.")
+    _declare(parser, COMMANDS, arguments)
+    options = parser.parse_args(arguments)
+    options.arguments = arguments
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-            code = options.run(options) or 0
-            sys.stdout.flush()
-            return code
+            code = call(options.function, options)
+        sys.stdout.flush()
+        return code if isinstance(code, int) else 0
     except InputError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `| head` has read enough; nothing is left to be written at exit either
+    except BrokenPipeError:  # `... | head` has read enough
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
@@ -55,20 +220,25 @@ def main(arguments: list[str] | None = None) -> int:
         print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        resumable = options.command in RESUMABLE or getattr(options, "parquet", None)
-        goes_on = ", the same command goes on" if resumable else ""
+        goes_on = ", the same command goes on" if options.command in RESUMABLE or "--parquet" in arguments else ""
         print(f"{options.command}: interrupted; what was finished is kept{goes_on}", file=sys.stderr)
         return 130
 
 
-class _Parser(argparse.ArgumentParser):
-    def error(self, message):  # one line; argparse would print its whole usage first
-        self.exit(2, f"{self.prog}: {message} (see --help)\n")
-
-
-def _parser() -> argparse.ArgumentParser:
-    parser = _Parser("python -m fkd_helpers", description="Facial keypoints, hands on.")
-    commands = parser.add_subparsers(dest="command", required=True, metavar="SUBCOMMAND")
-    for module in COMMANDS:
-        module.add(commands)
-    return parser
+def _declare(parser: Parser, table: dict, arguments: list[str]) -> None:
+    """Declare the subcommands of a table, and the options of the one that is chosen: the others are not imported."""
+    key = "command" if table is COMMANDS else "action"
+    shown = "SUBCOMMAND" if table is COMMANDS else "|".join(table)
+    commands = parser.add_subparsers(dest=key, required=True, metavar=shown)
+    for name, (text, target) in table.items():
+        chosen = name in arguments[:1]
+        command = commands.add_parser(name, help=text)
+        if isinstance(target, dict):
+            _declare(command, target, arguments[1:] if chosen else [])
+        elif chosen:
+            if isinstance(target, str):
+                module, _, function = target.partition(":")
+                target = getattr(importlib.import_module(f"fkd_helpers.{module}"), function)
+            command.description = (target.__doc__ or "").partition("Args:")[0].strip()
+            add_options(command, target)
+            command.set_defaults(function=target)

@@ -19,7 +19,7 @@ from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import download, load, write_classic
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.train import keypoints as keypoint_runs
+from fkd_helpers.train import keypoints
 
 
 @pytest.fixture(autouse=True)
@@ -289,7 +289,7 @@ def test_a_disk_that_refuses_is_one_line(capsys, monkeypatch, error):
     def fail(*_, **__):
         raise error
 
-    monkeypatch.setattr(keypoint_runs, "train", fail)
+    monkeypatch.setattr(keypoints, "KeypointsTask", fail)
     refused(capsys, "train", message=rf"train: runs/last\.pt: {error.strerror}")
 
 
@@ -297,7 +297,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
     def fail(*_, **__):
         raise ValueError("a fault")
 
-    monkeypatch.setattr(keypoint_runs, "train", fail)
+    monkeypatch.setattr(keypoints, "KeypointsTask", fail)
     with pytest.raises(ValueError, match="a fault"):
         cli.main(["train"])
 
@@ -305,7 +305,7 @@ def test_a_fault_of_ours_keeps_its_traceback(monkeypatch):
 @pytest.mark.parametrize(
     "module, name, arguments",
     [
-        (keypoint_runs, "train", ["train"]), (predict, "predict_paths", ["predict", "a.jpg"]),
+        (keypoints, "KeypointsTask", ["train"]), (predict, "predict_paths", ["predict", "a.jpg"]),
         (evaluate, "evaluate_model", ["evaluate"]), (download, "fetch", ["fetch"]),
     ],
 )  # fmt: skip

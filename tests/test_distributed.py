@@ -19,7 +19,8 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import write_classic
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.train import distributed
-from fkd_helpers.train.batches import NONE, Augment, FaceBatches
+from fkd_helpers.train.augment import NONE, Augment
+from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.checkpoint import history_of
 from fkd_helpers.train.loop import fit, predict_batches
 

@@ -14,7 +14,7 @@ from fkd_helpers.course import checks
 from fkd_helpers.course.verdicts import Case, run
 from fkd_helpers.faces import boxes, sprites
 from fkd_helpers.faces.landmarks import OUTER_EYES
-from fkd_helpers.train.batches import flip_order
+from fkd_helpers.train.augment import flip_order
 
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 

@@ -22,7 +22,7 @@ from fkd_helpers.kaggle15.duplicates import near_duplicates
 from fkd_helpers.kaggle15.tables import COLUMNS, pixels_of, read_lookup
 from fkd_helpers.nets import save_weights
 from fkd_helpers.nets.losses import LOSSES
-from fkd_helpers.train.batches import NONE, Augment, flip_order
+from fkd_helpers.train.augment import NONE, Augment, flip_order
 
 rng = np.random.default_rng(0)
 IMAGES = rng.integers(0, 256, (30, 96, 96), dtype=np.uint8)

@@ -12,7 +12,8 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.nets import build, load_weights
 from fkd_helpers.nets.losses import heatmap, mse
-from fkd_helpers.train.batches import NONE, FaceBatches
+from fkd_helpers.train.augment import NONE
+from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.checkpoint import BEST, CHECKPOINT
 from fkd_helpers.train.loop import TrainingStopped, fit, predict_batches
 from fkd_helpers.train.schedules import rate_share

@@ -4,7 +4,8 @@ import torch
 
 from fkd_helpers import data
 from fkd_helpers.faces import boxes
-from fkd_helpers.train.batches import NONE, Augment, FaceBatches, augment, base_crops, flip_order, window_maps
+from fkd_helpers.train.augment import NONE, Augment, augment, flip_order, window_maps
+from fkd_helpers.train.batches import FaceBatches, base_crops
 
 GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
 

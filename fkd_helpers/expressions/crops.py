@@ -12,7 +12,8 @@ import torch
 
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.expressions.upright import MARGIN, ROOM, SIZE, STORED, upright_crop
-from fkd_helpers.train.batches import NONE, Augment, Batches, apply_look, draw_looks, window_maps
+from fkd_helpers.train.augment import NONE, Augment, apply_look, draw_looks, window_maps
+from fkd_helpers.train.batches import Batches
 
 SHARE = (1 + 2 * MARGIN) / (1 + 2 * ROOM)
 RECIPES = {

@@ -17,7 +17,8 @@ from fkd_helpers.faces.landmarks import POINTS_15
 from fkd_helpers.kaggle15.duplicates import near_duplicates
 from fkd_helpers.kaggle15.puppets import puppet_tables
 from fkd_helpers.kaggle15.tables import CORNER, SIDE, read_rows
-from fkd_helpers.train.batches import NONE, Augment, Batches, FaceBatches
+from fkd_helpers.train.augment import NONE, Augment
+from fkd_helpers.train.batches import Batches, FaceBatches
 
 CACHE_VERSION = 2
 HELD_OUT = 1 / 7  # of the groups, where no split.csv says which

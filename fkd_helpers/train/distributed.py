@@ -102,7 +102,7 @@ def start_processes(arguments: Sequence[str], devices: int) -> None:
     Raises:
         InputError: what one of them found wrong with its input, or that one was lost.
     """
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "fkd_helpers"]
+    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "fkd_helpers", "--"]
     threads = str(max(1, (os.cpu_count() or 1) // devices))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
         command = [sys.executable, "-m", *torchrun, *arguments]

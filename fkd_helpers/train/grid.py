@@ -19,8 +19,8 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.train.batches import FRAME_UNIT
 from fkd_helpers.train.keypoints import KeypointsTask, loss_for
 from fkd_helpers.train.loop import TrainingStopped
+from fkd_helpers.train.published import NETS, PUBLISHED
 from fkd_helpers.train.run import learn
-from fkd_helpers.train.tables import NETS, PUBLISHED
 
 KIND = "experiment"
 BACKENDS = ("local", "ray")

@@ -22,7 +22,8 @@ from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme, pixel_errors, summary
 from fkd_helpers.nets import INPUT_SIZES, NETS, build, export_onnx, keypoints_from, load_weights, measured_facts
 from fkd_helpers.nets.losses import loss_named
-from fkd_helpers.train.batches import Augment, Batches, FaceBatches, FrameBatches
+from fkd_helpers.train.augment import Augment
+from fkd_helpers.train.batches import Batches, FaceBatches, FrameBatches
 from fkd_helpers.train.loop import predict_batches
 from fkd_helpers.train.run import Run, predictions_table
 

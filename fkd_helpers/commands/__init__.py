@@ -1,1 +1,0 @@
-"""The subcommands of the command line, a module each: `add` says what it takes, `run` calls."""

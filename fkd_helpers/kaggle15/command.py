@@ -1,0 +1,71 @@
+"""The subcommand `kaggle`: train on 15 points, and write a submission."""
+
+from pathlib import Path
+
+from fkd_helpers.core.config import Kaggle15Config
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.kaggle15 import submission
+from fkd_helpers.kaggle15.data import find_table, load_faces
+from fkd_helpers.kaggle15.tables import CORNER, read_lookup
+from fkd_helpers.plots import faces
+from fkd_helpers.train.command import chosen_run, say, trained
+
+SHOWN = 24  # faces in the picture of predictions
+
+
+def train(
+    *, arguments: list[str], fields: Kaggle15Config, config: str = "keypoints15", out: Path | None = None,
+    print_config: bool = False, devices: int = 1,
+) -> int:  # fmt: skip
+    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped.
+
+    Args:
+        config: a YAML file, or the name of one of ours
+        out: folder for checkpoints, weights and record (runs/NAME)
+        print_config: print the whole configuration and stop
+        devices: processes that train together on this machine
+    """
+    chosen = chosen_run(arguments, "kaggle15", config, fields, out=out, print_config=print_config, devices=devices)
+    if chosen is None:
+        return 0
+    settings, folder = chosen
+    if settings.net == "keras_cnn":
+        from fkd_helpers.kaggle15.keras_net import train_keras as train_15  # keras is an extra, and slow to import
+    else:
+        from fkd_helpers.kaggle15.task import train_15
+    scores = trained(lambda: train_15(settings, folder, say=say), folder)
+    complete = f"{scores['rmse_complete']:.3f} on the {scores['complete']} complete ones"
+    print(f"RMSE {scores['rmse']:.3f} on {scores['faces']} held-out faces, {complete}; weights and record in {folder}")
+    return 0
+
+
+def predict(
+    *, weights: str, framework: str = "", data: str = "puppets", out: Path = Path("runs/submission"),
+    mirror: bool = False, on_error: str = "raise",
+) -> int:  # fmt: skip
+    """Predict a test table with trained weights; write submission.csv and a picture of the predictions.
+
+    Args:
+        weights: of PyTorch (.safetensors) or Keras (.keras)
+        framework: torch or keras: refuse weights of the other one
+        data: folder with test.csv and IdLookupTable.csv
+        out: folder of the submission
+        mirror: take the mean with the predictions on the mirrored images
+        on_error: raise, or skip damaged rows
+    """
+    predictor = submission.load_predictor(weights, framework=framework, mirror=mirror)
+    sheet = find_table(data, "IdLookupTable")
+    lookup = read_lookup(sheet)
+    rows = load_faces(find_table(data, "test"), on_error=on_error, labelled=False)
+    for problem in rows.problems:
+        print(f"left out: {problem}")
+    keypoints = predictor(rows.images)
+    answers = submission.answers_for(lookup, rows.extras["id"], keypoints)
+    out.mkdir(parents=True, exist_ok=True)
+    path = submission.write_submission(out / "submission.csv", answers)
+    count = submission.check_submission(path, sheet)
+    made = faces(rows.images[:SHOWN], keypoints[:SHOWN] - CORNER, alt=f"{SHOWN} test faces with their predictions")
+    with whole_file(out / "predictions.png") as partial:
+        made.savefig(partial, format="png", dpi=100)
+    print(f"{count} answers about {len(rows.images)} images: {path}; a picture: {out / 'predictions.png'}")
+    return 0

@@ -1,0 +1,108 @@
+"""What the training subcommands share: the chosen config and folder, several processes, one-line errors."""
+
+import os
+import sys
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from fkd_helpers.core.config import TrainConfig, as_yaml, load_config
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.files import whole_file
+from fkd_helpers.train.checkpoint import history_of
+from fkd_helpers.train.distributed import start_processes, started_as
+from fkd_helpers.train.grid import GRIDS, run_grid
+from fkd_helpers.train.loop import TrainingStopped
+from fkd_helpers.train.tables import markdown, table
+
+say = partial(print, flush=True)  # a log file shows each line at once
+
+
+def chosen_run(
+    arguments: list[str], task: str, config: str, fields: dict, *, out: Path | None, print_config: bool, devices: int
+) -> tuple[TrainConfig, Path] | None:
+    """Return config and folder of the training that options ask for, or None if there is nothing left to do here.
+
+    That is so where the config was to be printed, and where other processes have done the training.
+    """
+    settings = load_config(config, task=task, **fields)
+    if print_config:
+        print(as_yaml(settings), end="")
+        return None
+    folder = out or Path("runs") / settings.name
+    _at_least_one(devices=devices)
+    rank, processes, _ = started_as()
+    if rank:
+        sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
+    if processes > 1 or devices == 1:
+        return settings, folder
+    try:
+        start_processes(arguments, devices)
+    except InputError as error:
+        done = len(history_of(folder))
+        kept = f"; the checkpoint of epoch {done} is kept, the same command goes on there" if done else ""
+        raise InputError(f"{error}{kept}") from None
+    return None
+
+
+def trained(train: Callable[[], dict], folder: Path) -> dict:
+    """Return the scores of a training; one that diverged ends in one line."""
+    try:
+        return train()
+    except TrainingStopped as error:
+        raise InputError(f"{error}; the record is in {folder}") from None
+
+
+def experiments(
+    *, grid: str = "small", data: str = "puppets", rows: str | None = None, max_epochs: int | None = None,
+    seeds: int = 1, out: Path | None = None, backend: str = "local", address: str | None = None, workers: int = 2,
+    cpus: int = 1, gpus: float = 0.0,
+) -> int:  # fmt: skip
+    """Run a grid of trainings; run again, it goes on.
+
+    Args:
+        grid: small, or published, the fifteen runs
+        data: name or folder of a data set
+        rows: only these rows of the grid, such as 1,3-5
+        max_epochs: stop each run there; more another time
+        seeds: run each with this many seeds
+        out: folder for records, table and checkpoints (runs/GRID-DATA)
+        backend: local, or ray: several runs at a time
+        address: HOST:PORT of a Ray cluster; without it, one is started here
+        workers: runs at a time on a Ray that is started here
+        cpus: that a run needs, on Ray
+        gpus: that a run needs, on Ray
+    """
+    _at_least_one(max_epochs=max_epochs, seeds=seeds, workers=workers, cpus=cpus)
+    if grid not in GRIDS:
+        raise unknown("grid", grid, GRIDS)
+    numbers = _chosen_rows(rows, len(GRIDS[grid]()))
+    configs = [GRIDS[grid](data, seed=seed)[row] for seed in range(seeds) for row in numbers]
+    folder = out or Path("runs") / f"{grid}-{Path(data).name}"
+    ray = {"address": address, "workers": workers, "cpus": cpus, "gpus": gpus}
+    found = run_grid(configs, folder, max_epochs=max_epochs, backend=backend, **ray)
+    text = markdown(table(found))
+    with whole_file(folder / "table.md") as partial:
+        partial.write_text(text + "\n", encoding="utf-8")
+    print(f"{text}\nrecords and table: {folder}")
+    return 2 if any("failed" in record for record in found) else 0
+
+
+def _chosen_rows(text: str | None, count: int) -> list[int]:
+    """Return the row indices that a text such as "1,3-5" names, counted from 1; all without one."""
+    if text is None:
+        return list(range(count))
+    try:
+        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
+        rows = [row for first, *last in ends for row in range(first, (last or [first])[0] + 1)]
+    except ValueError:
+        rows = []
+    if not rows or min(rows) < 1 or max(rows) > count:
+        raise InputError(f"--rows: expected numbers from 1 to {count} such as 1,3-5, got {text!r}")
+    return [row - 1 for row in dict.fromkeys(rows)]
+
+
+def _at_least_one(**values: int | None) -> None:
+    for name, value in values.items():
+        if value is not None and value < 1:
+            raise InputError(f"--{name.replace('_', '-')}: expected at least 1, got {value}")
