@@ -111,13 +111,13 @@ def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, 
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     command = f"train --data {tmp_path / 'faces'} --extra-data= --start= --labels given --net two_layers --loss mse"
     command = [*command.split(), "--epochs", "150", "--batch-size", "4", "--device", "cpu", "--out", str(tmp_path)]
-    killed = []
+    killed, ended = [], threading.Event()
 
     def kill():
-        while not killed:
+        while not killed and not ended.is_set():
             threading.Event().wait(0.02)
-            listed = subprocess.run(["ps", "-eo", "pid=,args="], capture_output=True, text=True).stdout
-            lines = [line for line in listed.splitlines() if re.search(rf"fkd_helpers train.*{tmp_path}", line)]
+            listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True).stdout
+            lines = [line for line in listed.splitlines() if re.search(rf"fkd_helpers.* train .*{tmp_path}", line)]
             mine = [int(line.split()[0]) for line in lines]
             if len(mine) >= 3 and (tmp_path / "last.pt").exists():  # torchrun and its two processes
                 killed.append(max(mine))
@@ -125,8 +125,11 @@ def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, 
 
     thread = threading.Thread(target=kill)
     thread.start()
-    assert cli.main([*command, "--devices", "2"]) == 2
-    thread.join()
+    try:
+        assert cli.main([*command, "--devices", "2"]) == 2
+    finally:
+        ended.set()
+        thread.join()
     done, errors = len(history_of(tmp_path)), capfd.readouterr().err
     assert 1 <= done < 150 and len(errors.splitlines()) == 1
     assert re.match(r"train: process [12] of 2 was killed by SIGKILL, so the job was ended; ", errors)
