@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -25,6 +26,7 @@ from fkd_helpers.train.run import learn
 KIND = "experiment"
 BACKENDS = ("local", "ray")
 RETRIES = 3  # of a run whose worker was lost
+ANSWER_SECONDS = 5.0  # for which a cluster is waited for
 STORE = 100_000_000  # bytes of Ray's shared memory: only configs and records travel
 
 
@@ -226,6 +228,8 @@ def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -
     if ray.is_initialized():
         yield ray
         return
+    if address:
+        _check_port(address)
     here = dict(num_cpus=int(cpus), num_gpus=int(gpus), include_dashboard=False, object_store_memory=STORE)
     try:
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
@@ -234,6 +238,17 @@ def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -
         raise InputError(f"address: no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
     finally:
         ray.shutdown()
+
+
+def _check_port(address: str) -> None:
+    """Refuse an address at which nothing listens: Ray itself would try for minutes."""
+    host, _, port = address.removeprefix("ray://").rpartition(":")
+    if address == "auto":
+        return
+    try:
+        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
+    except (OSError, ValueError, OverflowError) as error:
+        raise InputError(f"address: no Ray cluster answers at {address}: {error}") from None
 
 
 def _check_room(ray, cpus: float, gpus: float) -> None:
