@@ -17,10 +17,9 @@ from fkd_helpers import nets
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.train.batches import FRAME_UNIT
 from fkd_helpers.train.keypoints import KeypointsTask, loss_for
 from fkd_helpers.train.loop import TrainingStopped
-from fkd_helpers.train.published import NETS, PUBLISHED
+from fkd_helpers.train.published import plain_recipe, published_grid
 from fkd_helpers.train.run import learn
 
 KIND = "experiment"
@@ -45,35 +44,13 @@ def grid(base: KeypointsConfig, **choices: Sequence) -> list[KeypointsConfig]:
 
 def small_grid(data: str = "puppets", *, seed: int = 0) -> list[KeypointsConfig]:
     """Return twelve runs of the two-layer network that take seconds each: three losses, two optimisers, two sizes."""
-    base = KeypointsConfig(data=data, net="two_layers", epochs=10, **_plain_recipe(seed))
+    base = KeypointsConfig(data=data, net="two_layers", epochs=10, **plain_recipe(seed))
     tail = f"-seed{seed}" if seed else ""
     return [
         dataclasses.replace(config, name=f"{config.name}{tail}", learning_rate=rate)
         for optimiser, rate in {"adam": 1e-3, "sgd": 1e-2}.items()
         for config in grid(base, loss=["mse", "l1", "smooth_l1"], optimiser=[optimiser], batch_size=[10, 50])
     ]
-
-
-def published_grid(data: str = "ytf", *, seed: int = 0) -> list[KeypointsConfig]:
-    """Return our copies of the fifteen published runs: whole frames, no augmentation but the shifted square.
-
-    They are split by person where the originals were split by folder: one training then gives the score on known people
-    and on new ones. A tenth of the training people is watched, so that no test face takes part in a choice.
-    """
-    tail, recipe = f"-seed{seed}" if seed else "", _plain_recipe(seed) | {"labels": "given", "momentum": 0.0}
-    keys = ("batch_size", "loss", "optimiser", "learning_rate", "epochs")
-    return [
-        KeypointsConfig(
-            name=f"published_{row:02d}{tail}", data=data, net=NETS[net], view="frame", validation=0.1,
-            **recipe, **dict(zip(keys, values, strict=False)),
-        )
-        for row, (net, *values) in enumerate(PUBLISHED, 1)
-    ]  # fmt: skip
-
-
-def _plain_recipe(seed: int) -> dict:
-    none = dict.fromkeys(("weight_decay", "augment", "average", "clip"), 0.0)
-    return dict(split="person", unit=FRAME_UNIT, schedule="constant", seed=seed, **none)
 
 
 GRIDS = {"published": published_grid, "small": small_grid}

@@ -1,5 +1,8 @@
 """The fifteen published runs of a classic course solution: what they were, and what was reported of them."""
 
+from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.train.batches import FRAME_UNIT
+
 # net, batch size, loss, optimiser, learning rate, epochs, final training loss, seconds (RTX 2060).
 PUBLISHED = (
     ("A", 10, "mse", "adam", 1e-3, 1, 0.1812, 21.4),
@@ -19,3 +22,26 @@ PUBLISHED = (
     ("B", 50, "smooth_l1", "adam", 1e-3, 500, 0.0081, 10691.3),
 )
 NETS = {"A": "course_cnn", "B": "course_cnn_large"}
+
+
+def plain_recipe(seed: int) -> dict:
+    """Return what the classic course and the small grid have in common: no decay, augmentation, average or clipping."""
+    none = dict.fromkeys(("weight_decay", "augment", "average", "clip"), 0.0)
+    return dict(split="person", unit=FRAME_UNIT, schedule="constant", seed=seed, **none)
+
+
+def published_grid(data: str = "ytf", *, seed: int = 0) -> list[KeypointsConfig]:
+    """Return our copies of the fifteen published runs: whole frames, no augmentation but the shifted square.
+
+    They are split by person where the originals were split by folder: one training then gives the score on known people
+    and on new ones. A tenth of the training people is watched, so that no test face takes part in a choice.
+    """
+    tail, recipe = f"-seed{seed}" if seed else "", plain_recipe(seed) | {"labels": "given", "momentum": 0.0}
+    keys = ("batch_size", "loss", "optimiser", "learning_rate", "epochs")
+    return [
+        KeypointsConfig(
+            name=f"published_{row:02d}{tail}", data=data, net=NETS[net], view="frame", validation=0.1,
+            **recipe, **dict(zip(keys, values, strict=False)),
+        )
+        for row, (net, *values) in enumerate(PUBLISHED, 1)
+    ]  # fmt: skip
