@@ -1,6 +1,6 @@
 """Expressions, valence and arousal from pixels; each name is imported when it is asked for, a reader needs no torch."""
 
-import importlib
+from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
     "data": ("conflicts", "contents", "load_expressions", "split_expressions"),
@@ -12,10 +12,4 @@ _HOMES = {
     "task": ("ExpressionsTask",),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
-
-
-def __getattr__(name: str):
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -1,6 +1,6 @@
 """Kaggle's 15 keypoints with missing labels; each name is imported when it is asked for, Keras only by `keras_net`."""
 
-import importlib
+from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
     "data": ("ImageBatches", "find_table", "halves", "load_15", "load_faces", "prepared", "rmse", "scores_15"),
@@ -11,10 +11,4 @@ _HOMES = {
     "task": ("Kaggle15Task", "build_15", "predict_15", "train_15"),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
-
-
-def __getattr__(name: str):
-    for module, names in _HOMES.items():
-        if name in names:
-            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__getattr__ = lazy_names(__name__, _HOMES)

@@ -5,14 +5,14 @@ Three ways, each for its own purpose, all of them library calls:
 - `train --devices N` starts N processes on this machine with torchrun (`start_processes`). Fabric's DDP joins them and
   averages their gradients. If one of them is lost, the job ends, and the same command resumes from the checkpoint.
 - `torchrun --nnodes M ... -m fkd_helpers train ...`, given on each of M machines, does the same across machines.
-- `train_on_ray` hands one training to a Ray cluster through `ray.train.torch.TorchTrainer`. For many separate trainings
-  use the grid's Ray backend (`train.grid`) instead: it needs no communication between the runs.
+- Many separate trainings are tasks of the grid's Ray backend (`train.grid`), without communication between them.
 
 Each process takes its shard of every batch. Without normalisation layers the gradients are those of one process with
 the whole batch. Batch normalisation sees only the shard, as is usual with DDP; its running statistics are averaged over
 the processes after every epoch.
 
-Tried: gloo, two processes on one CPU. Not tried: NCCL on several GPUs, and more than one machine.
+Tried: gloo, two processes on one CPU. Not tried: NCCL on several GPUs, more than one machine, and one training as
+a job of a Ray cluster.
 """
 
 import os
