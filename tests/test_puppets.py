@@ -113,8 +113,13 @@ def test_labels_lie_where_the_warp_puts_the_portrait_points():
     for seed in range(60):
         rng = np.random.default_rng(seed)
         face = portraits.portrait(portraits.PORTRAITS[seed % 2], mirrored=bool(seed % 3))
-        shape = shapes.face_shape(rng.normal(0, 0.7, 12), {"mouth_open": rng.random(), "smile": rng.random()},
-                                  yaw=rng.normal(0, 7), roll=rng.normal(0, 8), opening=face.opening)
+        shape = shapes.face_shape(
+            rng.normal(0, 0.7, 12),
+            {"mouth_open": rng.random(), "smile": rng.random()},
+            yaw=rng.normal(0, 7),
+            roll=rng.normal(0, 8),
+            opening=face.opening,
+        )
         keypoints = shape * 85 + 80
         warp = portraits.warp_onto(face, keypoints, (160, 160))
         there = portraits.between(warp.grid, keypoints / warp.step)
@@ -170,7 +175,7 @@ def test_closed_eyes_are_covered_and_an_open_mouth_is_dark():
         frame, keypoints, _ = make_face(0, person=person, knobs=knobs, background=wall, **PLAIN)
         shown[next(iter(knobs), "rest")] = (frame.astype(float).mean(-1), keypoints)
     gray, keypoints = shown["rest"]
-    eye = np.s_[int(keypoints[37, 1]):int(keypoints[41, 1]), int(keypoints[37, 0]):int(keypoints[38, 0])]
+    eye = np.s_[int(keypoints[37, 1]) : int(keypoints[41, 1]), int(keypoints[37, 0]) : int(keypoints[38, 0])]
     # the pupil is the darkest thing in an open eye; on the lid there is only the line of lashes, at its lower end
     assert shown["eye_close"][0][eye].mean() > gray[eye].mean() + 10
     gray, keypoints = shown["mouth_open"]

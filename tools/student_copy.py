@@ -12,7 +12,7 @@ from pathlib import Path
 COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
-    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images/08_deploy_and_scale.png", "pyproject.toml",
+    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images/11_deploy_and_scale.png", "pyproject.toml",
     "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")

@@ -1,4 +1,4 @@
-"""Public models beside ours, as tables that `make peers` writes into its two records. Shown in notebook 08.
+"""Public models beside ours, as tables that `make peers` writes into its two records. Shown in notebook 11.
 
 `benchmark-peers`: speed, memory and size, on frames of a puppet. `fairness-ytf-test`: scores on the real test set, as a
 whole, by what the photos are like, and on photos made worse.

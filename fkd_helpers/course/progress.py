@@ -9,7 +9,7 @@ from fkd_helpers.course.exercises import EXERCISES, solved
 def exercises() -> dict[str, list[str]]:
     """Return the names of each notebook's exercises, in their order.
 
-    >>> exercises()["05"]
+    >>> exercises()["08"]
     ['latest_wins', 'most_fps', 'picture_age', 'frames_to_reach']
     """
     found: dict[str, list[str]] = {}

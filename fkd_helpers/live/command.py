@@ -64,7 +64,7 @@ def source_of(name: str) -> tuple[str, str]:
     if name == "puppet":
         return name, ""
     if name == "browser":
-        raise InputError("--source browser: a browser's camera needs the notebook (05_live_demo)")
+        raise InputError("--source browser: a browser's camera needs the notebook (08_live_demo)")
     if name == "camera" or name.isdecimal() or "://" in name or name.startswith("/dev/"):
         return "camera", "0" if name == "camera" else name
     return ("images" if Path(name).is_dir() else "file"), name

@@ -16,7 +16,7 @@ from fkd_helpers.faces.landmarks import BY_KEYPOINT, COLOURS, rgb
 from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, Notebook, enter
 
-COURSE = Path(__file__).parents[2] / "notebooks" / "05_live_demo.ipynb"
+COURSE = Path(__file__).parents[2] / "notebooks" / "08_live_demo.ipynb"
 IMPORT = "from fkd_helpers.live import live_demo\n"
 DEMO = IMPORT + "demo = live_demo('browser', max_fps=8, mirror=False)\ndemo"
 PUPPET = IMPORT + "demo = live_demo('puppet', max_fps=8)\ndemo"

@@ -3,8 +3,8 @@
 from fkd_helpers.course.checks.capstone import own_filter, own_rule, practice_faces
 from fkd_helpers.course.checks.nb01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
 from fkd_helpers.course.checks.nb02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
-from fkd_helpers.course.checks.nb03 import back_to_frame, crop_square, keep_best, rectangle_sum
-from fkd_helpers.course.checks.nb04 import (
+from fkd_helpers.course.checks.nb05 import back_to_frame, crop_square, keep_best, rectangle_sum
+from fkd_helpers.course.checks.nb06 import (
     balanced_accuracy,
     blend,
     lip_colour,
@@ -12,7 +12,7 @@ from fkd_helpers.course.checks.nb04 import (
     other_face,
     two_point_map,
 )  # fmt: skip
-from fkd_helpers.course.checks.nb05 import frames_to_reach, latest_wins, most_fps, picture_age
-from fkd_helpers.course.checks.nb06 import fill_mean, flip_15, leaked, rmse_by_point
-from fkd_helpers.course.checks.nb07 import calibration_error, concordance, kappa, smooth_labels
-from fkd_helpers.course.checks.nb08 import expected_hours, speedup, through_int8, whole_mean
+from fkd_helpers.course.checks.nb08 import frames_to_reach, latest_wins, most_fps, picture_age
+from fkd_helpers.course.checks.nb09 import fill_mean, flip_15, leaked, rmse_by_point
+from fkd_helpers.course.checks.nb10 import calibration_error, concordance, kappa, smooth_labels
+from fkd_helpers.course.checks.nb11 import expected_hours, speedup, through_int8, whole_mean

@@ -6,64 +6,129 @@ import numpy as np
 
 from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
-
-GAP = np.nan
+from fkd_helpers.data.puppets.shapes import face_shape
 
 
 @exercise("06")
-def rmse_by_point(function: Callable) -> Verdict:
-    """Check exercise 1: the RMSE (k,) of each point over the labels that are there."""
-    target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
-    predicted = target + np.array([[[1.0, -1.0], [0.0, 4.0]], [[3.0, 5.0], [0.0, 0.0]]])
-    lacking, none = target.copy(), target.copy()
-    lacking[1, 0] = GAP
-    none[:, 1] = GAP
+def blend(function: Callable) -> Verdict:
+    """Check exercise 1: a part of a frame (h, w, 3) with a sprite (h, w, 4) mixed in by its alpha."""
+    part = np.array([[[200, 100, 0], [10, 20, 30]], [[255, 255, 255], [0, 0, 0]]], np.uint8)
+    colour = np.array([[[0, 50, 250], [90, 80, 70]], [[0, 0, 0], [240, 240, 240]]], np.uint8)
+
+    def sprite(alpha):
+        return np.dstack([colour, np.broadcast_to(np.uint8(alpha), (2, 2))])
+
+    own = np.array([[0, 255], [51, 204]])
+    share = own[..., None] / 255
     return run(function, [
-        Case("two faces of two points", (predicted, target), [3.0, 2.0]),
-        Case("one face lacks the first point", (predicted, lacking), [1.0, 2.0]),
-        Case("nobody has the second point: NaN", (predicted, none), [3.0, GAP]),
+        Case("alpha 255 everywhere", (part, sprite(255)), colour, 0.6),
+        Case("alpha 0 everywhere", (part, sprite(0)), part, 0.6),
+        Case("alpha 51, a fifth", (part, sprite(51)), 0.2 * colour + 0.8 * part, 1.01),
+        Case("another alpha at each pixel", (part, sprite(own)), share * colour + (1 - share) * part, 1.01),
     ])  # fmt: skip
 
 
 @exercise("06")
-def fill_mean(function: Callable) -> Verdict:
-    """Check exercise 2: keypoints (n, k, 2) with each blank filled by the mean of what is there."""
-    full = np.array([[[1.0, 2.0], [3.0, 8.0]], [[3.0, 6.0], [5.0, 0.0]]])
-    gap, half = np.concatenate([full, full[:1] + 10]), full.copy()
-    gap[2, 1] = GAP
-    half[0, 0, 0] = GAP
-    filled, one = gap.copy(), full.copy()
-    filled[2, 1] = 4, 4
-    one[0, 0, 0] = 3
+def two_point_map(function: Callable) -> Verdict:
+    """Check exercise 2: the similarity (2, 3) that takes two points (2, 2) to two others."""
+    source = np.array([[10.0, 20.0], [50.0, 20.0]])
+    slanted = np.array([[3.0, -4.0], [8.0, 9.0]])
+    full = np.array([[0.6, -0.8, 7], [0.8, 0.6, -3]]) * [[2, 2, 1]]
     return run(function, [
-        Case("nothing missing", (full,), full),
-        Case("one face lacks a point", (gap,), filled),
-        Case("one coordinate missing", (half,), one),
+        Case("only shifted, by (3, 5)", (source, source + np.array([3, 5])), [[1, 0, 3], [0, 1, 5]]),
+        Case("twice as large", (source, source * 2), [[2, 0, 0], [0, 2, 0]]),
+        Case("a quarter turn, right becomes down", (source, source @ [[0, 1], [-1, 0]]), [[0, -1, 0], [1, 0, 0]]),
+        Case("turned, zoomed and shifted", (slanted, slanted @ full[:, :2].T + full[:, 2]), full),
+    ])  # fmt: skip
+
+
+def _at(function: Callable, places: np.ndarray) -> Callable:
+    """Return a function whose answer is looked at in a few pixels only, (n, 2) as (x, y): edges may differ a little."""
+    columns, rows = np.round(places).astype(int).T
+
+    def looked_at(*arguments):
+        answer = function(*arguments)
+        return answer if answer is None or answer is ... else np.asarray(answer)[rows, columns]
+
+    return looked_at
+
+
+@exercise("06")
+def lip_colour(function: Callable) -> Verdict:
+    """Check exercise 3: a colour mixed into the lips; looked at in lips, open mouth, chin and corner."""
+    keypoints = face_shape([], {"mouth_open": 0.7}) * 240 + [160, 140]
+    frame = np.full((300, 320, 3), (180, 140, 120), np.uint8)
+    upper, lower, mouth = (keypoints[[a, b]].mean(0) for a, b in ((51, 62), (57, 66), (62, 66)))
+    places = np.stack([upper, lower, mouth, keypoints[8] - [0, 12], [3, 3]])
+    red = np.array([220, 20, 60])
+
+    def painted(strength):
+        lips = strength * red + (1 - strength) * frame[0, 0]
+        return np.stack([lips, lips, *np.repeat(frame[:1, 0], 3, 0)])
+
+    where = "read at upper lip, lower lip, open mouth, chin, corner of the frame"
+    return run(_at(function, places), [
+        Case(f"strength {strength}, {where}", (frame, keypoints, red, strength), painted(strength), 1.01)
+        for strength in (0.0, 0.4, 1.0)
     ])  # fmt: skip
 
 
 @exercise("06")
-def flip_15(function: Callable) -> Verdict:
-    """Check exercise 3: keypoints (n, k, 2) of mirrored faces, given pairs (p, 2) that change places."""
-    points = np.array([[[66.0, 39.0], [30.0, 36.0], [44.0, 57.0]], [[70.0, 41.0], [33.0, 40.0], [48.0, 60.0]]])
-    lacking, pairs = points.copy(), np.array([[0, 1]])
-    lacking[1, 0] = GAP
-    swapped = [[[66, 36], [30, 39], [52, 57]], [[63, 40], [26, 41], [48, 60]]]
-    gone = [swapped[0], [[63, 40], [GAP, GAP], [48, 60]]]
+def other_face(function: Callable) -> Verdict:
+    """Check exercise 4: another's face on this one; looked at in nose, cheeks, brow and around."""
+    here = face_shape([], {}) * 110 + [150, 120]
+    frame = np.full((240, 300, 3), 90, np.uint8)
+    y, x = np.mgrid[:260, :280]
+    other = np.stack([x * 0.9, y * 0.9, (x + y) * 0.4], -1).round().astype(np.uint8)  # the colour says the place
+    turn = np.radians(20)
+    maps = {
+        "a face of the same size, elsewhere": np.array([[1, 0, -20.0], [0, 1, 15]]),
+        "a larger face, tilted by 20 degrees": np.array(
+            [[np.cos(turn), -np.sin(turn), 10], [np.sin(turn), np.cos(turn), -60]]) * [[1.25, 1.25, 1]],
+    }  # fmt: skip
+    inside = np.stack([here[30], here[[2, 31]].mean(0), here[[14, 35]].mean(0), here[[21, 27]].mean(0)])
+    corner = [here[:, 0].min() + 3, here[:, 1].max() - 3]  # in the box of the face, but outside its hull
+    cases = []
+    for what, there in maps.items():
+        seen = np.round(inside) @ there[:, :2].T + there[:, 2]
+        colours = np.column_stack([seen * 0.9, seen.sum(1) * 0.4])
+        wanted = np.concatenate([colours, np.full((2, 3), 90)])
+        there_points = here @ there[:, :2].T + there[:, 2]
+        cases.append(Case(f"{what}, read at nose, cheeks, brow, beside the chin, corner of the frame",
+                          (frame, here, other, there_points), wanted, 2.5))  # fmt: skip
+    return run(_at(function, np.array([*inside, corner, [3, 3]])), cases)
+
+
+@exercise("06")
+def mouth_opening(function: Callable) -> Verdict:
+    """Check exercise 5: the gap between the inner lips, in distances of the outer eye corners."""
+    shut, wide, smile = (
+        face_shape([], knobs) for knobs in ({}, {"mouth_open": 1.0}, {"smile": 0.8, "mouth_open": 0.3})
+    )
+    turn = np.radians(35)
+    tilt = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
+
+    def gap(face):
+        upper, lower = face[[61, 62, 63], 1].mean(), face[[67, 66, 65], 1].mean()
+        return (lower - upper) / np.linalg.norm(face[45] - face[36])
+
     return run(function, [
-        Case("a nose alone", (points[:, 2:], np.zeros((0, 2), int)), [[[52, 57]], [[48, 60]]]),
-        Case("two eyes and a nose", (points, pairs), swapped),
-        Case("a missing eye", (lacking, pairs), gone),
+        Case("a mouth that is shut", (100 * shut + 80,), gap(shut), 0.005),
+        Case("wide open", (100 * wide + 80,), gap(wide), 0.005),
+        Case("the same face, three times as large", (300 * wide + 80,), gap(wide), 0.005),
+        Case("a smile with parted lips", (100 * smile + 80,), gap(smile), 0.005),
+        Case("wide open, on a head tilted by 35 degrees", (100 * wide @ tilt + 80,), gap(wide), 0.005),
     ])  # fmt: skip
 
 
 @exercise("06")
-def leaked(function: Callable) -> Verdict:
-    """Check exercise 4: the share of held-out faces that have a near-duplicate among the others."""
-    groups = np.array([0, 0, 2, 3, 2, 5])
+def balanced_accuracy(function: Callable) -> Verdict:
+    """Check exercise 6: the mean over classes of the share that was recognised; rows are the truth."""
     return run(function, [
-        Case("no two alike", (np.arange(4), np.array([True, False, False, True])), 0.0),
-        Case("one of two held-out faces has a twin", (groups, np.array([True, False, False, True, False, False])), 0.5),
-        Case("both twins held out", (groups, np.array([True, True, False, True, False, False])), 0.0),
-        Case("every held-out face has one", (groups, np.array([True, False, False, False, True, False])), 1.0),
+        Case("all right", (np.diag([5, 7, 9]),), 1.0, 1e-6),
+        Case("always the first of three, which is nine in ten", (np.array([[90, 0, 0], [5, 0, 0], [5, 0, 0]]),), 1 / 3,
+             1e-6),
+        Case("two classes", (np.array([[8, 2], [1, 3]]),), (0.8 + 0.75) / 2, 1e-6),
+        Case("three classes of other sizes", (np.array([[30, 10, 10], [2, 6, 2], [0, 5, 15]]),), (0.6 + 0.6 + 0.75) / 3,
+             1e-6),
     ])  # fmt: skip

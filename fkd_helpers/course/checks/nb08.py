@@ -9,47 +9,51 @@ from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
 @exercise("08")
-def through_int8(function: Callable) -> Verdict:
-    """Check exercise 1: what is left of values (n,) after eight bits over low..high."""
-    even, skewed = np.array([-1.28, -0.5, 0.0, 0.004, 0.006, 1.27]), np.array([0.0, 0.1, 0.26, 1.02])
+def latest_wins(function: Callable) -> Verdict:
+    """Check exercise 1: which frames a worker takes that always takes the newest one."""
+    steady = np.arange(6) * 0.04  # seconds
     return run(function, [
-        Case("steps of 0.01 about zero", (even, -1.28, 1.27), [-1.28, -0.5, 0.0, 0.0, 0.01, 1.27]),
-        Case("values beyond the range", (np.array([-5.0, 5.0]), -1.28, 1.27), [-1.28, 1.27]),
-        Case("a range from zero up, as after ReLU", (skewed, 0.0, 1.02), [0.0, 0.1, 0.26, 1.02], 1e-3),
-        Case("zero stays zero, whatever the range", (np.zeros(1), -0.3, 1.0), [0.0], 1e-9),
+        Case("6 frames every 0.04 s, 0.01 s of work", (steady, 0.01), [0, 1, 2, 3, 4, 5]),
+        Case("6 frames every 0.04 s, 0.05 s of work", (steady, 0.05), [0, 1, 2, 3, 5]),
+        Case("6 frames every 0.04 s, 0.13 s of work", (steady, 0.13), [0, 3, 5]),
+        Case("three frames at once after a pause", (np.array([0.0, 0.30, 0.31, 0.32]), 0.1), [0, 1, 3]),
+        Case("a first frame that comes late", (np.array([1.0, 1.05, 1.5]), 0.1), [0, 1, 2]),
     ])  # fmt: skip
 
 
 @exercise("08")
-def whole_mean(function: Callable) -> Verdict:
-    """Check exercise 2: the mean of all from the means (w, m) and the counts (w,) of parts."""
-    means = np.array([[1.0, 10.0], [4.0, 40.0]])
-    idle = np.array([[2.0, 3.0], [np.nan, np.nan], [5.0, 0.0]])
+def most_fps(function: Callable) -> Verdict:
+    """Check exercise 2: answers a second at most, by the window and the seconds of ways and work."""
     return run(function, [
-        Case("equal parts", (means, np.array([8, 8])), [2.5, 25.0]),
-        Case("8 faces in one part, 2 in the other", (means, np.array([8, 2])), [1.6, 16.0]),
-        Case("a worker that got no face: its mean is nan", (idle, np.array([2, 0, 1])), [3.0, 2.0]),
+        Case("one frame under way, 0.01 s there, 0.02 s of work, 0.02 s back", (1, 0.01, 0.02, 0.02), 20.0),
+        Case("the same with two", (2, 0.01, 0.02, 0.02), 40.0),
+        Case("the same with four: the worker is the limit", (4, 0.01, 0.02, 0.02), 50.0),
+        Case("a long way, 0.1 s there, 0.01 s of work, 0.14 s back, two", (2, 0.1, 0.01, 0.14), 8.0),
     ])  # fmt: skip
 
 
 @exercise("08")
-def speedup(function: Callable) -> Verdict:
-    """Check exercise 3: how many times faster `workers` are than one."""
+def picture_age(function: Callable) -> Verdict:
+    """Check exercise 3: how old (s) the picture on the screen is at certain moments; NaN = none yet."""
+    taken = np.array([0.0, 0.1, 0.2, 0.3, 0.4])
+    shown = np.array([0.06, 0.17, np.nan, 0.48, np.nan])  # two were dropped
+    nothing = np.full(5, np.nan)
     return run(function, [
-        Case("nothing in the way", (4, 0.0, 0.0), 4.0),
-        Case("a tenth cannot be shared", (10, 0.1, 0.0), 1 / 0.19),
-        Case("talking costs a hundredth for each further worker", (5, 0.0, 0.01), 1 / 0.24),
-        Case("one worker has nobody to talk to", (1, 0.3, 0.5), 1.0),
-        Case("so much talk that two are slower than one", (2, 0.0, 0.6), 1 / 1.1),
+        Case("while one picture after the other is shown", (taken, shown, np.array([0.06, 0.1, 0.18])),
+             [0.06, 0.1, 0.08]),
+        Case("while a picture stands still", (taken, shown, np.array([0.3, 0.47, 0.5, 1.0])), [0.2, 0.37, 0.2, 0.7]),
+        Case("before the first picture", (taken, shown, np.array([0.0, 0.05, 0.16])), [np.nan, np.nan, 0.16]),
+        Case("all frames dropped", (taken, nothing, np.array([0.2, 0.9])), [np.nan, np.nan]),
     ])  # fmt: skip
 
 
 @exercise("08")
-def expected_hours(function: Callable) -> Verdict:
-    """Check exercise 4: hours until a job is through that starts over after each failure."""
+def frames_to_reach(function: Callable) -> Verdict:
+    """Check exercise 4: after how many frames a smoothed value has covered a part of a jump."""
     return run(function, [
-        Case("2 hours, a failure every 1,000 hours", (2.0, 0.001), 1000 * np.expm1(0.002)),
-        Case("a day, a failure a day", (24.0, 1 / 24), 24 * np.expm1(1)),
-        Case("four days, a failure a day", (96.0, 1 / 24), 24 * np.expm1(4)),
-        Case("machines that never fail", (3.0, 0.0), 3.0),
+        Case("no smoothing at all, half of the jump", (0.0, 0.5), 1),
+        Case("m = 0.5, 80 % of the jump", (0.5, 0.8), 3),
+        Case("m = 0.4, 90 % of the jump", (0.4, 0.9), 3),
+        Case("m = 0.8, half of the jump", (0.8, 0.5), 4),
+        Case("m = 0.9, 90 % of the jump", (0.9, 0.9), 22),
     ])  # fmt: skip

@@ -1,4 +1,4 @@
-"""Self-checks of the exercises of notebook 07."""
+"""Self-checks of the exercises of notebook 10."""
 
 from collections.abc import Callable
 
@@ -8,7 +8,7 @@ from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
 
-@exercise("07")
+@exercise("10")
 def kappa(function: Callable) -> Verdict:
     """Check exercise 1: Cohen's kappa of two raters' classes (n,)."""
     one, other = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
@@ -21,7 +21,7 @@ def kappa(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
-@exercise("07")
+@exercise("10")
 def concordance(function: Callable) -> Verdict:
     """Check exercise 2: the concordance correlation coefficient of two arrays (n,)."""
     x = np.array([-0.5, 0.0, 0.5, 0.8])
@@ -34,7 +34,7 @@ def concordance(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
-@exercise("07")
+@exercise("10")
 def smooth_labels(function: Callable) -> Verdict:
     """Check exercise 3: label smoothing, wanted shares (n, classes) of labels (n,)."""
     labels = np.array([0, 2, 1])
@@ -45,7 +45,7 @@ def smooth_labels(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
-@exercise("07")
+@exercise("10")
 def calibration_error(function: Callable) -> Verdict:
     """Check exercise 4: the expected calibration error over equal bins."""
     ten = np.full(10, 0.9)

@@ -1,0 +1,65 @@
+"""Plausible wrong answers to the exercises of notebook 01."""
+
+import cv2
+import numpy as np
+
+from fkd_helpers.faces import sprites
+from fkd_helpers.faces.landmarks import OUTER_EYES
+from fkd_helpers.train.augment import flip_order
+
+
+def mirrored(keypoints, width):
+    return np.stack([width - keypoints[:, 0], keypoints[:, 1]], -1)
+
+
+def only_the_eyes_swapped(keypoints, width):
+    order = np.arange(68)
+    order[list(OUTER_EYES)] = order[list(OUTER_EYES)][::-1]
+    return mirrored(keypoints, width - 1)[order]
+
+
+def swapped(frame, keypoints, other, other_keypoints, *, back=False, hull=True, fit=sprites.fit_affine):
+    matrix = fit(keypoints, other_keypoints) if back else fit(other_keypoints, keypoints)
+    warped = cv2.warpAffine(other, matrix, frame.shape[1::-1])
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    points = keypoints.round().astype(np.int32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
+    if not hull:
+        mask[points[:, 1].min() : points[:, 1].max(), points[:, 0].min() : points[:, 0].max()] = 1
+    return np.where(mask[..., None] > 0, warped, frame)
+
+
+WRONG = {
+    "face_box": [
+        lambda k: np.concatenate([k.min(0), k.max(0) - k.min(0)]),  # NaN spreads
+        lambda k: np.concatenate([np.nanmin(k, 0), np.nanmax(k, 0)]),  # corners, not sizes
+        lambda k: np.concatenate([np.nanmin(np.nan_to_num(k), 0), np.ptp(np.nan_to_num(k), 0)]),  # missing = 0
+        lambda k: np.concatenate([np.nanmin(k, 0)[::-1], (np.nanmax(k, 0) - np.nanmin(k, 0))[::-1]]),  # y first
+    ],
+    "normalise": [
+        lambda k, box: (k - box[:2] - box[2:] / 2) / box[2:],  # each side by itself
+        lambda k, box: (k - box[:2]) / max(box[2:]),  # from the corner
+        lambda k, box: (k - box[:2] - box[2:] / 2) / box[2],  # always the width
+        lambda k, box: (k - k.mean(0)) / max(box[2:]),  # the mean of the points is not the middle of the box
+    ],
+    "resize_keypoints": [
+        lambda k, old, new: k * np.array(new) / np.array(old),  # half a pixel forgotten
+        lambda k, old, new: (k + 0.5) * np.array(new)[::-1] / np.array(old)[::-1] - 0.5,  # height and width swapped
+        lambda k, old, new: (k + 0.5) * new[0] / old[0] - 0.5,  # one factor for both
+        lambda k, old, new: k,  # points left behind
+    ],
+    "flip_keypoints": [
+        lambda k, width: mirrored(k, width - 1),  # no swap
+        lambda k, width: mirrored(k, width)[flip_order(68)],  # one pixel off
+        lambda k, width: mirrored(k, width - 1)[::-1],  # the order reversed
+        lambda k, width: k[flip_order(68)],  # the numbers, but not the places
+        only_the_eyes_swapped,
+    ],
+    "frames_of": [
+        lambda names, people: [any(p in name for p in people) for name in names],
+        lambda names, people: [any(name.split("/")[1].startswith(p) for p in people) for name in names],
+        lambda names, people: [name.split("/")[1].split("_")[0] in people for name in names],  # the first _
+        lambda names, people: [name.rpartition("_")[0] in people for name in names],  # the folder kept
+        lambda names, people: [i for i, name in enumerate(names) if any(p in name for p in people)],  # places
+    ],
+}

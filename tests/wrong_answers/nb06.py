@@ -1,0 +1,97 @@
+"""Plausible wrong answers to the exercises of notebook 06."""
+
+import cv2
+import numpy as np
+
+from fkd_helpers.faces import sprites
+
+
+def mixed(part, sprite, share):
+    return sprite[..., :3] * share + part * (1 - share)
+
+
+def through_two(source, target, *, zoom=True, conjugate=False, around=True):
+    step, wanted = (complex(*(points[1] - points[0])) for points in (source, target))
+    number = wanted / step if zoom else (wanted / step) / abs(wanted / step)
+    number = number.conjugate() if conjugate else number
+    turn = np.array([[number.real, -number.imag], [number.imag, number.real]])
+    return np.column_stack([turn, target[0] - (turn @ source[0] if around else source[0])])
+
+
+def ring(frame, keypoints, *, inner=True, first=48, value=1.0):
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    corners = keypoints.round().astype(np.int32)
+    cv2.fillPoly(mask, [corners[first:60]], 1)
+    cv2.fillPoly(mask, [corners[60:68]], 0 if inner else 1)
+    return mask[..., None] * value
+
+
+def tinted(frame, keypoints, colour, strength, **options):
+    share = ring(frame, keypoints, value=strength, **options)
+    return frame * (1 - share) + np.array(colour) * share
+
+
+def swapped(frame, keypoints, other, other_keypoints, *, back=False, hull=True, fit=sprites.fit_affine):
+    matrix = fit(keypoints, other_keypoints) if back else fit(other_keypoints, keypoints)
+    warped = cv2.warpAffine(other, matrix, frame.shape[1::-1])
+    mask = np.zeros(frame.shape[:2], np.uint8)
+    points = keypoints.round().astype(np.int32)
+    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
+    if not hull:
+        mask[points[:, 1].min() : points[:, 1].max(), points[:, 0].min() : points[:, 0].max()] = 1
+    return np.where(mask[..., None] > 0, warped, frame)
+
+
+def lips(keypoints):
+    return keypoints[[67, 66, 65]].mean(0) - keypoints[[61, 62, 63]].mean(0)
+
+
+def only_shifted(source, target):
+    return np.column_stack([np.eye(2), target.mean(0) - source.mean(0)])
+
+
+WRONG = {
+    "blend": [
+        lambda part, sprite: (sprite[..., :3] * sprite[..., 3:] + part * (255 - sprite[..., 3:])) // 255,  # uint8
+        lambda part, sprite: mixed(part, sprite, sprite[..., 3:] > 0),  # all or nothing
+        lambda part, sprite: mixed(part, sprite, 1 - sprite[..., 3:] / 255),  # the wrong way round
+        lambda part, sprite: part + sprite[..., :3] * (sprite[..., 3:] / 255.0),  # the frame shines through
+        lambda part, sprite: mixed(part, sprite, 0.5),  # alpha is not read
+    ],
+    "two_point_map": [
+        only_shifted,
+        lambda source, target: through_two(source, target, zoom=False),
+        lambda source, target: through_two(source, target, conjugate=True),  # turned the other way
+        lambda source, target: through_two(source, target, around=False),  # shifted before it is turned
+        lambda source, target: through_two(target, source),  # the way back
+    ],
+    "lip_colour": [
+        lambda f, k, colour, strength: tinted(f, k, colour, strength, inner=False),  # the open mouth painted too
+        lambda f, k, colour, strength: tinted(f, k, colour, float(strength > 0)),  # always full strength
+        lambda f, k, colour, strength: tinted(f, k, colour, 1 - strength),
+        lambda f, k, colour, strength: tinted(f, k, colour, strength, first=54),  # the lower lip only
+        lambda f, k, colour, strength: f * (1 - strength) + colour * strength,  # the whole frame
+    ],
+    "other_face": [
+        lambda f, k, other, there: swapped(f, k, other, there, back=True),
+        lambda f, k, other, there: swapped(f, k, other, there, hull=False),  # the box of the face
+        lambda f, k, other, there: swapped(f, k, other, there, fit=only_shifted),
+        lambda f, k, other, there: cv2.warpAffine(other, sprites.fit_affine(there, k), f.shape[1::-1]),  # no mask
+        lambda f, k, other, there: f.copy(),
+    ],
+    "mouth_opening": [
+        lambda k: lips(k)[1],  # pixels
+        lambda k: np.linalg.norm(lips(k)) / np.linalg.norm(k[42] - k[39]),  # the inner corners of the eyes
+        lambda k: np.linalg.norm(lips(k)) / np.ptp(k[:, 0]),  # in widths of the face
+        lambda k: np.linalg.norm(k[57] - k[51]) / np.linalg.norm(k[45] - k[36]),  # the outer lips
+        lambda k: np.linalg.norm(lips(k)) / np.linalg.norm(k[54] - k[48]),  # in widths of the mouth
+        lambda k: lips(k)[1] / np.linalg.norm(k[45] - k[36]),  # downwards in the picture, not on the face
+    ],
+    "balanced_accuracy": [
+        lambda c: np.trace(c) / c.sum(),  # plain accuracy
+        lambda c: (np.diag(c) / np.maximum(c.sum(0), 1)).mean(),  # columns: of what was said
+        lambda c: (np.diag(c) / c.sum()).mean(),
+        lambda c: (np.diag(c) / c.sum(1)).max(),
+        lambda c: np.average(np.diag(c) / c.sum(1), weights=c.sum(1)),  # each class by its size
+    ],
+}
