@@ -1,22 +1,30 @@
 """The first line of every notebook: versions, device, data set, and figures that carry their alt text."""
 
+import base64
 import os
 import random
+from io import BytesIO
 
 from fkd_helpers.core.errors import InputError
 
 LARGE_PNG = 50_000  # bytes
+STYLE = {
+    "figure.dpi": 120,
+    "savefig.dpi": 120,
+    "axes.spines.top": False,
+    "axes.spines.right": False,
+    "image.cmap": "gray",
+    "axes.titlesize": "medium",
+    "legend.frameon": False,
+}
 
 
 def setup(*, seed: int = 0, dataset: str | None = None) -> None:
-    """Prepare a notebook: seed the global generators, leave a core free, choose the data set, print what is here.
+    """Prepare a notebook: seed the global generators, leave one core free, choose the data set, style the figures.
 
-    dataset: what `data.load()` gives from now on ("puppets" where nothing is said; also by $FKD_DATASET)
-
-    Raises:
-        InputError: the data set is not there.
+    dataset: what `data.load()` returns from now on; None: $FKD_DATASET, or "puppets"
     """
-    import numpy as np
+    import numpy as np  # here, so that `import fkd_helpers` stays cheap
 
     from fkd_helpers import data
     from fkd_helpers.core import records
@@ -31,10 +39,10 @@ def setup(*, seed: int = 0, dataset: str | None = None) -> None:
     print(f"device: {_device(seed)}; data set: {os.environ.get('FKD_DATASET') or 'puppets'}; seed: {seed}")
     try:
         data.find("ytf")
-        print("the real 68-point set is here: fkd.setup(dataset='ytf') turns to it")
+        print("the real 68-point set is here: fkd.setup(dataset='ytf') switches to it")
     except InputError:
         print("the real 68-point set is not here (`make data` fetches it); puppets stand in for it")
-    print("fkd.check() says what is installed, fkd.progress() which exercises are solved")
+    print("fkd.check() tests the installation, fkd.progress() lists the solved exercises")
     describe_figures()
 
 
@@ -54,47 +62,28 @@ def _device(seed: int) -> str:
 def describe_figures() -> None:
     """Set the course's figure style, and let Jupyter store a figure's label as the picture's alt text."""
     import matplotlib as mpl
+    from IPython import get_ipython
     from matplotlib.figure import Figure
 
     from fkd_helpers.faces.landmarks import OKABE_ITO
 
-    mpl.rcParams.update(
-        {
-            "figure.dpi": 80,
-            "savefig.dpi": 80,
-            "axes.spines.top": False,
-            "axes.spines.right": False,
-            "image.cmap": "gray",
-            "axes.titlesize": "medium",
-            "axes.prop_cycle": mpl.cycler(color=OKABE_ITO.values()),
-            "legend.frameon": False,
-        }
-    )
-    try:
-        from IPython import get_ipython
-    except ImportError:
-        return
-    shell = get_ipython()
-    if shell is None:
-        return
-    shell.run_line_magic("matplotlib", "inline")
+    mpl.rcParams.update(STYLE | {"axes.prop_cycle": mpl.cycler(color=OKABE_ITO.values())})
+    if (shell := get_ipython()) is not None:
+        shell.run_line_magic("matplotlib", "inline")
+        shell.display_formatter.formatters["image/png"].pop(Figure, None)
+        shell.display_formatter.mimebundle_formatter.for_type(Figure, _picture)
 
-    def picture(figure):
-        import base64
-        from io import BytesIO
 
-        from IPython.core.pylabtools import print_figure
-        from PIL import Image
+def _picture(figure) -> tuple[dict, dict]:
+    """Return a figure as PNG, or as JPEG where that is much smaller (photos), with its alt text."""
+    from IPython.core.pylabtools import print_figure
+    from PIL import Image
 
-        kind, content = "image/png", print_figure(figure, "png")
-        if len(content) > LARGE_PNG:  # photos: a JPEG is a quarter of it, so a notebook of pictures stays small
-            kind, small = "image/jpeg", BytesIO()
-            with Image.open(BytesIO(content)) as drawn:
-                drawn.convert("RGB").save(small, "JPEG", quality=85, subsampling=0, optimize=True)
-            content = small.getvalue()
-        words = figure.get_label() or "a figure without description"
-        return {kind: base64.b64encode(content).decode()}, {kind: {"alt": words}}
-
-    formatter = shell.display_formatter
-    formatter.formatters["image/png"].pop(Figure, None)
-    formatter.mimebundle_formatter.for_type(Figure, picture)
+    kind, content = "image/png", print_figure(figure, "png")
+    if len(content) > LARGE_PNG:
+        kind, small = "image/jpeg", BytesIO()
+        with Image.open(BytesIO(content)) as drawn:
+            drawn.convert("RGB").save(small, "JPEG", quality=85, subsampling=0, optimize=True)
+        content = small.getvalue()
+    alt_text = figure.get_label() or "a figure without description"
+    return {kind: base64.b64encode(content).decode()}, {kind: {"alt": alt_text}}
