@@ -1,7 +1,5 @@
 """Emotion from keypoints: features that do not depend on size, position and roll; rules, reasons, calibration."""
 
-import json
-
 import numpy as np
 import pytest
 
@@ -13,7 +11,6 @@ from fkd_helpers.data.puppets import shapes
 from fkd_helpers.data.puppets.portraits import portrait
 from fkd_helpers.emotion import (
     FEATURES,
-    LABELS,
     UNKNOWN,
     learned_scores,
     neutral_face,
@@ -55,13 +52,6 @@ def test_features_do_not_depend_on_size_position_and_roll(turn):
 def test_features_of_the_mirrored_face_are_the_same():
     face = shape({"smirk": 0.8, "mouth_open": 0.2})
     np.testing.assert_allclose(features(face[MIRROR] * [-1, 1]), features(face), atol=1e-9)
-
-
-def test_upright_puts_the_eyes_level_and_the_outer_corners_one_apart():
-    face = emotion.upright(90 * shape(roll=25) + 30)
-    assert face[36:42, 1].mean() == pytest.approx(face[42:48, 1].mean())
-    assert np.linalg.norm(face[45] - face[36]) == pytest.approx(1)
-    assert face[8, 1] > 0 > face[19, 1]  # the chin below the eyes, the brows above
 
 
 @pytest.mark.parametrize(
@@ -146,20 +136,9 @@ def test_learned_scores_read_puppets_and_their_mirror_images(people):
     np.testing.assert_allclose(learned_scores(keypoints[:20, MIRROR] * [-1, 1]), scores[:20])
 
 
-def test_rules_name_features_and_every_label_can_win():
-    shipped = emotion.load_rules()
-    assert len(shipped.signs) <= 12
-    for sign in shipped.signs:
-        assert sign.feature in FEATURES and sign.low != sign.high and any(sign.points)
-    corners = np.random.default_rng(0).uniform(-0.15, 0.2, (2000, len(FEATURES)))
-    assert set(shipped.points(corners).argmax(1)) == {0, 1, 2}
-    for path in (rules.RULES_FILE, rules.LEARNED_FILE):
-        assert json.loads(path.read_text())["labels"] == list(LABELS)
-
-
 def test_the_record_agrees_with_the_rules_and_reaches_its_goals():
     record = records.read(records.RECORDS / "emotion-affectnet.json")
-    assert record["choices"]["signs"] == len(emotion.load_rules().signs)
+    assert record["choices"]["signs"] == len(emotion.load_rules().features)
     scores = record["scores"]
     assert scores["rules-landmarks"]["balanced_accuracy"] >= 0.56
     assert scores["learned-landmarks"]["balanced_accuracy"] >= 0.60

@@ -16,7 +16,7 @@ from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.faces import sprites
 from fkd_helpers.faces.landmarks import OUTER_EYES
-from fkd_helpers.filters import FILTERS, FilterWarning, face_filter, filter_named, sprite_filter, wear
+from fkd_helpers.filters import FILTERS, FilterWarning, face_filter, sprite_filter, wear
 
 TILTS = (-45, -20, 0, 20, 45)
 NAMES = list(FILTERS)
@@ -42,8 +42,8 @@ def tilted(roll, *, yaw=0, side=110):
     )[:2]
 
 
-def touched(before, after):
-    return (before != after).any(-1)
+def anchored(sprite, keypoints):
+    return np.stack([keypoints[list(follows)].mean(0) for follows in sprite.follows])
 
 
 def dotted(name):
@@ -64,12 +64,10 @@ def dotted(name):
 @pytest.mark.parametrize("name", sprites.SPRITES)
 @pytest.mark.parametrize("roll", TILTS)
 def test_anchors_land_on_their_keypoints_at_any_tilt(name, roll):
-    _, keypoints = tilted(roll, yaw=roll / 4)
-    sprite = sprites.load_sprite(name)
+    keypoints, sprite = tilted(roll, yaw=roll / 4)[1], sprites.load_sprite(name)
     matrix = sprites.place(sprite, keypoints)
     landed = sprite.anchors @ matrix[:, :2].T + matrix[:, 2]
-    wanted = np.stack([keypoints[list(follows)].mean(0) for follows in sprite.follows])
-    assert np.abs(landed - wanted).max() < 0.01
+    np.testing.assert_allclose(landed, anchored(sprite, keypoints), atol=0.01)
 
 
 @pytest.mark.parametrize("name", ["sunglasses", "moustache", "hat"])
@@ -77,11 +75,9 @@ def test_anchors_land_on_their_keypoints_at_any_tilt(name, roll):
 @pytest.mark.parametrize("side", [40, 110, 170])
 def test_paint_puts_pixels_where_the_anchors_land(name, roll, side):
     """Through all of it: trimming, the smaller levels, the cut to the frame's part, the warp."""
-    _, keypoints = tilted(roll, side=side)
-    black = np.zeros((300, 320, 3), np.uint8)
-    sprite = dotted(name)
+    keypoints, sprite, black = tilted(roll, side=side)[1], dotted(name), np.zeros((300, 320, 3), np.uint8)
     sprites.paint(black, sprite, sprites.place(sprite, keypoints))
-    wanted = np.stack([keypoints[list(follows)].mean(0) for follows in sprite.follows])
+    wanted = anchored(sprite, keypoints)
     light, pixels = black[..., 0].ravel().astype(float), np.indices((300, 320))[::-1].reshape(2, -1).T
     nearest = np.linalg.norm(pixels[:, None] - wanted, axis=-1).argmin(1)
     for i, position in enumerate(wanted):
@@ -95,7 +91,6 @@ def test_glasses_on_a_turned_head_are_narrower_and_no_lower():
     maps = [sprites.place(sprite, shapes.face_shape([], {}, yaw=yaw) * 100 + 200) for yaw in (0, 40)]
     (wide, _), (narrow, _) = (np.linalg.norm(matrix[:, :2], axis=0) for matrix in maps)
     assert narrow / wide < 0.85 and maps[1][1, 1] == pytest.approx(maps[0][1, 1], rel=0.05)
-    assert max(abs(matrix[0, 1] / matrix[1, 1]) for matrix in maps) < 0.1
 
 
 def test_shipped_sprites_are_transparent_and_installed_with_their_drawings():
@@ -108,25 +103,17 @@ def test_shipped_sprites_are_transparent_and_installed_with_their_drawings():
             assert image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 0
 
 
-def test_paint_leaves_no_fringe_around_what_is_transparent():
-    """White edges on white stay white: a colour that is not multiplied by alpha would darken them."""
-    picture = np.zeros((64, 64, 4), np.uint8)  # transparent black around a white disc
-    cv2.circle(picture, (32, 32), 20, (255, 255, 255, 255), -1)
+def test_paint_blends_what_is_half_transparent_and_leaves_no_fringe():
+    """A half white disc makes white of white at its edge too: colours not multiplied by alpha would darken it."""
+    picture = np.zeros((64, 64, 4), np.uint8)  # transparent black around the disc
+    cv2.circle(picture, (32, 32), 20, (255, 255, 255, 128), -1)
     anchors = [{"pixel": [12, 32], "keypoints": [36]}, {"pixel": [52, 32], "keypoints": [45]}]
-    frame = np.full((300, 320, 3), 255, np.uint8)
+    worn = sprite_filter(sprites.make_sprite("disc", picture, anchors))
     for roll in TILTS:
-        _, keypoints = tilted(roll, side=73)
-        worn = sprite_filter(sprites.make_sprite("disc", picture, anchors))(frame, keypoints)
-        assert worn.min() >= 254
-
-
-def test_paint_blends_what_is_half_transparent():
-    picture = np.full((64, 64, 4), (200, 100, 0, 128), np.uint8)
-    anchors = [{"pixel": [0, 32], "keypoints": [36]}, {"pixel": [63, 32], "keypoints": [45]}]
-    frame, (_, keypoints) = np.full((300, 320, 3), 50, np.uint8), tilted(10)
-    worn = sprite_filter(sprites.make_sprite("glass", picture, anchors))(frame, keypoints)
-    x, y = keypoints[list(OUTER_EYES)].mean(0).round().astype(int)
-    assert np.abs(worn[y, x].astype(int) - [125, 75, 25]).max() <= 2
+        keypoints = tilted(roll, side=73)[1]
+        assert worn(np.full((300, 320, 3), 255, np.uint8), keypoints).min() >= 254
+        x, y = keypoints[list(OUTER_EYES)].mean(0).round().astype(int)
+        np.testing.assert_allclose(worn(np.full((300, 320, 3), 50, np.uint8), keypoints)[y, x], 153, atol=2)
 
 
 ANCHORS = [{"pixel": [1, 2], "keypoints": [36]}, {"pixel": [7, 2], "keypoints": [45]}]
@@ -136,37 +123,24 @@ PICTURE = np.full((8, 10, 4), 255, np.uint8)
 @pytest.mark.parametrize(
     ("picture", "anchors", "message"),
     [
-        (PICTURE[..., :3], ANCHORS, "expected uint8 RGBA"),
         (PICTURE * 0, ANCHORS, "alpha 0 everywhere"),
         (PICTURE, ANCHORS[:1], "two anchors or more, got 1"),
         (PICTURE, [ANCHORS[0], {"pixel": [10, 2], "keypoints": [45]}], "outside the 10x8 picture"),
         (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoints": [68]}], "expected keypoints 0 to 67"),
-        (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoint": [3]}], "expected anchors"),
         (PICTURE, [ANCHORS[0], {"pixel": [1, 2], "keypoints": [45]}], "2 anchors are at one place"),
         (PICTURE, [*ANCHORS, {"pixel": [4, 2], "keypoints": [30]}], "3 anchors are at one place or on one line"),
-    ],
-)
-def test_make_sprite_refuses_what_cannot_be_worn(picture, anchors, message):
-    with pytest.raises(InputError, match=message):
-        sprites.make_sprite("mine", picture, anchors)
-
-
-@pytest.mark.parametrize(
-    ("picture", "anchors", "message"),
-    [
         (None, None, r"mine\.png: no such file"),
         (PICTURE, None, r"mine\.json: no such file"),
         (PICTURE, "{", "cannot be read as a sprite"),
-        (PICTURE, '{"anchor": []}', "cannot be read as a sprite"),
-        (PICTURE, '{"anchors": 3}', "expected anchors"),
-        (PICTURE[..., :3], json.dumps({"anchors": ANCHORS}), "expected a picture with transparency"),
+        (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoint": [3]}], "expected anchors"),
+        (PICTURE[..., :3], ANCHORS, "expected a picture with transparency"),
     ],
 )
-def test_load_sprite_checks_its_files(tmp_path, picture, anchors, message):
+def test_load_sprite_refuses_what_cannot_be_worn(tmp_path, picture, anchors, message):
     if picture is not None:
         Image.fromarray(picture).save(tmp_path / "mine.png")
     if anchors is not None:
-        (tmp_path / "mine.json").write_text(anchors)
+        (tmp_path / "mine.json").write_text(anchors if isinstance(anchors, str) else json.dumps({"anchors": anchors}))
     with pytest.raises(InputError, match=message):
         sprites.load_sprite(tmp_path / "mine.png")
 
@@ -175,45 +149,31 @@ def test_load_sprite_checks_its_files(tmp_path, picture, anchors, message):
 
 
 @pytest.mark.parametrize("name", NAMES)
-def test_a_face_at_the_edge_is_cut_and_one_outside_changes_nothing(name):
-    frame, keypoints = tilted(0)
-    for shift in ([-150, 0], [160, 0], [0, -150], [0, 160]):
-        assert FILTERS[name](frame, keypoints + shift).shape == frame.shape
-    for shift in ([-2000, 0], [0, 3000]):
-        np.testing.assert_array_equal(FILTERS[name](frame, keypoints + shift), frame)
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_filter_paints_each_face_and_leaves_its_arguments(name, faces):
+def test_a_filter_paints_each_face_of_any_frame_and_leaves_its_arguments(name, faces):
     frame = np.hstack([faces.images[0], faces.images[5]])
     both = np.stack([faces.keypoints[0], faces.keypoints[5] + [160, 0]])
     before = frame.copy(), both.copy()
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        worn = filter_named(name)(frame, both)
-    assert worn.shape == frame.shape and worn.dtype == np.uint8
-    assert touched(frame, worn)[:, :160].any() and touched(frame, worn)[:, 160:].any()
+        worn = FILTERS[name](frame, both)
+    touched = (frame != worn).any(-1)
+    assert worn.shape == frame.shape and touched[:, :160].any() and touched[:, 160:].any() and FILTERS[name].__doc__
     np.testing.assert_array_equal(frame, before[0])
     np.testing.assert_array_equal(both, before[1])
-    np.testing.assert_array_equal(filter_named(name)(frame, both[:0]), frame)
-    assert filter_named(name).__doc__
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_a_filter_takes_gray_and_rgba_frames(name, faces):
-    frame, keypoints = faces.images[2], faces.keypoints[2]
+    for shift in ([-2000, 0], [0, 3000]):  # outside
+        np.testing.assert_array_equal(FILTERS[name](frame, both + shift), frame)
+    for shift in ([-250, 0], [0, -90], [0, 90]):  # cut by the edge
+        assert FILTERS[name](frame, both + shift).shape == frame.shape
     gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    pairs = (gray, np.dstack([gray] * 3)), (gray[..., None], np.dstack([gray] * 3)), (np.dstack([frame, gray]), frame)
-    for given, as_rgb in pairs:
-        np.testing.assert_array_equal(FILTERS[name](given, keypoints), FILTERS[name](as_rgb, keypoints))
+    for given, as_rgb in ((gray, np.dstack([gray] * 3)), (np.dstack([frame, gray]), frame)):
+        np.testing.assert_array_equal(FILTERS[name](given, both), FILTERS[name](as_rgb, both))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_face_of_a_video_stops_a_filter(name, faces):
     frame, good = faces.images[1], faces.keypoints[1]
     missing, spot, line = good.copy(), np.full_like(good, 50), good.copy()
-    missing[30] = np.nan
-    line[:, 1] = 70
+    missing[30], line[:, 1] = np.nan, 70
     for bad in (missing, spot, np.full_like(good, np.inf), good * 1e6, good * 1e30):
         with pytest.warns(FilterWarning, match="left as it is"):
             worn = FILTERS[name](frame, np.stack([bad, good]))
@@ -223,18 +183,6 @@ def test_no_face_of_a_video_stops_a_filter(name, faces):
         assert FILTERS[name](frame, odd).shape == frame.shape
 
 
-@pytest.mark.parametrize("name", NAMES)
-def test_a_face_of_ten_pixels_is_painted_in_its_place(name):
-    frame = np.full((300, 320, 3), 200, np.uint8)
-    _, keypoints = tilted(0)
-    small = (keypoints - keypoints.mean(0)) / np.ptp(keypoints, axis=0).max() * 10 + 100
-    changed = np.argwhere(touched(frame, FILTERS[name](frame, small.astype(np.float32))))
-    if name in ("blur", "pixelate"):  # nothing to hide on one colour
-        assert not len(changed)
-    else:
-        assert len(changed) and (np.abs(changed - 100) < 20).all()
-
-
 # Several, one's own, and wrong ones
 
 
@@ -242,7 +190,7 @@ def test_wear_puts_the_last_filter_on_top(faces):
     frame, keypoints = faces.images[3], faces.keypoints[3]
     masked, bare = wear(frame, keypoints, ["sunglasses", "mask"]), wear(frame, keypoints, ["mask", "sunglasses"])
     np.testing.assert_array_equal(masked, FILTERS["mask"](FILTERS["sunglasses"](frame, keypoints), keypoints))
-    assert touched(masked, bare).any()
+    assert (masked != bare).any()
     np.testing.assert_array_equal(wear(frame, keypoints, []), frame)
     np.testing.assert_array_equal(wear(frame, [], "hat"), frame)
 
@@ -262,15 +210,12 @@ def test_wear_goes_on_when_a_filter_fails(faces):
         with pytest.warns(FilterWarning, match=message):
             worn = wear(frame, keypoints, ["hat", name])
         np.testing.assert_array_equal(worn, FILTERS["hat"](frame, keypoints))
-    with pytest.raises(RuntimeError):
-        FILTERS["broken"](frame, keypoints)
 
 
 def test_face_filter_registers_a_learners_function(faces):
     @face_filter
     def clown_nose(frame, keypoints):
-        cv2.circle(frame, keypoints[30].round().astype(int).tolist(), 12, (220, 30, 30), -1, cv2.LINE_AA)
-        return frame
+        return cv2.circle(frame, keypoints[30].round().astype(int).tolist(), 12, (220, 30, 30), -1)
 
     x, y = faces.keypoints[4, 30].round().astype(int)
     for chosen in ("clown_nose", clown_nose):
@@ -283,7 +228,6 @@ FRAME = np.zeros((9, 9, 3), np.uint8)
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda: filter_named("sunglases"), "did you mean 'sunglasses'"),
         (lambda: wear(FRAME, [], ["hat", "mustache"]), "did you mean 'moustache'"),
         (lambda: sprites.load_sprite("crow"), "did you mean 'crown'"),
         (lambda: wear(FRAME.astype(np.float32), [], "hat"), "expected uint8, got float32"),
@@ -297,9 +241,6 @@ def test_filters_name_what_is_wrong(call, message):
         call()
 
 
-# Hiding
-
-
 @pytest.mark.parametrize("roll", TILTS)
 def test_a_hidden_face_has_no_detail_left(roll):
     frame, keypoints = tilted(roll)
@@ -310,11 +251,6 @@ def test_a_hidden_face_has_no_detail_left(roll):
     assert len(colours) < 120 < len(np.unique(frame[inside], axis=0))
     detail = [cv2.Laplacian(image, cv2.CV_64F)[inside].std() for image in (frame, FILTERS["blur"](frame, keypoints))]
     assert detail[1] < 0.2 * detail[0]
-
-
-@pytest.mark.parametrize("roll", TILTS)
-def test_face_outline_holds_every_keypoint_and_the_forehead(roll):
-    _, keypoints = tilted(roll)
     outline = filters.face_outline(keypoints).astype(np.float32)
     forehead = keypoints[27] - 0.45 * (keypoints[8] - keypoints[27])
     for x, y in [*keypoints, forehead]:

@@ -1,7 +1,7 @@
 """Fit the emotion rules and the classifier beside them, and write both, with the record of how good they are.
 
 Needs the 3,999 labelled expressions as affectnet/Dataset.zip in FKD_DATA_DIR; about four minutes on one core, nearly
-all of it for the keypoints of the photos, which are kept in --cache:
+all of it for the keypoints of the photos, which are cached:
 
     python tools/fit_emotion_rules.py
 
@@ -13,15 +13,11 @@ Choices (features, steps, regularisation) were made by cross-validation inside t
 
 import argparse
 import hashlib
-import io
 import json
-import os
-import re
 import zipfile
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
 from sklearn.linear_model import LogisticRegression
 from sklearn.metrics import balanced_accuracy_score, confusion_matrix
 from sklearn.model_selection import StratifiedGroupKFold, StratifiedKFold
@@ -34,60 +30,23 @@ from fkd_helpers.core.files import whole_file
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import FEATURES, features, learned_inputs, neutral_face, upright
 from fkd_helpers.emotion.table import histograms
+from fkd_helpers.expressions.data import find_expressions, load_expressions
+from fkd_helpers.expressions.features import face_keypoints
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.predict import KeypointPredictor
 
-SURPRISE = EXPRESSIONS.index("surprise")
-CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS
+CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS; surprise has none
 SIGNS, POINTS_OF_E, RIDGE_RULES, RIDGE_LEARNED = 10, 4, 0.1, 0.03
 RAMP = 2  # a sign begins and ends one standard deviation of its feature before and after its middle
 ABOUT = (
     "fitted by tools/fit_emotion_rules.py, record emotion-affectnet; research and teaching only, as its data asks"
 )
-SOURCES = ("landmarks", "predicted")
 
 
-def read_set(folder):
-    """Return ids, expressions (n,), landmarks (n, 68, 2), digests (n,) of the images, and a function to the pixels."""
-    archive = zipfile.ZipFile(folder / "affectnet" / "Dataset.zip")
-    photos = {int(m[1]): name for name in archive.namelist() if (m := re.search(r"/(\d+)\.jpg$", name))}
-    ids = sorted(photos)
-
-    def label(i, kind):
-        name = photos[i].replace("/images/", "/annotations/").replace(".jpg", f"_{kind}.npy")
-        return np.load(io.BytesIO(archive.read(name)))
-
-    def image(i):
-        return np.array(Image.open(io.BytesIO(archive.read(photos[i]))).convert("RGB"))
-
-    expressions = np.array([int(label(i, "exp")) for i in ids])
-    landmarks = np.stack([label(i, "lnd").reshape(68, 2) for i in ids]).astype(np.float32)
-    digests = np.array([hashlib.sha256(archive.read(photos[i])).hexdigest() for i in ids])
-    return ids, expressions, landmarks, digests, image
-
-
-def predict_all(ids, image, cache):
-    """Return keypoints (n, 68, 2) by our network and where (n,) its detector found a face; kept in a file."""
-    if cache.exists():
-        stored = np.load(cache)
-        return stored["keypoints"], stored["detected"]
-    predictor, keypoints, detected = KeypointPredictor(), [], []
-    for done, i in enumerate(ids):
-        frame = image(i)
-        faces = predictor(frame)
-        detected.append(bool(faces))
-        # the photos are face crops: where none is found, the photo is the face, and of several the largest is meant
-        faces = faces or predictor(frame, whole_image="fallback")
-        keypoints.append(max(faces, key=lambda face: face.box[2:].prod()).keypoints)
-        if done % 500 == 0:
-            print(f"{done} of {len(ids)} photos", flush=True)
-    cache.parent.mkdir(parents=True, exist_ok=True)
-    np.savez(cache, keypoints=np.stack(keypoints), detected=detected)
-    return np.stack(keypoints), np.array(detected)
-
-
-def training_part(expressions, digests, held_out=3):
+def training_part(names, expressions, held_out=3):
     """Return which faces (n,) are for training, seven tenths; equal images stay together, expressions keep shares."""
+    archive = zipfile.ZipFile(find_expressions("affectnet"))
+    paths = {Path(path).name: path for path in archive.namelist() if "/images/" in path}
+    digests = [hashlib.sha256(archive.read(paths[name])).hexdigest() for name in names]
     groups = np.unique(digests, return_inverse=True)[1]
     train = np.ones(len(groups), bool)
     folds = StratifiedGroupKFold(10, shuffle=True, random_state=0).split(groups, expressions, groups)
@@ -97,17 +56,18 @@ def training_part(expressions, digests, held_out=3):
 
 
 def pick_signs(change, label):
-    """Return signs without points, picked one by one, and the logistic regression over them."""
+    """Return names, low and high of the signs, picked one by one, and the logistic regression over them."""
     weight = (len(label) / (3 * np.bincount(label)))[label]
     widths = np.maximum(np.round(RAMP * change.std(0), 2), 0.01)
-    candidates = []
+    names, ends = [], []
     for k, name in enumerate(FEATURES):
         for middle in np.unique(np.quantile(change[:, k], np.arange(0.1, 0.91, 0.1)).round(2)):
             low, high = round(middle - widths[k] / 2, 3), round(middle + widths[k] / 2, 3)
             # a sign is a change away from neutral: below the neutral face it begins above and ends below
-            ends = (high, low) if middle < 0 else (low, high)
-            candidates.append(emotion.Sign(name, *ends, (0, 0, 0)))
-    columns = np.stack([sign.strength(change) for sign in candidates], 1)
+            ends.append((high, low) if middle < 0 else (low, high))
+            names.append(name)
+    none = np.zeros(3)
+    columns = emotion.Rules(names, *np.array(ends).T, none, none, none, 1).strengths(change)
     centred = columns - np.average(columns, axis=0, weights=weight)
     truth, shares, picked = np.eye(3)[label], np.full((len(label), 3), 1 / 3), []
     for _ in range(SIGNS):
@@ -118,30 +78,26 @@ def pick_signs(change, label):
         picked.append(int(gain.argmax()))
         fitted = LogisticRegression(class_weight="balanced", C=RIDGE_RULES, max_iter=2000)
         shares = fitted.fit(columns[:, picked], label).predict_proba(columns[:, picked])
-    return [candidates[k] for k in picked], fitted
+    return [names[k] for k in picked], *np.array(ends)[picked].T, fitted
 
 
 def fit_rules(keypoints, label):
-    """Return `Rules` fitted to {source: keypoints (n, 68, 2)} and labels (n,)."""
+    """Return `Rules` fitted to {source: keypoints (n, 68, 2)} and labels (n,), and the neutral face of each source."""
     neutral = {source: neutral_face(points[label == 1]) for source, points in keypoints.items()}
     change = np.concatenate([features(points) - features(neutral[s]) for s, points in keypoints.items()])
-    signs, fitted = pick_signs(change, np.tile(label, len(keypoints)))
-    points = np.round(POINTS_OF_E * (fitted.coef_ - fitted.coef_.mean(0))).astype(int).T
+    *signs, fitted = pick_signs(change, np.tile(label, len(keypoints)))
+    given = np.round(POINTS_OF_E * (fitted.coef_ - fitted.coef_.mean(0))).T
     start = np.round(POINTS_OF_E * (fitted.intercept_ - fitted.intercept_.mean()))
-    full = [emotion.Sign(s.feature, s.low, s.high, tuple(p.tolist())) for s, p in zip(signs, points, strict=True)]
-    return emotion.Rules(tuple(full), start, np.round(neutral["predicted"], 4), POINTS_OF_E), neutral
+    return emotion.Rules(*signs, given, start, np.round(neutral["predicted"], 4), POINTS_OF_E), neutral
 
 
 def fit_learned(keypoints, expressions, neutral):
     """Return the learned classifier's numbers: seven expressions told apart, then summed to the three labels."""
     inputs = np.concatenate([learned_inputs(points, neutral[source]) for source, points in keypoints.items()])
     model = make_pipeline(StandardScaler(), LogisticRegression(C=RIDGE_LEARNED, max_iter=2000))
-    model.fit(inputs, np.tile(expressions, len(keypoints)))
-    scale, regression = model[0], model[1]
+    scale, regression = model.fit(inputs, np.tile(expressions, len(keypoints)))
     coefficients = regression.coef_ / scale.scale_
-    to_labels = np.zeros((len(regression.classes_), 3))
-    for row, name in zip(to_labels, regression.classes_, strict=True):
-        row[CLASS_OF[name]] = 1
+    to_labels = np.eye(3)[CLASS_OF[regression.classes_]]
     # each label weighs the same, however many expressions it has
     return {
         "coefficients": coefficients, "intercepts": regression.intercept_ - coefficients @ scale.mean_,
@@ -154,22 +110,6 @@ def learned_answers(learned, keypoints, neutral):
     return (np.exp(logits - logits.max(1, keepdims=True)) @ learned["to_labels"]).argmax(1)
 
 
-def score(answer, label, expressions, everything):
-    """Return accuracy, balanced accuracy with its 95 % interval, and the confusion matrix (rows: truth)."""
-    rng, rows = np.random.default_rng(0), [np.flatnonzero(label == k) for k in range(3)]
-    right = answer == label
-    draws = [np.mean([right[rng.choice(row, len(row))].mean() for row in rows]) for _ in range(1000)]
-    by_expression = {
-        name: np.bincount(everything[expressions == k], minlength=3) / max((expressions == k).sum(), 1)
-        for k, name in enumerate(EXPRESSIONS)
-    }
-    return {
-        "accuracy": right.mean(), "balanced_accuracy": balanced_accuracy_score(label, answer),
-        "balanced_low": np.percentile(draws, 2.5), "balanced_high": np.percentile(draws, 97.5),
-        "confusion": confusion_matrix(label, answer, labels=range(3)), "by_expression": by_expression,
-    }  # fmt: skip
-
-
 def fit_and_answer(keypoints, expressions, train, test):
     """Fit on `train` faces; return rules, neutral faces, learned numbers and the answers (n,) on `test` by method."""
     label = CLASS_OF[expressions[train]]
@@ -179,12 +119,41 @@ def fit_and_answer(keypoints, expressions, train, test):
     answers = {}
     for source, points in keypoints.items():
         shares = emotion.rule_scores(points[test], neutral[source], rules=rules)
-        answers["rules", source] = shares.argmax(1)
-        answers["learned", source] = learned_answers(learned, points[test], neutral[source])
+        answers[f"rules-{source}"] = shares.argmax(1)
+        answers[f"learned-{source}"] = learned_answers(learned, points[test], neutral[source])
         one = DecisionTreeClassifier(max_leaf_nodes=3, class_weight="balanced", min_samples_leaf=25, random_state=0)
         one.fit(features(known[source])[:, :1], label)
-        answers["corner_lift", source] = one.predict(features(points[test])[:, :1])
+        answers[f"corner_lift-{source}"] = one.predict(features(points[test])[:, :1])
     return rules, neutral, learned, answers
+
+
+def scores_of(answers, expressions):
+    """Return scores by method, and the paired difference of the learned classifier to the rules; 95 % intervals.
+
+    Both methods are scored on the same draws of faces, so what makes a draw easy for both cancels in the difference.
+    """
+    three, label = expressions != EXPRESSIONS.index("surprise"), CLASS_OF[expressions]
+    rng, rows = np.random.default_rng(0), [np.flatnonzero(label == k) for k in range(3)]
+    draws = [[rng.choice(row, len(row)) for row in rows] for _ in range(1000)]
+    scores, drawn = {}, {}
+    for key, answer in answers.items():
+        right = answer == label
+        drawn[key] = np.array([np.mean([right[row].mean() for row in draw]) for draw in draws])
+        low, high = np.percentile(drawn[key], [2.5, 97.5])
+        scores[key] = {
+            "accuracy": right[three].mean(), "balanced_accuracy": balanced_accuracy_score(label[three], answer[three]),
+            "balanced_low": low, "balanced_high": high,
+            "confusion": confusion_matrix(label[three], answer[three], labels=range(3)),
+            "by_expression": {name: np.bincount(answer[expressions == k], minlength=3) / (expressions == k).sum()
+                              for k, name in enumerate(EXPRESSIONS)},
+        }  # fmt: skip
+    paired = {}
+    for source in ("landmarks", "predicted"):
+        pair = [f"{method}-{source}" for method in ("learned", "rules")]
+        low, high = np.percentile(drawn[pair[0]] - drawn[pair[1]], [2.5, 97.5])
+        gain = scores[pair[0]]["balanced_accuracy"] - scores[pair[1]]["balanced_accuracy"]
+        paired[source] = {"gain": gain, "low": low, "high": high}
+    return scores, paired
 
 
 def cross_validated(keypoints, expressions, train):
@@ -193,8 +162,7 @@ def cross_validated(keypoints, expressions, train):
     for inner, outer in StratifiedKFold(5, shuffle=True, random_state=1).split(train, expressions[train]):
         *_, answers = fit_and_answer(keypoints, expressions, train[inner], train[outer])
         for key, answer in answers.items():
-            value = balanced_accuracy_score(CLASS_OF[expressions[train[outer]]], answer)
-            found.setdefault("-".join(key), []).append(value)
+            found.setdefault(key, []).append(balanced_accuracy_score(CLASS_OF[expressions[train[outer]]], answer))
     return {key: {"mean": np.mean(values), "std": np.std(values)} for key, values in found.items()}
 
 
@@ -205,46 +173,42 @@ def write_json(path, **content):
 
 def main():
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--cache", type=Path, default=Path("runs/emotion-keypoints.npz"), help="our keypoints")
     parser.add_argument("--out", type=Path, help="folder of the record (default: data/records)")
     parser.add_argument("--score-only", action="store_true", help="leave the package's rules and record as they are")
     options = parser.parse_args()
-    ids, expressions, landmarks, digests, image = read_set(Path(os.environ["FKD_DATA_DIR"]))
-    predicted, detected = predict_all(ids, image, options.cache)
-    keypoints = dict(zip(SOURCES, (landmarks, predicted), strict=True))
-    part = training_part(expressions, digests)
-    train = np.flatnonzero(part & (expressions != SURPRISE))
-    rest = np.flatnonzero(~part)
+    faces = load_expressions("affectnet")
+    expressions, landmarks, predicted = faces.extras["expression"], faces.keypoints, np.array(face_keypoints(faces))
+    keypoints, part = {"landmarks": landmarks, "predicted": predicted}, training_part(faces.names, expressions)
+    train, rest = np.flatnonzero(part & (CLASS_OF[expressions] >= 0)), np.flatnonzero(~part)
     rules, neutral, learned, answers = fit_and_answer(keypoints, expressions, train, rest)
-    label, three = CLASS_OF[expressions[rest]], expressions[rest] != SURPRISE
-    scores = {"-".join(key): score(answer[three], label[three], expressions[rest], answer)
-              for key, answer in answers.items()}  # fmt: skip
+    scores, paired = scores_of(answers, expressions[rest])
     inside = cross_validated(keypoints, expressions, train)
     for key, values in scores.items():
         print(f"{key:24s} balanced {values['balanced_accuracy']:.3f} ({values['balanced_low']:.3f} to "
               f"{values['balanced_high']:.3f}), accuracy {values['accuracy']:.3f}, inside training "
               f"{inside[key]['mean']:.3f}\n{values['confusion']}")  # fmt: skip
+    print("learned minus rules:", {s: {k: round(float(v), 3) for k, v in p.items()} for s, p in paired.items()})
     if options.score_only:
         return
+    signs = zip(rules.features, rules.low, rules.high, rules.given.astype(int), strict=True)
     write_json(emotion.RULES_FILE, about=ABOUT, labels=emotion.LABELS, points_of_e=rules.points_of_e,
                start=rules.start.astype(int),
-               signs=[{"feature": s.feature, "low": s.low, "high": s.high, "points": s.points} for s in rules.signs],
+               signs=[dict(zip(("feature", "low", "high", "points"), sign, strict=True)) for sign in signs],
                neutral=rules.neutral)  # fmt: skip
-    write_json(emotion.LEARNED_FILE, about=ABOUT, labels=emotion.LABELS, **learned)  # fmt: skip
-    of_training = CLASS_OF[expressions[train]]
-    faces = {name: neutral_face(predicted[train[of_training == k]]) for k, name in enumerate(emotion.LABELS)}
+    write_json(emotion.LEARNED_FILE, about=ABOUT, labels=emotion.LABELS, **learned)
+    trained, tested = CLASS_OF[expressions[train]], CLASS_OF[expressions[rest]]
     records.write(
         "emotion", "affectnet", folder=options.out, data="affectnet", split="seven tenths for training, seed 0",
-        training=dict(zip(emotion.LABELS, np.bincount(of_training), strict=True)),
-        held_out=dict(zip(emotion.LABELS, np.bincount(label[three]), strict=True)),
+        training={name: (trained == k).sum() for k, name in enumerate(emotion.LABELS)},
+        held_out={name: (tested == k).sum() for k, name in enumerate(emotion.LABELS)},
         mouths_apart=np.median(np.linalg.norm(upright(landmarks) - upright(predicted), axis=-1)[:, 48:]),
-        surprise_held_out=int((~three).sum()), detected=detected.mean(), model="small",
+        surprise_held_out=(tested < 0).sum(), model="small",
         choices={"signs": SIGNS, "points_of_e": POINTS_OF_E, "ramp_std": RAMP, "C_rules": RIDGE_RULES,
                  "C_learned": RIDGE_LEARNED},
-        scores=scores, cross_validated_in_training=inside,
-        mean_faces=faces,
+        scores=scores, paired=paired, cross_validated_in_training=inside,
+        mean_faces={name: neutral_face(predicted[train[trained == k]]) for k, name in enumerate(emotion.LABELS)},
         histograms=histograms(features(predicted[train]) - features(neutral["predicted"]),
-                              np.array(emotion.LABELS)[of_training]),
+                              np.array(emotion.LABELS)[trained]),
     )  # fmt: skip
 
 

@@ -12,4 +12,4 @@ from fkd_helpers.emotion.rules import (
     load_rules,
     read_emotion,
     rule_scores,
-)
+)  # fmt: skip

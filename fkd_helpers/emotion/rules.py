@@ -25,53 +25,46 @@ RULES_FILE, LEARNED_FILE = ASSETS / "emotion_rules.json", ASSETS / "emotion_lear
 
 @dataclass(frozen=True, eq=False)
 class Emotion:
-    """The emotion of a face: one of LABELS or UNKNOWN, the reason, and scores (3,) of the LABELS that sum to 1."""
+    """One of LABELS or UNKNOWN, the reason, and the scores (3,) of the LABELS, which sum to 1."""
 
     label: str
     reason: str
     scores: np.ndarray
 
 
-@dataclass(frozen=True)
-class Sign:
-    """A change of a feature, from `low` (it begins to show) to `high` (in full), that gives points to the LABELS."""
-
-    feature: str
-    low: float
-    high: float
-    points: tuple[int, int, int]
-
-    def strength(self, changes: np.ndarray) -> np.ndarray:
-        """Return how much of the sign (-1..1) shows in changes (..., 12), beyond what the neutral face has of it."""
-        change = np.asarray(changes)[..., list(FEATURES).index(self.feature)]
-        ramp = np.clip((change - self.low) / (self.high - self.low), 0, 1)
-        return ramp - np.clip(-self.low / (self.high - self.low), 0, 1)
-
-
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """Signs, the points (3,) that a neutral face starts with, and the average neutral face (68, 2).
+    """Signs, each a change of a feature from `low` (it begins to show) to `high` (in full) that gives points to LABELS.
 
-    `points_of_e` more points make a label e times as likely.
+    `points_of_e` more points make a label e times as likely; `neutral` is the average neutral face.
     """
 
-    signs: tuple[Sign, ...]
-    start: np.ndarray
-    neutral: np.ndarray
+    features: list[str]  # s, of the signs
+    low: np.ndarray  # (s,)
+    high: np.ndarray  # (s,)
+    given: np.ndarray  # (s, 3) points of a sign in full
+    start: np.ndarray  # (3,) points of a neutral face
+    neutral: np.ndarray  # (68, 2)
     points_of_e: float
+
+    def strengths(self, changes: np.ndarray) -> np.ndarray:
+        """Return how much of each sign (..., s) shows in changes (..., 12), beyond what the neutral face has of it."""
+        change = np.asarray(changes)[..., [list(FEATURES).index(name) for name in self.features]]
+        ramp, rest = (np.clip((value - self.low) / (self.high - self.low), 0, 1) for value in (change, 0))
+        return ramp - rest
 
     def points(self, changes: np.ndarray) -> np.ndarray:
         """Return the points (..., 3) of faces whose features differ by (..., 12) from neutral."""
-        strengths = np.stack([sign.strength(changes) for sign in self.signs], -1)
-        return self.start + strengths @ np.array([sign.points for sign in self.signs], np.float64)
+        return self.start + self.strengths(changes) @ self.given
 
 
 @functools.cache
 def load_rules(path: Path = RULES_FILE) -> Rules:
     """Load rules, by default those that ship with the package."""
     stored = json.loads(Path(path).read_text(encoding="utf-8"))
-    signs = tuple(Sign(s["feature"], s["low"], s["high"], tuple(s["points"])) for s in stored["signs"])
-    return Rules(signs, np.array(stored["start"], float), np.array(stored["neutral"], float), stored["points_of_e"])
+    names, *columns = zip(*((s["feature"], s["low"], s["high"], s["points"]) for s in stored["signs"]), strict=True)
+    arrays = [np.array(column, float) for column in (*columns, stored["start"], stored["neutral"])]
+    return Rules(list(names), *arrays, stored["points_of_e"])
 
 
 def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
@@ -104,22 +97,19 @@ def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Em
 def _reason(rules, change, points) -> str:
     """Name the changes that gave most to the label, or for a neutral face what came nearest to another label."""
     best, second = np.argsort(-points, kind="stable")[:2].tolist()
-    if LABELS[best] != "neutral":
-        told = _changes_for(rules, change, best)[:2]
-        return " and ".join(told) + " of the eye distance" if told else "little differs from the neutral face"
-    told = _changes_for(rules, change, second)[:1]
-    return f"{told[0]} of the eye distance, too little for {LABELS[second]}" if told else "close to the neutral face"
-
-
-def _changes_for(rules, change, label) -> list[str]:
-    """Return the changes that speak for a label in words, the strongest first."""
+    label = second if LABELS[best] == "neutral" else best
+    lead = 1.5 * rules.given[:, label] - rules.given.sum(1) / 2  # over the mean of the other two
     gains: Counter = Counter()
-    for sign in rules.signs:
-        others = (sum(sign.points) - sign.points[label]) / 2
-        gains[sign.feature] += float(sign.strength(change)) * (sign.points[label] - others)
+    for name, gain in zip(rules.features, rules.strengths(change) * lead, strict=True):
+        gains[name] += float(gain)
     values = dict(zip(FEATURES, change, strict=True))
-    strong = [(name, values[name]) for name, gain in gains.most_common() if gain > LEAST_GAIN]
-    return [f"{FEATURES[name][1 if value > 0 else 2]} by {abs(value):.0%}" for name, value in strong]
+    told = [
+        f"{FEATURES[name][1 if values[name] > 0 else 2]} by {abs(values[name]):.0%}"
+        for name, gain in gains.most_common(2) if gain > LEAST_GAIN
+    ]  # fmt: skip
+    if label == best:
+        return " and ".join(told) + " of the eye distance" if told else "little differs from the neutral face"
+    return f"{told[0]} of the eye distance, too little for {LABELS[label]}" if told else "close to the neutral face"
 
 
 def emotion_labels(keypoints: np.ndarray) -> list[str]:
@@ -134,9 +124,9 @@ def emotion_column(keypoints: np.ndarray) -> dict[str, list[str]]:
 
 
 @functools.cache
-def _learned() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _learned():
     stored = json.loads(LEARNED_FILE.read_text(encoding="utf-8"))
-    return tuple(np.array(stored[key], float) for key in ("coefficients", "intercepts", "to_labels"))
+    return [np.array(stored[key], float) for key in ("coefficients", "intercepts", "to_labels")]
 
 
 def learned_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:

@@ -14,19 +14,20 @@ from fkd_helpers.data.tables import layout_of, numbers_of, read_cells, split_lin
 from fkd_helpers.emotion.features import FEATURES
 from fkd_helpers.emotion.rules import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
 
-BINS, REACH = 17, 20.0  # bars of the histogram in text, from -20 % to 20 % of the eye distance
-BARS = "▁▂▃▄▅▆▇█"
+REACH = 20.0  # % of the eye distance: the histogram in text goes from -20 to 20
+BARS = np.array(list("▁▂▃▄▅▆▇█"))
 
 
 def read_predictions(path: str | Path) -> np.ndarray:
     """Return the keypoints (n, 68, 2) of a table of predictions, NaN where a cell is blank or no number.
 
-    Args:
-        path: CSV of `train`, `predict --csv` or a classic one; what `predict --json` printed (.json, .jsonl); what
-            `predict --parquet` wrote (.parquet)
+    The path is a CSV file, what `predict --json` printed (.json, .jsonl), or what `predict --parquet` wrote (.parquet).
     """
     path = Path(path)
-    keypoints = READERS.get(path.suffix.lower(), _read_csv)(path)
+    try:
+        keypoints = READERS.get(path.suffix.lower(), _read_csv)(path)
+    except InputError as error:
+        raise error if str(error).startswith(str(path)) else InputError(f"{path}: {error}") from None
     if keypoints.shape[1:] != (68, 2):
         raise InputError(f"{path}: expected 68 keypoints per face (136 coordinates), got {keypoints.shape[1]}")
     if not len(keypoints):
@@ -34,43 +35,31 @@ def read_predictions(path: str | Path) -> np.ndarray:
     return keypoints
 
 
-def _read_csv(path) -> np.ndarray:
+def _read_csv(path):
     header, *rows = read_cells(path) or [[""]]
-    columns = _coordinates(path, header)
+    columns = np.array(layout_of(header).points)  # (k, 2)
     cells = [[row[column] if column < len(row) else "" for column in columns.ravel()] for row in rows]
-    values, _ = numbers_of(np.array(cells, object).reshape(-1, columns.size))
-    return values.reshape(-1, *columns.shape)
+    return numbers_of(np.array(cells, object).reshape(-1, columns.size))[0].reshape(-1, *columns.shape)
 
 
-def _coordinates(path, header) -> np.ndarray:
-    """Return the columns (k, 2) of x and y of each point."""
+def _read_json(path):
+    lines = read_text(path).split("\n")
     try:
-        return np.array(layout_of(header).points)
-    except InputError as error:
-        raise InputError(f"{path}: {error}") from None
-
-
-def _read_json(path) -> np.ndarray:
-    try:
-        photos = [json.loads(line) for line in read_text(path).split("\n") if line.strip()]
+        photos = [json.loads(line) for line in lines if line.strip()]
         faces = [np.array(face["keypoints"], np.float64) for photo in photos for face in photo["faces"]]
         return np.stack(faces) if faces else np.empty((0, 68, 2))
     except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, InputError):
-            raise
-        raise InputError(f"{path}: expected what predict --json prints ({error!r})") from None
+        raise InputError(f"expected what predict --json prints ({error!r})") from None
 
 
-def _read_parquet(path) -> np.ndarray:
+def _read_parquet(path):
     try:
         table = pd.read_parquet(path)
     except ImportError:
         raise InputError("Parquet needs pyarrow, which is not here: pip install 'fkd-helpers[scale]'") from None
-    except OSError as error:
-        raise InputError(f"{path}: cannot be read ({error.strerror or error})") from None
-    except ValueError as error:
-        raise InputError(f"{path}: not a whole Parquet file ({str(error).splitlines()[0]})") from None
-    columns = _coordinates(path, list(table.columns))
+    except (OSError, ValueError) as error:
+        raise InputError(f"cannot be read as Parquet ({str(error).splitlines()[0]})") from None
+    columns = np.array(layout_of(list(table.columns)).points)
     return table.iloc[:, columns.ravel()].to_numpy(np.float64).reshape(-1, *columns.shape)
 
 
@@ -93,11 +82,9 @@ def fill_emotions(path: str | Path) -> list[str]:
     column, old = (header.index(COLUMN), 1) if COLUMN in header else (1, 0)
     for row, label in zip([header, *faces], [COLUMN, *labels], strict=True):
         row[column : column + old] = [label]
-    with whole_file(path) as partial:
-        with partial.open("w", newline="", encoding=encoding) as file:
-            file.writelines(hint)
-            end = "\r\n" if "\r\n" in text else "\n"
-            csv.writer(file, delimiter=separator, lineterminator=end).writerows(rows)
+    with whole_file(path) as partial, partial.open("w", newline="", encoding=encoding) as file:
+        file.writelines(hint)
+        csv.writer(file, delimiter=separator, lineterminator="\r\n" if "\r\n" in text else "\n").writerows(rows)
     return labels
 
 
@@ -119,22 +106,20 @@ def spread(keypoints: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
     return table.assign(**{f"-{REACH:.0f} to {REACH:.0f} %": change.apply(_text_histogram)})
 
 
-def _text_histogram(values: pd.Series) -> str:
-    bars = np.histogram(values.dropna().clip(-REACH, REACH), BINS, (-REACH, REACH))[0]
-    return "".join(BARS[v] for v in np.ceil(bars / max(bars.max(), 1) * (len(BARS) - 1)).astype(int))
+def _text_histogram(values):
+    counts = np.histogram(values.dropna().clip(-REACH, REACH), 17, (-REACH, REACH))[0]
+    return "".join(BARS[np.ceil(counts / max(counts.max(), 1) * (len(BARS) - 1)).astype(int)])
 
 
 def histograms(change: np.ndarray, labels: Sequence[str], *, bins: int = 24) -> dict[str, dict]:
     """Return each feature's histogram by label for changes (n, 12): edges, and shares of each label's faces."""
-    change, labels = np.asarray(change), np.array(labels)
+    change, labels, found = np.asarray(change), np.array(labels), {}
     known = np.isfinite(change).all(1)
     if not known.any():
         raise InputError("histograms: expected at least one face with all of its points, got none")
-    found = {}
     for name, values in zip(FEATURES, change[known].T, strict=True):
         low, high = np.percentile(values, [0.5, 99.5])
         edges = np.linspace(low, max(high, low + 0.01), bins + 1)
-        groups = {label: np.clip(values[labels[known] == label], edges[0], edges[-1]) for label in LABELS}
-        shares = {label: np.histogram(group, edges)[0] / max(len(group), 1) for label, group in groups.items()}
-        found[name] = {"edges": edges, **shares}
+        counts = {k: np.histogram(np.clip(values[labels[known] == k], low, edges[-1]), edges)[0] for k in LABELS}
+        found[name] = {"edges": edges, **{k: count / max(count.sum(), 1) for k, count in counts.items()}}
     return found

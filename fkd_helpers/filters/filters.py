@@ -1,4 +1,4 @@
-"""Filters: functions from a frame and keypoints to a frame, by name, one or several on top of another."""
+"""Filters by name: functions from a frame and keypoints to a frame, one or several on top of another."""
 
 import functools
 import warnings
@@ -16,11 +16,9 @@ from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, Sprite, load_sprite, p
 
 Filter = Callable[[np.ndarray, np.ndarray], np.ndarray]
 FILTERS: dict[str, Filter] = {}
-
 LEAST_FACE = 4  # pixels, the longer side of a face that anything can be drawn on
 BLOCKS = 8  # of a hidden face, along its longer side
-NOSE_TIP = np.array([0, 0.0, 0.32])  # of the generic face, in face sides
-AXES = 0.5 * np.eye(3)  # to the side, down, ahead
+AXES = np.array([0, 0, 0.32]) + np.vstack([np.zeros(3), 0.5 * np.eye(3)])  # from the nose's tip: right, down, ahead
 AXIS_COLOURS = ((235, 50, 40), (40, 190, 60), (50, 90, 255))
 
 
@@ -31,8 +29,8 @@ class FilterWarning(UserWarning):
 def face_filter(function: Filter) -> Filter:
     """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return a safe form of it.
 
-    The safe form takes a gray, RGB or RGBA frame and any number of faces, and paints on a copy. A face with missing
-    keypoints (NaN), smaller than 4 pixels or far outside is left as it is, with a FilterWarning.
+    The safe form paints on a copy of a gray, RGB or RGBA frame, on any number of faces. A face with missing keypoints
+    (NaN), smaller than 4 pixels or far outside is left as it is, with a FilterWarning.
     """
 
     @functools.wraps(function)
@@ -52,7 +50,6 @@ def face_filter(function: Filter) -> Filter:
 
 
 def _as_faces(keypoints) -> np.ndarray:
-    """Return keypoints as (n, 68, 2)."""
     keypoints = np.asarray(keypoints, np.float32)
     if keypoints.size and (keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3)):
         raise InputError(f"keypoints: expected ({KEYPOINTS}, 2) or (n, {KEYPOINTS}, 2), got {keypoints.shape}")
@@ -88,12 +85,11 @@ def sprite_filter(sprite: Sprite | str) -> Filter:
 
     def put_on(frame, keypoints):
         worn = load_sprite(sprite) if isinstance(sprite, str) else sprite
-        matrix = place(worn, keypoints)
-        if matrix is not None:
+        if (matrix := place(worn, keypoints)) is not None:
             paint(frame, worn, matrix)
         return frame
 
-    put_on.__name__ = sprite if isinstance(sprite, str) else sprite.name
+    put_on.__name__ = getattr(sprite, "name", sprite)
     put_on.__doc__ = f"Put the sprite {put_on.__name__} on a face."
     return face_filter(put_on)
 
@@ -103,38 +99,31 @@ for _name in SPRITES:
 
 
 @face_filter
-def blur(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
+def blur(frame: np.ndarray, keypoints: np.ndarray, enlarge: int = cv2.INTER_CUBIC) -> np.ndarray:
     """Hide a face behind a blur that leaves nothing finer than an eighth of it."""
-    return _hide(frame, keypoints, cv2.INTER_CUBIC)
+    outline, limits = face_outline(keypoints), frame.shape[1::-1]
+    left, top = np.clip(np.floor(outline.min(0)), 0, limits).astype(int)
+    right, bottom = np.clip(np.ceil(outline.max(0)) + 1, 0, limits).astype(int)
+    part = frame[top:bottom, left:right]
+    if part.size:
+        full, block = part.shape[1::-1], max(2.0, max(box_of(keypoints)[2:]) / BLOCKS)
+        few = cv2.resize(part, [max(1, round(side / block)) for side in full], interpolation=cv2.INTER_AREA)
+        inside = np.zeros(part.shape[:2], np.uint8)
+        cv2.fillConvexPoly(inside, (outline - [left, top]).round().astype(np.int32), 255)
+        cv2.copyTo(cv2.resize(few, full, interpolation=enlarge), inside, part)
+    return frame
 
 
 @face_filter
 def pixelate(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     """Hide a face behind 8 blocks along its longer side."""
-    return _hide(frame, keypoints, cv2.INTER_NEAREST)
-
-
-def _hide(frame, keypoints, enlarge):
-    outline = face_outline(keypoints)
-    limits = np.array(frame.shape[1::-1])
-    left, top = np.clip(np.floor(outline.min(0)), 0, limits).astype(int)
-    right, bottom = np.clip(np.ceil(outline.max(0)) + 1, 0, limits).astype(int)
-    if left >= right or top >= bottom:
-        return frame
-    part = frame[top:bottom, left:right]
-    block = max(2.0, max(box_of(keypoints)[2:]) / BLOCKS)
-    few = [max(1, round(side / block)) for side in part.shape[1::-1]]
-    coarse = cv2.resize(cv2.resize(part, few, interpolation=cv2.INTER_AREA), part.shape[1::-1], interpolation=enlarge)
-    inside = np.zeros(part.shape[:2], np.uint8)
-    cv2.fillConvexPoly(inside, (outline - [left, top]).round().astype(np.int32), 255)
-    cv2.copyTo(coarse, inside, part)
-    return frame
+    return blur.__wrapped__(frame, keypoints, cv2.INTER_NEAREST)
 
 
 def face_outline(keypoints: np.ndarray) -> np.ndarray:
     """Return a convex outline (m, 2) of a face (68, 2) with its forehead, 8 % larger than the points."""
     # the keypoints end at the brows: the forehead is as high above them as the base of the nose is below, at any tilt
-    forehead = keypoints[17:27] + (keypoints[17:27].mean(0) - keypoints[33])
+    forehead = keypoints[17:27] + keypoints[17:27].mean(0) - keypoints[33]
     hull = cv2.convexHull(np.concatenate([keypoints, forehead]).astype(np.float32))[:, 0]
     return hull.mean(0) + (hull - hull.mean(0)) * 1.08
 
@@ -142,12 +131,9 @@ def face_outline(keypoints: np.ndarray) -> np.ndarray:
 @face_filter
 def axes(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
     """Draw the axes of a head at its nose: red to the side, green down, blue ahead; nothing where no pose is found."""
-    size = frame.shape[1::-1]
-    pose = head_pose(keypoints, size)
-    if pose is None:
-        return frame
-    ends = project(NOSE_TIP + np.vstack([np.zeros(3), AXES]), pose, size)
-    if np.abs(ends).max() < FARTHEST:
+    pose = head_pose(keypoints, frame.shape[1::-1])
+    ends = None if pose is None else project(AXES, pose, frame.shape[1::-1])
+    if ends is not None and np.abs(ends).max() < FARTHEST:
         thick = max(1, round(max(box_of(keypoints)[2:]) / 50))
         nose, *others = np.round(ends + keypoints[30] - ends[0]).astype(int).tolist()
         for end, colour in zip(others, AXIS_COLOURS, strict=True):
