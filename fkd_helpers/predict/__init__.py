@@ -4,10 +4,11 @@ from fkd_helpers.predict.folder import Summary, left_out_path, predict_folder, p
 from fkd_helpers.predict.haar import detect, detect_faces, detect_fast, detect_tilted, to_face_box
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, central_boxes, to_faces
 from fkd_helpers.predict.runtime import load_runner, model_path
+from fkd_helpers.predict.smoothing import FaceSmoother, OneEuro
 from fkd_helpers.predict.tracker import Tracker
 
 __all__ = [
-    "Face", "KeypointPredictor", "Summary", "Tracker", "central_boxes", "detect", "detect_faces", "detect_fast",
-    "detect_tilted", "left_out_path", "load_runner", "model_path", "predict_folder", "predict_paths", "predict_photos",
-    "to_face_box", "to_faces",
+    "Face", "FaceSmoother", "KeypointPredictor", "OneEuro", "Summary", "Tracker", "central_boxes", "detect",
+    "detect_faces", "detect_fast", "detect_tilted", "left_out_path", "load_runner", "model_path", "predict_folder",
+    "predict_paths", "predict_photos", "to_face_box", "to_faces",
 ]  # fmt: skip
