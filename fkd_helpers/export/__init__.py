@@ -1,10 +1,5 @@
-"""Trained networks in the formats that others run, each tried against the original."""
+"""Trained networks in the formats that others run, each compared with the original."""
 
 from fkd_helpers.export.compare import compare_files, export, export_and_compare, table, trial_for
 from fkd_helpers.export.formats import FORMATS, Source, source_of
 from fkd_helpers.export.quantise import METHODS, write_int8
-
-__all__ = [
-    "FORMATS", "METHODS", "Source", "compare_files", "export", "export_and_compare", "source_of", "table", "trial_for",
-    "write_int8",
-]  # fmt: skip

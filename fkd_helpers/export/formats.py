@@ -1,7 +1,6 @@
 """Write a trained network as ONNX (32 bits, 16 bits stored, int8) and as a program of torch.export."""
 
 import json
-import tempfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,7 +12,7 @@ from torch import nn
 from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.export.quantise import METHODS, is_int8, write_int8
+from fkd_helpers.export.quantise import METHODS, write_int8
 from fkd_helpers.expressions.model import NETS as EXPRESSION_NETS
 from fkd_helpers.expressions.model import ExpressionNet, WithShares
 from fkd_helpers.expressions.upright import SIZE
@@ -27,23 +26,15 @@ BATCH = 64
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """A network to export.
-
-    Attributes:
-        kind: "keypoints" or "expressions".
-        shape: Of one of its images, (channels, size, size).
-        outputs: How many keypoints or expressions.
-        facts: Header of its file, which goes into every export.
-        network: For torch; None where there is an ONNX file only.
-    """
+    """A network to export."""
 
     name: str
     path: Path
-    kind: str
-    shape: tuple[int, int, int]
-    outputs: int
-    facts: dict[str, str] = field(default_factory=dict)
-    network: nn.Module | None = None
+    kind: str  # "keypoints" or "expressions"
+    shape: tuple[int, int, int]  # of one image: channels, size, size
+    outputs: int  # number of keypoints or expressions
+    facts: dict[str, str] = field(default_factory=dict)  # header of its file, which goes into every export
+    network: nn.Module | None = None  # None where there is only an ONNX file
 
     def onnx(self, opset: int | None = None):
         """Return the network as an ONNX program with 32 bits."""
@@ -51,42 +42,23 @@ class Source:
             return to_onnx(self.network, self.shape, OUTPUTS[self.kind], opset=opset, facts=self.facts)
         import onnx  # slow
 
-        program = _widened(self.path)
+        program = _widened(onnx.load(self.path))
         if opset is not None:
-            program = onnx.version_converter.convert_version(program, check_opset(opset))
+            program = onnx.version_converter.convert_version(program, opset)
         onnx.helper.set_model_props(program, self.facts)
         return program
 
-    def function(self) -> Callable[[np.ndarray], np.ndarray]:
-        """Return the network as a function, see `answering`."""
-        if self.network is None:
-            return answering(self.path, self.kind)
 
-        def run(images):
-            with torch.inference_mode():
-                return tuple(value.numpy() for value in self.network(torch.from_numpy(images)))
+def _widened(program):
+    """Return an ONNX program whose weights were stored with 16 bits (`store_half`) with 32 bits."""
+    from onnx import TensorProto, numpy_helper  # slow
 
-        return _in_batches(run, self.kind)
-
-
-def _widened(path):
-    """Return an ONNX file as a program whose weights have 32 bits: the runtime's optimisation folds the casts."""
-    import onnx  # slow, both
-    import onnxruntime
-
-    program = onnx.load(path)
-    if not any(value.data_type == onnx.TensorProto.FLOAT16 for value in program.graph.initializer):
-        return program
-    with tempfile.TemporaryDirectory() as folder:
-        options = onnxruntime.SessionOptions()
-        options.graph_optimization_level = onnxruntime.GraphOptimizationLevel.ORT_ENABLE_BASIC
-        options.optimized_model_filepath = str(Path(folder) / "wide.onnx")
-        options.log_severity_level = 3
-        onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-        wide = onnx.load(options.optimized_model_filepath)
-    for extra in [entry for entry in wide.opset_import if entry.domain]:
-        wide.opset_import.remove(extra)  # of the runtime's own operators, of which there are none
-    return wide
+    halves = {value.name: value for value in program.graph.initializer if value.data_type == TensorProto.FLOAT16}
+    for cast in [node for node in program.graph.node if node.op_type == "Cast" and node.input[0] in halves]:
+        half = halves[cast.input[0]]
+        half.CopyFrom(numpy_helper.from_array(numpy_helper.to_array(half).astype(np.float32), cast.output[0]))
+        program.graph.node.remove(cast)
+    return program
 
 
 def source_of(model: str | Path) -> Source:
@@ -95,56 +67,62 @@ def source_of(model: str | Path) -> Source:
         path = model_path(model, ".safetensors")
     except InputError:
         path = model_path(model)
-    if path.suffix == ".safetensors":
-        _, facts = nets.weights.read(path)
-        if facts.get("net") in EXPRESSION_NETS:
-            size, classes = int(facts.get("size", SIZE)), int(facts.get("classes", 8))
-            network = nets.load_weights(ExpressionNet(facts["net"], classes=classes), path)
-            return Source(path.stem, path, "expressions", (3, size, size), classes, facts, WithShares(network).eval())
-        network = nets.load(path)
-        facts, size = network.facts, int(network.facts["size"])
-        whole = nets.WithKeypoints(network).eval()
-        return Source(path.stem, path, "keypoints", (1, size, size), int(facts["keypoints"]), facts, whole)
     if path.suffix == ".onnx":
-        import onnx  # slow
-
-        _, taken, given, facts = open_exported(path)
-        if is_int8(onnx.load(path)):
-            raise InputError(f"{path}: is int8 already; expected a network with 32 bits (.safetensors or .onnx)")
-        if len(taken) == 4 and (taken[1], len(given)) == (1, 3):
-            return Source(path.stem, path, "keypoints", taken[1:], given[1], facts)
-        if len(taken) == 4 and (taken[1], len(given)) == (3, 2):
-            return Source(path.stem, path, "expressions", taken[1:], given[-1], facts)
-        raise InputError(f"{path}: expected a network of keypoints or of expressions, got {list(taken)} to {given}")
-    raise InputError(f"{path}: expected a network with 32 bits to start from (.safetensors or .onnx)")
-
-
-def answering(path: Path, kind: str) -> Callable[[np.ndarray], np.ndarray]:
-    """Return an exported file as a function from images to keypoints (n, k, 2), or to shares and scales (n, 10)."""
-    return _in_batches(open_exported(path).function, kind)
+        return _from_onnx(path)
+    if path.suffix != ".safetensors":
+        raise InputError(f"{path}: expected a network with 32 bits to start from (.safetensors or .onnx)")
+    _, facts = nets.weights.read(path)
+    if facts.get("net") in EXPRESSION_NETS:
+        size, classes = int(facts.get("size", SIZE)), int(facts.get("classes", 8))
+        network = nets.load_weights(ExpressionNet(facts["net"], classes=classes), path)
+        return Source(path.stem, path, "expressions", (3, size, size), classes, facts, WithShares(network).eval())
+    network = nets.load(path)
+    facts, size = network.facts, int(network.facts["size"])
+    whole = nets.WithKeypoints(network).eval()
+    return Source(path.stem, path, "keypoints", (1, size, size), int(facts["keypoints"]), facts, whole)
 
 
-def _in_batches(function, kind):
+def _from_onnx(path):
+    import onnx  # slow
+
+    _, taken, given, facts = open_exported(path)
+    if any(node.op_type == "DequantizeLinear" for node in onnx.load(path).graph.node):
+        raise InputError(f"{path}: is int8 already; expected a network with 32 bits (.safetensors or .onnx)")
+    if len(taken) == 4 and (taken[1], len(given)) == (1, 3):
+        return Source(path.stem, path, "keypoints", taken[1:], given[1], facts)
+    if len(taken) == 4 and (taken[1], len(given)) == (3, 2):
+        return Source(path.stem, path, "expressions", taken[1:], given[-1], facts)
+    raise InputError(f"{path}: expected a network of keypoints or of expressions, got {list(taken)} to {given}")
+
+
+def answering(source: Source, path: Path | None = None) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the network, or a file of it, as a function to keypoints (n, k, 2) or to shares and scales (n, k + 2)."""
+
+    def by_torch(images):
+        with torch.inference_mode():
+            return tuple(value.numpy() for value in source.network(torch.from_numpy(images)))
+
+    function = by_torch if path is None and source.network is not None else open_exported(path or source.path).function
+
     def run(images):
         outputs = [function(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]
-        return np.concatenate([out[0] if kind == "keypoints" else np.concatenate(out, 1) for out in outputs])
+        return np.concatenate([out[0] if source.kind == "keypoints" else np.concatenate(out, 1) for out in outputs])
 
     return run
 
 
 def checked(source: Source, formats: Sequence[str] | None, opset: int | None, method: str) -> list[str]:
-    """Return the formats to write; whatever is impossible is refused before anything is written."""
+    """Return the formats to write, in the order of FORMATS; the impossible is refused before anything is written."""
     check_opset(opset)
     if method not in METHODS:
         raise unknown("method", method, METHODS)
     for name in formats or ():
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-    if formats is None:
-        return [name for name in FORMATS if source.network is not None or name != "torch"]
-    if "torch" in formats and source.network is None:
+    if formats and "torch" in formats and source.network is None:
         raise InputError(f"format 'torch': needs the weights as .safetensors, {source.name} is there as .onnx only")
-    return list(dict.fromkeys(formats))
+    wanted = formats or [name for name in FORMATS if name != "torch" or source.network is not None]
+    return [name for name in FORMATS if name in wanted]
 
 
 def write_formats(
@@ -152,21 +130,20 @@ def write_formats(
 ) -> dict[str, Path]:
     """Write a network in some formats and return the files by format."""
     folder.mkdir(parents=True, exist_ok=True)
-    paths = {name: folder / FORMATS[name].format(source.name) for name in FORMATS if name in formats}
+    paths = {name: folder / FORMATS[name].format(source.name) for name in formats}
     if source.path.resolve() in {path.resolve() for path in paths.values()}:
         raise InputError(f"{source.path.name}: would be written over itself; name another folder")
     if "torch" in paths:
         with whole_file(paths["torch"]) as partial, partial.open("wb") as stream:
             header = {"facts.json": json.dumps(source.facts)}
             torch.export.save(to_program(source.network, source.shape), stream, extra_files=header)
-    if set(paths) - {"torch"}:
-        program = source.onnx(opset)
-        if "onnx" in paths:
-            _save_checked(program, paths["onnx"])
-        if "int8" in paths:
-            write_int8(program, paths["int8"], calibration, method=method)
-        if "fp16" in paths:
-            _save_checked(store_half(program), paths["fp16"])
+    program = source.onnx(opset) if set(paths) - {"torch"} else None
+    if "onnx" in paths:
+        _save_checked(program, paths["onnx"])
+    if "int8" in paths:
+        write_int8(program, paths["int8"], calibration, method=method)
+    if "fp16" in paths:  # last: it changes the program
+        _save_checked(store_half(program), paths["fp16"])
     return paths
 
 

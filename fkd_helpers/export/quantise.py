@@ -13,33 +13,30 @@ from fkd_helpers.nets.weights import save_onnx
 
 METHODS = {"minmax": "MinMax", "percentile": "Percentile", "entropy": "Entropy"}  # as ONNX Runtime calls them
 BATCH = 8  # calibration images at once
-INSTRUCTIONS = ("avx2", "avx512f", "avx_vnni", "avx512_vnni", "amx_int8", "asimddp", "i8mm")  # asimddp: ARM
 
 
 def float_nodes(program) -> list[str]:
-    """Return the names of the nodes that keep 32 bits: up to the first convolution, and after the last.
+    """Return the names of the nodes that stay in 32 bits: up to the first convolution, and after the last.
 
-    The first sums over one to three channels only, too few for int8 to be faster, and its errors pass through the whole
+    The first sums over one to three channels, too few for int8 to be faster, and its errors pass through the whole
     network. What follows the last (softmax, mean position) turns small errors of large values into pixels.
     """
     nodes = list(program.graph.node)
     convolutions = [i for i, node in enumerate(nodes) if node.op_type == "Conv"]
     if not convolutions:
         raise InputError("int8: expected a network of convolutions, got one without")
-    first, last = convolutions[0], convolutions[-1]
-    return [node.name for i, node in enumerate(nodes) if i <= first or i > last]
+    return [node.name for i, node in enumerate(nodes) if i <= convolutions[0] or i > convolutions[-1]]
 
 
 def write_int8(program, path: str | Path, images: np.ndarray, *, method: str = "percentile") -> Path:
     """Write an ONNX program with int8 weights and activations (QDQ).
 
-    Weights have one scale per channel and 7 bits, with which processors without VNNI cannot overflow. The ranges of
-    the activations are measured on training crops. Source: Jacob et al., Quantization and Training of Neural Networks
-    for Efficient Integer-Arithmetic-Only Inference, 2018.
+    Weights have one scale per channel and 7 bits, with which processors without VNNI cannot overflow. Source: Jacob et
+    al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018.
 
     Args:
-        images: Training crops (n, c, size, size), float32 in 0..1.
-        method: How a range is found, of METHODS: "percentile" (99.999 % of the values), "minmax" (all) or "entropy".
+        images: Training crops (n, c, size, size), float32 in 0..1, on which the ranges of the activations are measured.
+        method: How a range is found: "percentile" (99.999 % of the values), "minmax" (all) or "entropy".
     """
     import onnx  # slow, like the quantiser
     from onnxruntime import quantization
@@ -59,41 +56,19 @@ def write_int8(program, path: str | Path, images: np.ndarray, *, method: str = "
             i = next(self.batches, None)
             return None if i is None else {name: images[BATCH * i : BATCH * (i + 1)]}
 
-    with tempfile.TemporaryDirectory() as folder, _quiet():
+    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
         given, made = Path(folder) / "given.onnx", Path(folder) / "made.onnx"
         given.write_bytes(program.SerializeToString())
-        quantization.quantize_static(
-            given, made, Crops(), quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
-            activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
-            calibrate_method=quantization.CalibrationMethod[METHODS[method]], nodes_to_exclude=float_nodes(program),
-            extra_options={"CalibStridedMinMax": 1},  # batch by batch, or all activations of all images fill the memory
-        )  # fmt: skip
+        logging.disable(logging.WARNING)  # it advises to preprocess
+        try:
+            quantization.quantize_static(
+                given, made, Crops(), quant_format=quantization.QuantFormat.QDQ, per_channel=True, reduce_range=True,
+                activation_type=quantization.QuantType.QUInt8, weight_type=quantization.QuantType.QInt8,
+                calibrate_method=quantization.CalibrationMethod[METHODS[method]], nodes_to_exclude=float_nodes(program),
+                extra_options={"CalibStridedMinMax": 1},  # batch by batch: all activations together fill the memory
+            )  # fmt: skip
+        finally:
+            logging.disable(logging.NOTSET)
         answer = onnx.load(made)
     onnx.helper.set_model_props(answer, {fact.key: fact.value for fact in program.metadata_props})
     return save_onnx(answer, path)
-
-
-@contextlib.contextmanager
-def _quiet():
-    """Silence the quantiser, which prints and advises."""
-    logger, level = logging.getLogger(), logging.getLogger().level
-    logger.setLevel(logging.ERROR)
-    try:
-        with contextlib.redirect_stdout(io.StringIO()):
-            yield
-    finally:
-        logger.setLevel(level)
-
-
-def is_int8(program) -> bool:
-    """True if an ONNX program is quantised already."""
-    return any(node.op_type == "DequantizeLinear" for node in program.graph.node)
-
-
-def cpu_instructions() -> list[str] | None:
-    """Return which of INSTRUCTIONS this processor has, where Linux tells; None elsewhere."""
-    try:
-        words = set(Path("/proc/cpuinfo").read_text(encoding="utf-8").split())
-    except OSError:
-        return None
-    return [name for name in INSTRUCTIONS if name in words]
