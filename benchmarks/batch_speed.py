@@ -2,9 +2,8 @@
 
     python benchmarks/batch_speed.py [--out data/records] [--rounds 5]
 
-Needs no data and less than three minutes on two idle cores. The photos are puppets: face crops of 180 pixels, where the
-whole image is the box, and the same with the detector; each row takes its turn in every round, and medians are told.
-The network's rows are why photos are not gathered into large batches: a face in a batch of 64 is no faster.
+The photos are puppets: face crops of 180 pixels, where the whole image is the box, and the same with the detector. The
+network's rows are why photos are not gathered into large batches: a face in a batch of 64 is no faster.
 """
 
 import argparse
@@ -22,13 +21,12 @@ from fkd_helpers.faces.images import write_photo
 from fkd_helpers.predict import KeypointPredictor, predict_folder
 
 SIDE = 180  # pixels
-PUPPETS = 200  # every one comes up several times
 BATCHES = (1, 8, 64)
 
 
 def write_crops(folder: Path, counts: dict[str, int]) -> None:
     """Write the photos as JPEG files, into a folder for all and one for those with detection."""
-    images = make_set(min(PUPPETS, counts["crops"]), size=SIDE).images
+    images = make_set(min(200, counts["crops"]), size=SIDE).images  # each comes up several times
     for part, count in counts.items():
         (folder / part).mkdir()
         for i in range(count):
@@ -37,13 +35,12 @@ def write_crops(folder: Path, counts: dict[str, int]) -> None:
 
 def photos_per_second(folder: Path, counts: dict[str, int], workers: int, rounds: int) -> dict:
     """Return the medians of whole runs by name, from the first file to the finished table."""
-    out = folder / "faces.parquet"
+    out, predictor = folder / "faces.parquet", KeypointPredictor()
 
     def run(part, whole_image, threads):
         shutil.rmtree(out, ignore_errors=True)
         return predict_folder(folder / part, out, predictor, whole_image=whole_image, workers=threads)
 
-    predictor = KeypointPredictor()
     rows = {
         "crops": lambda: run("crops", "always", workers),
         "crops_one_worker": lambda: run("crops", "always", 1),

@@ -43,8 +43,7 @@ class NaiveDataset(torch.utils.data.Dataset):
     """The classic tutorial's way: a file read, rescaled, cropped and normalised for every sample of every epoch."""
 
     def __init__(self, folder: Path):
-        self.table = pd.read_csv(folder / "training_frames_keypoints.csv")
-        self.folder = folder / "training"
+        self.table, self.folder = pd.read_csv(folder / "training_frames_keypoints.csv"), folder / "training"
         self.rng = np.random.default_rng(0)
 
     def __len__(self) -> int:
@@ -86,19 +85,16 @@ def _training(folder: Path) -> list[dict]:
     """Time the second of two short epochs; the naive way is the five-convolution network on the naive loader."""
     faces = load(folder).part("training")
 
-    def naive_batches(_):
-        return itertools.islice(iter(torch.utils.data.DataLoader(NaiveDataset(folder), batch_size=16)), 2)
-
-    class Two:
+    class TwoBatches:
         def __len__(self):
             return 2
 
         def __call__(self, epoch):
-            return naive_batches(epoch)
+            return itertools.islice(torch.utils.data.DataLoader(NaiveDataset(folder), batch_size=16), 2)
 
     speeds = []
     ours = ("small", FaceBatches(faces), heatmap, FACES // 64 * 64)
-    for name, batches, loss, n in (ours, ("course_cnn", Two(), mse, 32)):
+    for name, batches, loss, n in (ours, ("course_cnn", TwoBatches(), mse, 32)):
         config, ends = load_config(net=name, epochs=2, device="cpu"), []
         end = [lambda _, ends=ends: ends.append(time.perf_counter())]
         fit(build(name), batches, loss, config=config, callbacks=end)
@@ -121,11 +117,12 @@ def _faces(rounds: int) -> list[dict]:
             "torch_8": lambda: by_torch(crops), "naive": naive,
         }, rounds=rounds, burst=8,
     )  # fmt: skip
-    labels = {"onnx_1": ("1 face, ONNX", 1), "onnx_8": ("8 faces, ONNX", 8),
-              "torch_1": ("1 face, torch", 1), "torch_8": ("8 faces, torch", 8)}  # fmt: skip
-    ms = {key: 1000 * seconds[key] / n for key, (_, n) in labels.items()}
-    naive_ms, other = 1000 * seconds["naive"], "five convolutions, one thread"
-    return [_row(f"{labels[key][0]} / {other}", "ms a face", ms[key], naive_ms) for key in ms]
+    labels = {"onnx_1": "1 face, ONNX", "onnx_8": "8 faces, ONNX", "torch_1": "1 face, torch",
+              "torch_8": "8 faces, torch"}  # fmt: skip
+    return [
+        _row(f"{label} / five convolutions, one thread", "ms a face", 1000 * seconds[key] / int(key[-1]),
+             1000 * seconds["naive"]) for key, label in labels.items()
+    ]  # fmt: skip
 
 
 def _frames(rounds: int) -> list[dict]:

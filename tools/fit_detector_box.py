@@ -1,15 +1,12 @@
 """Fit the step from the Haar cascade's square to the tight face box, and write it as an asset of the package.
 
-Needs the real 68-point set (`make data`, or FKD_DATA_DIR); takes about a minute on one core:
+    FKD_DATA_DIR=... python tools/fit_detector_box.py
 
-    python tools/fit_detector_box.py
-
-Four robust numbers, medians over the training frames: how far the face's centre lies from the square's centre (x, y)
-and how wide and high the face is, all as parts of the square's side. x is 0 by symmetry. Beside them the asset keeps
-how far single faces lie from the fit: training jitters its boxes by as much.
+Medians over the training frames: how far the face's centre lies from the square's centre and how wide and high the face
+is, as parts of the square's side; x is 0 by symmetry. The asset also keeps how far single faces lie from the fit:
+training jitters its boxes by as much.
 """
 
-import argparse
 import json
 
 import cv2
@@ -22,11 +19,11 @@ from fkd_helpers.predict.haar import ASSET, detect
 PERCENTILES = (1, 5, 25, 50, 75, 95, 99)
 
 
-def pair(faces, **options):
+def pair(faces):
     """Return the true boxes (m, 4), the squares (m, 4) that fit them best, and the count of squares (n,) per frame."""
     true, squares, counts = [], [], []
     for image, box in zip(faces.images, faces.boxes, strict=True):
-        found = detect(image, **options)
+        found = detect(image)
         counts.append(len(found))
         overlap = iou(found, box)[:, 0] if len(found) else np.zeros(1)
         if overlap.max() > 0.2:
@@ -48,22 +45,9 @@ def fit(true, squares):
     return {key: round(value, 4) for key, value in numbers.items()}, residual
 
 
-def spread(residual):
-    """Return standard deviation and percentiles of the residuals, by name."""
-    rows = {}
-    for name, values in zip(("shift_x", "shift_y", "log_size"), residual.T, strict=True):
-        rows[name] = {"std": round(float(values.std()), 4)}
-        rows[name] |= {f"p{p}": round(float(np.percentile(values, p)), 3) for p in PERCENTILES}
-    return rows
-
-
 def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--frames", type=int, default=3462, help="how many training frames to look at (default: all)")
-    frames = parser.parse_args().frames
     cv2.setNumThreads(1)
     faces = complete_only(load("ytf").part("training"), why="fitting the detector's box")
-    faces = faces[np.sort(np.random.default_rng(0).permutation(len(faces))[:frames])]
     true, squares, counts = pair(faces)
     numbers, residual = fit(true, squares)
     record = {
@@ -71,15 +55,17 @@ def main():
         "as parts of the square's side",
         "fit": numbers,
         "from": {
-            "set": "ytf, training folder",
-            "frames": len(faces),
-            "matched": len(true),
+            "set": "ytf, training folder", "frames": len(faces), "matched": len(true),
             "no_square": round(float((counts == 0).mean()), 4),
             "several_squares": round(float((counts > 1).mean()), 4),
         },
         "spread_unit": "shift: longer sides of the face; log_size: ln(fitted / true longer side)",
-        "spread": spread(residual),
-    }
+        "spread": {
+            name: {"std": round(float(values.std()), 4)}
+            | {f"p{p}": round(float(np.percentile(values, p)), 3) for p in PERCENTILES}
+            for name, values in zip(("shift_x", "shift_y", "log_size"), residual.T, strict=True)
+        },
+    }  # fmt: skip
     ASSET.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
 

@@ -9,6 +9,7 @@ import json
 import re
 import sys
 from collections.abc import Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,10 +26,10 @@ from fkd_helpers.train.grid import published_grid, recorded
 from fkd_helpers.train.tables import ablation, epochs_to, markdown, number, percent, table
 
 ROOT = Path(__file__).parents[1]
-PAGES = sorted(
-    path for pattern in ("*.md", "data/*.md", "docs/**/*.md", "fkd_helpers/weights/*.md") for path in ROOT.glob(pattern)
-)
-FINDERS = {"ours": "ours", "dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
+PATTERNS = ("*.md", "data/*.md", "docs/**/*.md", "fkd_helpers/weights/*.md")
+PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
+FINDERS = {"dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
+AN_EXERCISE = 10  # minutes of a lesson; learners differ
 
 
 def record(name: str) -> dict:
@@ -42,97 +43,102 @@ def lines_of(header: str, rows: Iterable[Sequence]) -> str:
     return "\n".join([f"| {header} |", "|---" * columns + "|", *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
-def scores_at_224(scores: dict) -> list[str]:
-    """Return the cells of the official test."""
-    return [percent(scores["nme"]), f"{scores['mae_224']:.3g}", percent(scores["pck_0.10"]), f"{scores['auc_0.5']:.3f}"]
+def percents(scores: dict, *keys: str) -> list[str]:
+    return [percent(scores[key]) for key in keys]
 
 
 def interval(scores: dict) -> str:
-    """Return the ends of an interval of the NME, %."""
-    return f"{percent(scores['nme_low'])} to {percent(scores['nme_high'])}"
+    return " to ".join(percents(scores, "nme_low", "nme_high"))
 
 
 def official_table() -> str:
     """Return our scores on the official test beside those of others."""
+
+    def cells(scores):
+        auc = f"{scores['auc_0.5']:.3f}"
+        return [percent(scores["nme"]), f"{scores['mae_224']:.3g}", percent(scores["pck_0.10"]), auc]
+
     ours, found = record("evaluation-ytf-test-small"), record("fairness-ytf-test")
-    nme, *rest = scores_at_224(ours["scores"])
+    nme, *rest = cells(ours["scores"])
     rows = [["**this course, photo in, keypoints out**", f"**{nme}**", *rest]]
-    rows += [["the same, its answers not moved", *scores_at_224(ours["raw"])]]
+    rows += [["the same, its answers not moved", *cells(ours["raw"])]]
     published = record("published-ytf-test")["rows"][0]
     rows += [[published[key] for key in ("system", "nme", "mae_224", "pck_0.10", "auc_0.5")]]
-    for name in list(found["systems"])[1:]:
-        lost = 1 - found["systems"][name]["as_answered"]["found"] / found["faces"]
-        title = FINDERS[name] + (f" ({percent(lost)} % no face)" if lost else "")
-        rows += [[title, *scores_at_224(found["systems"][name]["as_answered"])]]
-        rows += [["the same, adapted", *scores_at_224(found["systems"][name]["adapted"])]]
+    for name, title in FINDERS.items():
+        scores = found["systems"][name]
+        lost = 1 - scores["as_answered"]["found"] / found["faces"]
+        rows += [[title + (f" ({percent(lost)} % no face)" if lost else ""), *cells(scores["as_answered"])]]
+        rows += [["the same, adapted", *cells(scores["adapted"])]]
     return lines_of("68 points, official test | NME % | MAE at 224 px | PCK 0.10 % | AUC 0.5", rows)
 
 
 def speed_table() -> str:
     """Return how fast the package is beside the naive way."""
-    rows = [
-        [row["what"], row["unit"], *(number(row[key]) for key in ("ours", "naive", "ratio"))]
-        for row in record("benchmark-speed")["rows"]
-    ]
+    rows = record("benchmark-speed")["rows"]
+    rows = [[row["what"], row["unit"], *(number(row[key]) for key in ("ours", "naive", "ratio"))] for row in rows]
     return lines_of("ours / the naive way | unit | ours | naive | times faster", rows)
 
 
 def score_table() -> str:
     """Return the shipped network's scores on every set; "not moved" is the NME of its own answers."""
-    keys = {
-        "faces": "faces", "nme": "NME % (95 % interval)", "raw": "not moved %", "nme_median": "median %",
-        "nme_over_0.10": "over 0.10 %", "pck_0.05": "PCK 0.05 %", "pck_0.10": "PCK 0.10 %", "mae_224": "MAE at 224 px",
-    }  # fmt: skip
-    keys |= {f"nme_{region}": f"{region} %" for region in ("jaw", "brows", "nose", "eyes", "mouth")}
+    keys = ("nme_median", "nme_over_0.10", "pck_0.05", "pck_0.10")
+    regions = ("jaw", "brows", "nose", "eyes", "mouth")
     rows = []
     for entry in [entry for entry in records.find("evaluation") if entry["model"] == "small"]:
         for box, ending in (("found by the detector", ""), ("given", "_true_box")):
-            scores = entry[f"scores{ending}"] | {"raw": entry[f"raw{ending}"]["nme"]}
-            cells = {k: f"{scores[k]:.3g}" if k in ("faces", "mae_224") else percent(scores[k]) for k in keys}
-            cells["nme"] += f" ({interval(scores)})"
-            rows.append([f"{entry['data']}, {entry['part']}", box, *cells.values()])
-    return lines_of(" | ".join(["set", "box", *keys.values()]), rows)
+            scores, raw = entry[f"scores{ending}"], entry[f"raw{ending}"]
+            rows.append([
+                f"{entry['data']}, {entry['part']}", box, f"{scores['faces']:.3g}",
+                f"{percent(scores['nme'])} ({interval(scores)})", percent(raw["nme"]), *percents(scores, *keys),
+                f"{scores['mae_224']:.3g}", *percents(scores, *(f"nme_{region}" for region in regions)),
+            ])  # fmt: skip
+    header = "set | box | faces | NME % (95 % interval) | not moved % | median % | over 0.10 % | PCK 0.05 %"
+    return lines_of(" | ".join([header, "PCK 0.10 % | MAE at 224 px", *(f"{part} %" for part in regions)]), rows)
 
 
 def expression_scores() -> str:
     """Return the scores of the shipped expression network beside the published ones."""
     found, file = record("expressions-lite0_160_s0"), ROOT / "fkd_helpers" / "weights" / "expressions.onnx"
-    rows = [{"": "here", **{word: found["scores"][key] for key, word in COLUMNS.items()}}]
-    rows += [{"": "published, best of each", **{COLUMNS[key]: value for key, value in PUBLISHED.items()}}]
-    table = markdown(pd.DataFrame(rows).set_index("").T.reset_index(names="score"), digits=3)
+    columns = {"here": found["scores"], "published, best of each": PUBLISHED}
+    rows = [{"score": title} | {name: scores[key] for name, scores in columns.items() if key in scores}
+            for key, title in COLUMNS.items()]  # fmt: skip
+    table = markdown(pd.DataFrame(rows), digits=3)
     return f"{found['test_faces']} faces; the file has {file.stat().st_size / 1e6:.1f} MB.\n\n{table}"
 
 
 def recipe() -> str:
     """Return how the shipped network was trained."""
-    runs = [record(f"training-{name}") for name in ("keypoints68", "keypoints68_fine", "keypoints68_centred")]
-    first = runs[0]
+    steps = {
+        "keypoints68": "from random weights", "keypoints68_fine": "from those, with gentler augmentation",
+        "keypoints68_centred": "from those, with labels centred",
+    }  # fmt: skip
+    runs = {words: record(f"training-{name}") for name, words in steps.items()}
+    first = runs["from random weights"]
     lines = [
         f"- network `{first['config']['net']}`, {first['weights']:,} weights; gray crops of 112 x 112 pixels",
         f"- {first['training_faces']:,} faces: {first['config']['data']} (training) and nine tenths of "
         f"{first['config']['extra_data']}",
     ]
-    parts = ("from random weights", "from those, with gentler augmentation", "from those, with labels centred")
-    for name, run in zip(parts, runs, strict=True):
-        config, scores = run["config"], run["scores"]
+    for words, run in runs.items():
+        config = run["config"]
         lines.append(
-            f"- {name}: {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on "
+            f"- {words}: {config['epochs']} epochs of about {run['seconds_an_epoch']:.0f} s on "
             f"{run['machine']['cores']} cores; {config['optimiser']}, learning rate {config['learning_rate']:g}, "
             f"{config['schedule']}, batch {config['batch_size']}, loss {config['loss']}, augmentation "
-            f"{config['augment']:g}, seed {config['seed']}; after it NME {percent(scores['nme'])} % on the official "
-            "test with the true box"
+            f"{config['augment']:g}, seed {config['seed']}; after it NME {percent(run['scores']['nme'])} % on the "
+            "official test with the true box"
         )
     return "\n".join(lines)
 
 
 def people_table() -> str:
     """Return what seen and unseen people cost: the same recipe without a fifth of the people."""
+    titles = {"unseen": "people it never saw, all frames", "seen": "people it saw, test frames"}
     rows = []
     for labels, name in (("given", "keypoints68_people"), ("centred", "keypoints68_people_centred")):
-        parts = record(f"training-{name}")["scores_by_part"]
-        for part, words in (("unseen", "people it never saw, all frames"), ("seen", "people it saw, test frames")):
-            scores = parts[part]
-            rows.append([f"{words}; labels {labels}", scores["faces"], percent(scores["nme"]), interval(scores)])
+        for part, title in titles.items():
+            scores = record(f"training-{name}")["scores_by_part"][part]
+            rows.append([f"{title}; labels {labels}", scores["faces"], percent(scores["nme"]), interval(scores)])
     return lines_of("same recipe, a fifth of the people kept out | faces | NME % | 95 % interval", rows)
 
 
@@ -141,7 +147,7 @@ def jaw_table() -> str:
     rows = []
     for use in ("ignored", "learned"):
         parts = record(f"training-trial_jaw_{use}")["scores_by_part"]
-        rows.append([use, *(percent(parts[part][key]) for part in ("test", "extra") for key in ("nme", "nme_jaw"))])
+        rows.append([use, *percents(parts["test"], "nme", "nme_jaw"), *percents(parts["extra"], "nme", "nme_jaw")])
     header = "jaw of the photos, 3 more epochs | official test NME % | its jaw % | photos NME % | their jaw %"
     return lines_of(header, rows)
 
@@ -155,7 +161,7 @@ def ablation_table() -> str:
         others = (f"{row[key]:.2f}" for key in ("known people", "photos"))
         rows.append([change, f"{row['runs']:.0f}", f"{row['new people']:.2f}{spread}", more, *others])
     published = float(record("published-ytf-test")["rows"][0]["nme"])
-    runs = [record(f"experiment-{name}") for name in ("ablation_base", "ablation_base_seed1", "ablation_base_seed2")]
+    runs = [record(f"experiment-ablation_base{seed}") for seed in ("", "_seed1", "_seed2")]
     epochs, seconds = zip(*(epochs_to(run, published / 100) for run in runs), strict=True)
     return lines_of("changed | runs | new people NME % | more | known people | photos", rows) + (
         f"\n\nFrom random weights the recipe is below the published NME of {published} % after {max(epochs)} "
@@ -198,9 +204,6 @@ def robustness_table() -> str:
     return lines_of(header, rows)
 
 
-AN_EXERCISE = 10  # minutes of a lesson; learners differ
-
-
 def timings_table() -> str:
     """Return reading, exercises and running time of each notebook, as its first cell says them."""
     rows = []
@@ -226,12 +229,13 @@ def from_record(name: str, *tables: str) -> str:
 SECTIONS = {
     "timings": timings_table, "official": official_table, "scores": score_table, "expression-scores": expression_scores,
     "recipe": recipe, "people": people_table, "jaw": jaw_table, "ablation": ablation_table,
-    "experiments": experiments_table, "speed": speed_table,
-    "conditions": condition_table, "robustness": robustness_table,
-    "peers": lambda: from_record("benchmark-peers", "speed", "cost"),
-    "fairness": lambda: from_record("fairness-ytf-test", "slices"),
-    "worse": lambda: from_record("fairness-ytf-test", "worse"),
+    "experiments": experiments_table, "speed": speed_table, "conditions": condition_table,
+    "robustness": robustness_table, "peers": partial(from_record, "benchmark-peers", "speed", "cost"),
+    "fairness": partial(from_record, "fairness-ytf-test", "slices"),
+    "worse": partial(from_record, "fairness-ytf-test", "worse"),
 }  # fmt: skip
+# a number, perhaps bold or in per cent, and the field of a record that it comes from
+BOUND = re.compile(r"(\d[\d,]*(?:\.\d+)?)(\**(?: ?%)?\**)<!-- = (\S+) -->")
 
 
 def rendered(text: str) -> str:
@@ -242,10 +246,6 @@ def rendered(text: str) -> str:
             body = make()
             text = pattern.sub(lambda match, body=body: f"{match[1]}{body}\n{match[2]}", text)
     return BOUND.sub(lambda match: looked_up(match[3], match[1]) + match[2] + f"<!-- = {match[3]} -->", text)
-
-
-# a number, perhaps bold or in per cent, and the field of a record that it comes from
-BOUND = re.compile(r"(\d[\d,]*(?:\.\d+)?)(\**(?: ?%)?\**)<!-- = (\S+) -->")
 
 
 def looked_up(source: str, written: str) -> str:

@@ -7,6 +7,7 @@ points (n, k, 2), pixels of each image, NaN where no face was found, and seconds
 meant. {"task": "about"} is answered by JSON.
 """
 
+import contextlib
 import functools
 import importlib.metadata
 import importlib.util
@@ -18,6 +19,8 @@ import time
 from pathlib import Path
 
 import numpy as np
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 
 # Haar with the same search for all, the one of fkd_helpers.predict.haar: step, hits that agree, smallest face
 HAAR = (1.1, 3, 0.05)
@@ -121,38 +124,27 @@ def about(roots, extra) -> dict:
     """Return peak memory of this process, size of its packages (those it loaded; all they require), and versions."""
     needed = required(roots)
     names = importlib.metadata.packages_distributions()
-    loaded = {normal(name) for top in {module.split(".")[0] for module in sys.modules} for name in names.get(top, ())}
+    tops = {module.partition(".")[0] for module in sys.modules}
+    loaded = {canonicalize_name(name) for top in tops for name in names.get(top, ())}
     beside = sum(file.stat().st_size for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
     sizes = {name: size(dist) for name, dist in needed.items()}
     return {
         "peak_mb": peak_mb(), "loaded_mb": (sum(sizes[name] for name in loaded & needed.keys()) + beside) / 1e6,
         "installed_mb": (sum(sizes.values()) + beside) / 1e6, "packages": len(needed),
-        "versions": {name: needed[normal(name)].version for name in roots},
+        "versions": {name: needed[canonicalize_name(name)].version for name in roots},
     }  # fmt: skip
 
 
-def normal(name: str) -> str:
-    """Return a package's name as an index writes it."""
-    return name.lower().replace("_", "-").replace(".", "-")
-
-
 def required(roots) -> dict:
-    """Return the installed packages that these need, themselves included."""
-    from packaging.requirements import Requirement
-
-    found, left = {}, [normal(name) for name in roots]
+    """Return the installed packages that these need, themselves included, by their canonical names."""
+    found, left = {}, [canonicalize_name(name) for name in roots]
     while left:
         name = left.pop()
-        if name in found:
-            continue
-        try:
-            found[name] = importlib.metadata.distribution(name)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-        for line in found[name].requires or ():
-            wanted = Requirement(line)
-            if wanted.marker is None or wanted.marker.evaluate({"extra": ""}):
-                left.append(normal(wanted.name))
+        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
+            if name not in found:
+                found[name] = importlib.metadata.distribution(name)
+                needs = [Requirement(line) for line in found[name].requires or ()]
+                left += [canonicalize_name(r.name) for r in needs if not r.marker or r.marker.evaluate({"extra": ""})]
     return found
 
 
