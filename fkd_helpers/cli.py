@@ -188,7 +188,8 @@ COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
         "compare": ("all models in one table, from their records", "expressions.command:compare"),
         "predict": ("what the faces of a photo show", "expressions.command:predict"),
     }),
-    "export": ("write a network in other formats, and try each", "export.compare:export_and_compare"),
+    "export": ("write a network in other formats, and compare each", "export.compare:export_and_compare"),
+    "serve": ("answer photos over HTTP", "serve.endpoint:serve"),
 }  # fmt: skip
 
 

@@ -22,6 +22,7 @@ ELSEWHERE = {"tools/student_copy.py"}  # test_student_copy.py; and benchmarks/pe
 NOT_TESTED = {
     "benchmarks/live_browser.py": "a browser with a camera; minutes",
     "benchmarks/scale.py": "minutes",
+    "benchmarks/serve.py": "minutes",
     "tools/expression_records.py": "real faces",
     "tools/fit_detector_box.py": "real faces",
     "tools/fit_emotion_rules.py": "real faces",
