@@ -31,6 +31,7 @@ __all__ = [
 NETS: dict[str, Callable[..., nn.Module]] = {
     "two_layers": small.TwoLayers,
     "small": small.SmallNet,
+    "classic": small.ClassicCNN,
     "course_cnn": small.CourseCNN,
     "course_cnn_large": partial(small.CourseCNN, hidden=6400),
     "residual": small.ResidualNet,
@@ -44,7 +45,7 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "resnet18_heatmap56": partial(OnBackbone, "resnet18", cells=56),
     "resnet34_heatmap56": partial(OnBackbone, "resnet34", cells=56),
 }
-INPUT_SIZES = {name: {"course": 224, "residu": 96}.get(name[:6], CROP_SIZE) for name in NETS}
+INPUT_SIZES = {name: {"course": 224, "residu": 96, "classi": 96}.get(name[:6], CROP_SIZE) for name in NETS}
 
 
 def build(name: str, keypoints: int = 68, **options) -> nn.Module:
