@@ -1,35 +1,32 @@
 """Download the real 68-point set: resumed where it was cut, every file checked by its digest.
 
-The course's public archive is tried first, then the GitHub archive of the same files. What came so far stays on disk
-as `*.partial`, and no file gets its own name before its digest fits.
+What came so far stays on disk as `*.partial`, and no file gets its own name before its digest fits.
 """
 
+import contextlib
 import gzip
 import hashlib
 import time
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path, PurePosixPath
 from urllib.parse import urlsplit
 
 import requests
-from requests.adapters import HTTPAdapter
 from tqdm import tqdm
-from urllib3 import Retry
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.data.faceset import CLASSIC
 from fkd_helpers.data.loading import data_dirs
 
-COMMIT = "6e55adc6bd032d9fb1ad41a4c3e68aae847cdf81"
-ARCHIVES = (
+ARCHIVES = (  # the course's own, then the GitHub archive of the same files
     "https://s3.amazonaws.com/video.udacity-data.com/topher/2018/May/5aea1b91_train-test-data/train-test-data.zip",
-    f"https://github.com/udacity/P1_Facial_Keypoints/archive/{COMMIT}.zip",
+    "https://github.com/udacity/P1_Facial_Keypoints/archive/6e55adc6bd032d9fb1ad41a4c3e68aae847cdf81.zip",
 )
 MAX_FILE = 20_000_000  # bytes; the largest file of the set has 2.7 million
-BLOCK = 8192  # bytes; what had come of a block is lost when the connection is cut within it
+BLOCK = 8192  # bytes
 TRIES, WAIT = 3, 1.0  # without a new byte before an address is given up; seconds before the second, then doubled
 TIMEOUT = 30.0  # seconds without an answer
 BUSY = (408, 429, 500, 502, 503, 504)  # HTTP status codes after which the same address is asked again
@@ -73,12 +70,9 @@ def fetch(
     progress: bool = True,
     say: Callable[[str], None] = print,
 ) -> Path:
-    """Bring the real set into a folder and return the folder; nothing is asked for if all files are there and whole.
+    """Bring the real set into a folder (None = `default_folder()`) and return the folder.
 
-    Args:
-        folder: None = `default_folder()`.
-        urls: Archives, tried in order.
-        say: Takes each line of news.
+    The archives `urls` are tried in order; `say` takes each line of news.
     """
     folder = Path(folder).expanduser() if folder is not None else default_folder()
     digests = known_digests() if digests is None else digests
@@ -113,68 +107,54 @@ def fetch(
 
 
 def transfer(url: str, path: Path, *, progress: bool = False) -> None:
-    """Bring one file to `path` through `path.partial`, going on where an earlier call was cut."""
-    partial = Path(f"{path}.partial")
-    # the server's own troubles are retried by urllib3, a cut connection below, from where it was cut
-    busy = {"status": TRIES - 1, "status_forcelist": BUSY, "raise_on_status": False, "backoff_factor": WAIT}
-    retry = Retry(None, connect=0, read=0, **busy)
-    failures, most = 0, 0
-    with requests.Session() as session:
-        session.mount("http://", HTTPAdapter(max_retries=retry))
-        session.mount("https://", HTTPAdapter(max_retries=retry))
-        while not path.exists():
-            try:
-                _append(session, url, partial, progress)
-                partial.replace(path)
-            except requests.HTTPError as error:
-                raise Refused(f"the server says {error.response.status_code} {error.response.reason}") from None
-            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
-                size = partial.stat().st_size if partial.exists() else 0
-                failures, most = (1, size) if size > most else (failures + 1, most)
-                if failures >= TRIES:
-                    raise Refused(f"no answer, or the connection was cut ({type(error).__name__})") from None
-                time.sleep(WAIT * 2 ** (failures - 1))
-            except requests.RequestException as error:
-                raise Refused(f"not an address that can be asked ({type(error).__name__})") from None
+    """Bring one file to `path` through `path.partial`, going on where it was cut, in this call or an earlier one."""
+    partial, tries, most = Path(f"{path}.partial"), 0, 0
+    while not path.exists():
+        try:
+            _append(url, partial, progress)
+            partial.replace(path)
+        except requests.RequestException as error:
+            size = partial.stat().st_size if partial.exists() else 0
+            tries, most = (1, size) if size > most else (tries + 1, most)
+            code = getattr(error.response, "status_code", None)
+            hopeless = isinstance(error, ValueError) or code not in (None, *BUSY)  # a ValueError: no address at all
+            if hopeless or tries >= TRIES:
+                cut = f"no answer, or the connection was cut ({type(error).__name__})"
+                raise Refused(str(error) if hopeless or code else cut) from None
+            time.sleep(WAIT * 2 ** (tries - 1))
 
 
-def _append(session: requests.Session, url: str, partial: Path, progress: bool) -> None:
+def _append(url: str, partial: Path, progress: bool) -> None:
     """Send one request, for the missing range where there is a part already, and append the body."""
     have = partial.stat().st_size if partial.exists() else 0
     headers = {"Accept-Encoding": "identity"}  # bytes on the wire = bytes in the file, or ranges mean nothing
-    if have:
-        headers["Range"] = f"bytes={have}-"
-    with session.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
+    headers |= {"Range": f"bytes={have}-"} if have else {}
+    with requests.get(url, headers=headers, stream=True, timeout=TIMEOUT) as answer:
         if answer.status_code == 416:  # nothing is left to send; the digests will tell whether it is the file
             return
         answer.raise_for_status()
-        kind = answer.headers.get("Content-Type", "")
-        if kind.startswith("text/html"):
-            raise Refused(f"sent a web page ({kind}), expected a file")
-        if answer.status_code != 206:
-            have = 0
-        length = answer.headers.get("Content-Length", "")
-        total = have + int(length) if length.isdigit() else None
-        with (
-            tqdm(total=total, initial=have, unit="B", unit_scale=True, desc=partial.stem, disable=not progress) as bar,
-            partial.open("ab" if have else "wb") as out,
-        ):
+        if answer.headers.get("Content-Type", "").startswith("text/html"):
+            raise Refused("sent a web page, expected a file")
+        have = have if answer.status_code == 206 else 0
+        total = have + int(answer.headers.get("Content-Length", -have))  # 0 where the server does not say
+        bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, disable=not progress)
+        with bar, partial.open("ab" if have else "wb") as out:
             for block in answer.iter_content(BLOCK):
                 out.write(block)
                 bar.update(len(block))
-        if total is not None and partial.stat().st_size < total:
-            raise requests.exceptions.ChunkedEncodingError("cut")
+    if partial.stat().st_size < total:
+        raise requests.exceptions.ChunkedEncodingError("cut")
 
 
 def _digest(content: bytes) -> bytes:
     return hashlib.sha256(content).digest()[:DIGEST_BYTES]
 
 
-def _unpack(archive: Path, folder: Path, names: Iterable[str], digests: Mapping[str, bytes]) -> list[str]:
+def _unpack(archive: Path, folder: Path, names: Sequence[str], digests: Mapping[str, bytes]) -> list[str]:
     """Take the wanted files out of an archive, each only if its digest fits; return those that are still bad.
 
     Files are written by our own names only, whatever an archive calls its members. The archive goes away once it has
-    been read to its end: what it could not give, it cannot give next time.
+    been read: what it could not give, it cannot give next time.
     """
     bad = dict.fromkeys(names)
     try:
@@ -185,15 +165,13 @@ def _unpack(archive: Path, folder: Path, names: Iterable[str], digests: Mapping[
                 name = next((name for name in ("/".join(parts[-2:]), *parts[-1:]) if name in bad), None)
                 if name is None or member.file_size > MAX_FILE:
                     continue
-                try:
-                    content = members.read(member)
-                except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
-                    continue  # one damaged member; the others may be whole
-                if _digest(content) == digests[name]:
-                    (folder / name).parent.mkdir(parents=True, exist_ok=True)
-                    with whole_file(folder / name) as partial:
-                        partial.write_bytes(content)
-                    del bad[name]
+                with contextlib.suppress(zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError):
+                    content = members.read(member)  # where it is damaged, the other members may be whole
+                    if _digest(content) == digests[name]:
+                        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+                        with whole_file(folder / name) as partial:
+                            partial.write_bytes(content)
+                        del bad[name]
     except zipfile.BadZipFile:
         archive.unlink()
         raise Refused("not a zip archive, or one that was cut off") from None
