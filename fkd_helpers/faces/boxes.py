@@ -21,9 +21,7 @@ def box_of(keypoints: np.ndarray) -> np.ndarray:
     keypoints = np.asarray(keypoints, np.float32)
     if keypoints.ndim < 2 or keypoints.shape[-1] != 2:
         raise ValueError(f"keypoints: expected (..., k, 2), got {keypoints.shape}")
-    missing = np.isnan(keypoints)
-    low = np.where(missing, np.inf, keypoints).min(-2)
-    high = np.where(missing, -np.inf, keypoints).max(-2)
+    low, high = np.fmin.reduce(keypoints, -2), np.fmax.reduce(keypoints, -2)
     box = np.concatenate([low, high - low], -1)
     return np.where(np.isfinite(box).all(-1, keepdims=True), box, np.nan)
 
@@ -83,15 +81,15 @@ def _averaged(frame, x, y, side, shrink):
 def iou(boxes: np.ndarray, others: np.ndarray) -> np.ndarray:
     """Return intersection over union (n, m) of boxes (n, 4) and others (m, 4)."""
     shared, areas, other_areas = _overlaps(boxes, others)
-    return shared / np.maximum(areas[:, None] + other_areas - shared, 1e-9)
+    return shared / np.maximum(areas + other_areas - shared, 1e-9)
 
 
 def _overlaps(boxes, others):
-    """Return the areas (n, m) that boxes and others share, and the areas (n,) and (m,) of both."""
+    """Return the areas (n, m) that boxes and others share, and the areas (n, 1) and (m,) of both."""
     a, b = (np.asarray(v, np.float64).reshape(-1, 4) for v in (boxes, others))
     low = np.maximum(a[:, None, :2], b[:, :2])
     high = np.minimum((a[:, :2] + a[:, 2:])[:, None], b[:, :2] + b[:, 2:])
-    return np.clip(high - low, 0, None).prod(-1), a[:, 2:].prod(1), b[:, 2:].prod(1)
+    return np.clip(high - low, 0, None).prod(-1), a[:, 2:].prod(1, keepdims=True), b[:, 2:].prod(1)
 
 
 def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: float = 0.35, inside: float = 0.7) -> list:
@@ -102,9 +100,8 @@ def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: floa
     """
     if len(boxes) < 2:  # most frames of a film
         return list(range(len(boxes)))
-    shared, areas, _ = _overlaps(boxes, boxes)
-    union = areas[:, None] + areas - shared
-    rivals = (shared > overlap * union) | (shared > inside * np.minimum(areas[:, None], areas))
+    shared, column, areas = _overlaps(boxes, boxes)
+    rivals = (shared > overlap * (column + areas - shared)) | (shared > inside * np.minimum(column, areas))
     kept: list[int] = []
     for i in np.lexsort((-areas, np.zeros(len(areas)) if scores is None else -np.asarray(scores, np.float64))):
         if not rivals[i, kept].any():

@@ -38,7 +38,7 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
         raise InputError(f"photo: expected a path or the bytes of a file, got {type(source).__name__}")
     name = "photo" if isinstance(source, bytes) else str(source)
     try:
-        with _open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
+        with _open(source if isinstance(source, bytes) else Path(source).read_bytes()) as image:
             width, height = image.size
             if width * height > MAX_DECODED:
                 limit = f"{MAX_DECODED / 1e6:.3g} megapixels"
@@ -46,14 +46,9 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
             shrink = 1
             while width * height > MAX_PIXELS * shrink**2:
                 shrink *= 2
-            if shrink > 1:
-                image.draft(None, (width // shrink, height // shrink))  # JPEG decodes at a smaller scale by itself
-            image.load()
-            rest = shrink // round(width / image.width)  # what JPEG has not done itself
-            ImageOps.exif_transpose(image, in_place=True)
-            if rest > 1 and image.mode in ("L", "RGB", "RGBA", "CMYK"):
-                image, rest = image.reduce(rest), 1
-            frame = rgb_of(image)
+            image.draft(None, (width // shrink, height // shrink))  # JPEG decodes at a smaller scale by itself
+            frame = rgb_of(ImageOps.exif_transpose(image))
+            rest = round(max(frame.shape[:2]) * shrink / max(width, height))  # what JPEG has not done itself
             if rest > 1:
                 frame = cv2.resize(frame, None, fx=1 / rest, fy=1 / rest, interpolation=cv2.INTER_AREA)
             return frame, 1 / shrink
@@ -69,39 +64,33 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
         raise InputError(f"{name}: {reason.lower() if reason else f'damaged or cut off ({error})'}") from None
 
 
-def _open(source) -> Image.Image:
+def _open(data: bytes) -> Image.Image:
     """Open a photo by Pillow, or by OpenCV where Pillow reads no floats in colour or drops the low byte of 16 bits."""
     if HAS_HEIF:
         import pillow_heif  # slow to import
 
         pillow_heif.register_heif_opener()
     try:
-        image = Image.open(source)
+        image = Image.open(io.BytesIO(data))
+        is_deep = image.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in image.tile)
+        if not is_deep or image.width * image.height > MAX_DECODED:
+            return image
     except UnidentifiedImageError:
-        image = _decode_deep(source)
-        if image is None:
+        if not data.startswith((b"II*\0", b"MM\0*", b"\x89PNG")):
             raise
-        return image
-    deep = image.mode in ("RGB", "RGBA") and any(";16" in str(tile.args) for tile in image.tile)
-    if deep and image.width * image.height <= MAX_DECODED:
-        orientation = image.getexif().get(ORIENTATION, 1)
-        image = _decode_deep(source) or image
-        image.getexif()[ORIENTATION] = orientation
-    return image
-
-
-def _decode_deep(source) -> Image.Image | None:
-    """Return the image of a PNG or TIFF of 16 bits or floats, None for another file."""
-    data = source.getvalue() if isinstance(source, io.BytesIO) else Path(source).read_bytes()
-    if not data.startswith((b"II*\0", b"MM\0*", b"\x89PNG")):
-        return None
+        image = None
     try:
         pixels = cv2.imdecode(np.frombuffer(data, np.uint8), cv2.IMREAD_UNCHANGED)
     except cv2.error:  # too large
-        return None
+        pixels = None
     if pixels is None:
-        return None
-    return Image.fromarray(_to_eight_bit(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]] if pixels.ndim == 3 else pixels))
+        if image is None:
+            raise UnidentifiedImageError
+        return image
+    deep = Image.fromarray(_to_eight_bit(pixels[..., [2, 1, 0, 3][: pixels.shape[2]]] if pixels.ndim == 3 else pixels))
+    if image is not None:
+        deep.getexif()[ORIENTATION] = image.getexif().get(ORIENTATION, 1)
+    return deep
 
 
 def _to_eight_bit(values: np.ndarray) -> np.ndarray:

@@ -19,10 +19,8 @@ def draw_faces(
 ) -> np.ndarray:
     """Return a copy of a frame as RGB (h, w, 3) with each face drawn on it.
 
-    Args:
-        faces: `predict.Face` objects, or keypoints (n, k, 2); missing keypoints are not drawn
-        boxes: draw the box of each face, and its id where it has one
-        captions: for each face the lines to write above it, the first one large
+    `faces` are `predict.Face` objects or keypoints (n, k, 2); missing keypoints are not drawn. `boxes` draws the box of
+    each face, and its id where it has one; `captions` are for each face the lines above it, the first one large.
     """
     captions = [()] * len(faces) if captions is None else captions
     if len(captions) != len(faces):
@@ -34,30 +32,23 @@ def draw_faces(
         if not (np.abs(box) < FARTHEST).all():  # nor where the box is NaN
             continue
         if boxes:
-            _draw_box(drawn, box, getattr(face, "id", None))
+            colour, thick = rgb(PREDICTED), max(1, round(max(box[2:]) / 150))
+            corner, opposite = np.round([box[:2], box[:2] + box[2:]]).astype(int).tolist()
+            cv2.rectangle(drawn, corner, opposite, colour, thick, cv2.LINE_AA)
+            if (number := getattr(face, "id", None)) is not None:
+                cv2.putText(drawn, str(number), corner, FONT, max(0.4, max(box[2:]) / 200), colour, thick)
         _draw_keypoints(drawn, keypoints, radius=max(1.2, max(box[2:]) / 110))
         if lines:
             _write_above(drawn, box, lines)
     return drawn
 
 
-def _draw_box(frame, box, number):
-    side, colour = max(box[2:]), rgb(PREDICTED)
-    corner, opposite = np.round([box[:2], box[:2] + box[2:]]).astype(int).tolist()
-    thick = max(1, round(side / 150))
-    cv2.rectangle(frame, corner, opposite, colour, thick, cv2.LINE_AA)
-    if number is not None:
-        cv2.putText(frame, str(number), corner, FONT, max(0.4, side / 200), colour, thick)
-
-
 def _draw_keypoints(frame, keypoints, radius):
     colours = BY_KEYPOINT if len(keypoints) == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * len(keypoints)
-    # in sixteenths of a pixel, so that dots on a small face sit where the keypoints are
-    centres = np.round(16 * np.nan_to_num(keypoints)).astype(int).tolist()
-    radius = round(16 * radius)
-    for (x, y), colour, missing in zip(centres, colours, np.isnan(keypoints).any(1).tolist(), strict=True):
-        if not missing:
-            cv2.circle(frame, (x, y), radius, colour, -1, cv2.LINE_AA, shift=4)
+    for point, colour in zip(keypoints, colours, strict=True):
+        if not np.isnan(point).any():  # in sixteenths of a pixel: dots on a small face sit where the keypoints are
+            centre = np.round(16 * point).astype(int).tolist()
+            cv2.circle(frame, centre, round(16 * radius), colour, -1, cv2.LINE_AA, shift=4)
 
 
 def _write_above(frame, box, lines):

@@ -20,10 +20,6 @@ SUFFIXES = (
     *(HEIC if HAS_HEIF else ()),
 )  # fmt: skip
 
-__all__ = [
-    "SUFFIXES", "Photos", "find_photos", "read_photo", "read_scaled", "software_of", "to_gray", "to_rgb", "write_photo",
-]  # fmt: skip
-
 
 class Photos(NamedTuple):
     """The photos of a folder, sorted, and how many other files lie there, by their ending."""
@@ -59,7 +55,7 @@ def find_photos(folder: str | Path) -> Photos:
         folders[:] = [name for name in folders if not name.startswith(".")]
         for path in (Path(parent, name) for name in names if not name.startswith(".")):
             ending = path.suffix.lower()
-            if ending in SUFFIXES or (not ending and _looks_like_photo(path)):
+            if ending in SUFFIXES or (not ending and _facts_of(path).get("format") in FORMATS):
                 found.append(path)
             else:
                 left_out[ending or "no ending"] += 1
@@ -71,19 +67,19 @@ def find_photos(folder: str | Path) -> Photos:
     return photos
 
 
-def _looks_like_photo(path: Path) -> bool:
+def _facts_of(path: str | Path) -> dict:
+    """Return what an image file says of itself, and its format; nothing where it is no image."""
     try:
         with Image.open(path) as image:
-            return image.format in FORMATS
+            return {**image.info, "format": image.format}
     except (OSError, SyntaxError, ValueError):
-        return False
+        return {}
 
 
 def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> None:
     """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left.
 
-    Args:
-        software: a note in a PNG file of what drew it, see `software_of`
+    `software` is a note in a PNG file of what drew it, see `software_of`.
     """
     path = Path(path)
     kind = Image.registered_extensions().get(path.suffix.lower())
@@ -101,11 +97,7 @@ def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> N
 
 def software_of(path: str | Path) -> str:
     """Return the program that a PNG file says it was written by, "" where it does not."""
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Software", "")
-    except (OSError, SyntaxError, ValueError):
-        return ""
+    return _facts_of(path).get("Software", "")
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:

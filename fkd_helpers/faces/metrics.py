@@ -39,10 +39,7 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the normalised mean error (n,) of each face; NaN for a face whose `unit` cannot be measured."""
-    return _face_means(point_errors(predicted, target))
-
-
-def _face_means(errors):
+    errors = point_errors(predicted, target)
     counts = (~np.isnan(errors)).sum(1)
     return np.where(counts > 0, np.nansum(errors, 1) / np.maximum(counts, 1), np.nan)
 
@@ -89,16 +86,14 @@ def summary(
 
     `sizes` (n, 2), width and height of each image, bring errors at 224 pixels; `people` (n,) an interval of the NME.
     """
-    errors = point_errors(predicted, target)
-    faces = _face_means(errors)
-    measured = ~np.isnan(faces)
-    if not measured.any():
-        labels = "both outer eye corners" if errors.shape[1] == 68 else "two labels or more"
-        raise ValueError(f"target: expected a face with {labels}, got none in {len(faces)}")
-    errors, faces, predicted, target, sizes, people = (
-        None if values is None else np.asarray(values)[measured]
-        for values in (errors, faces, predicted, target, sizes, people)
+    measured = ~np.isnan(nme(predicted, target))
+    predicted, target, sizes, people = (
+        None if values is None else np.asarray(values)[measured] for values in (predicted, target, sizes, people)
     )
+    if not measured.any():
+        labels = "both outer eye corners" if target.shape[1] == 68 else "two labels or more"
+        raise ValueError(f"target: expected a face with {labels}, got none in {len(measured)}")
+    errors, faces = point_errors(predicted, target), nme(predicted, target)
     found = np.isfinite(faces)
     scores = {"faces": len(faces), "not_found": int((~found).sum()), "nme": float(faces.mean())}
     scores |= {"nme_median": float(np.median(faces)), "nme_over_0.10": float((faces > 0.10).mean())}

@@ -61,9 +61,8 @@ def project(points: np.ndarray, pose: np.ndarray, size: Sequence[int]) -> np.nda
 def angles_of(pose: np.ndarray) -> tuple[float, float, float]:
     """Return roll (clockwise), yaw (nose to the right) and pitch (nose down) in degrees, as `shapes.face_shape` has."""
     turn = pose[:, :3] * BEHIND * BEHIND[:, None]
-    roll, yaw = np.arctan2(turn[1, 0], turn[0, 0]), np.arcsin(np.clip(-turn[2, 0], -1, 1))
-    pitch = np.arctan2(-turn[2, 1], turn[2, 2])
-    return float(np.degrees(roll)), float(np.degrees(yaw)), float(np.degrees(pitch))
+    pitch, yaw, roll = cv2.RQDecomp3x3(turn)[0]
+    return roll, yaw, -pitch
 
 
 def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:

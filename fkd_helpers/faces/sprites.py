@@ -26,14 +26,11 @@ LEAST_WIDTH = 0.1  # of a sprite's length on the face: squeezed further it would
 
 @dataclass(frozen=True, eq=False)
 class Sprite:
-    """A picture to wear: anchors (a, 2), pixels of its first level, each go to the mean of the keypoints it follows.
-
-    The levels are RGBA (h, w, 4) uint8, colours multiplied by alpha, each half the size of the one before.
-    """
+    """A picture to wear."""
 
     name: str
-    levels: tuple[np.ndarray, ...]
-    anchors: np.ndarray
+    levels: tuple[np.ndarray, ...]  # RGBA (h, w, 4) uint8, colours times alpha, each half the size of the one before
+    anchors: np.ndarray  # (a, 2) pixels of the first level, each goes to the mean of the keypoints that it follows
     follows: tuple[tuple[int, ...], ...]
 
 
@@ -42,26 +39,23 @@ def load_sprite(source: str | Path) -> Sprite:
     if isinstance(source, str) and not Path(source).suffix:
         if source not in SPRITES:
             raise unknown("sprite", source, SPRITES)
-        return _shipped(source)
-    path = Path(source)
+        return _read(FOLDER / f"{source}.png")
+    return _read.__wrapped__(Path(source))  # one's own may have changed since
+
+
+@functools.cache
+def _read(path: Path) -> Sprite:
     try:
         with Image.open(path) as image:
-            if not image.has_transparency_data:
-                raise InputError(f"{path}: expected a picture with transparency (RGBA), got {image.mode}")
-            picture = np.array(image.convert("RGBA"))
+            transparent, picture = image.has_transparency_data, np.array(image.convert("RGBA"))
         anchors = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["anchors"]
-    except InputError:
-        raise
     except FileNotFoundError as error:
         raise InputError(f"{Path(error.filename).name}: no such file; a sprite is NAME.png and NAME.json") from None
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise InputError(f"{path.stem}: cannot be read as a sprite ({error})") from None
+    if not transparent:
+        raise InputError(f"{path}: expected a picture with transparency (RGBA)")
     return make_sprite(path.stem, picture, anchors)
-
-
-@functools.cache
-def _shipped(name: str) -> Sprite:
-    return load_sprite(FOLDER / f"{name}.png")
 
 
 def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> Sprite:
@@ -94,7 +88,7 @@ def _fault(picture, pixels, follows) -> str:
         return f"expected two anchors or more, got {len(pixels)}"
     if not ((pixels >= -0.5) & (pixels <= [width - 0.5, height - 0.5])).all():
         return f"an anchor of {pixels.tolist()} is outside the {width}x{height} picture"
-    if not all(follows) or not all(0 <= i < KEYPOINTS for keypoints in follows for i in keypoints):
+    if not all(keypoints and set(keypoints) <= set(range(KEYPOINTS)) for keypoints in follows):
         return f"expected keypoints 0 to {KEYPOINTS - 1}, got {follows}"
     length, breadth = np.linalg.svd(pixels - pixels.mean(0), compute_uv=False)
     if length < 1 or (len(pixels) > 2 and breadth < 1):
