@@ -12,8 +12,11 @@ import pytest
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import split
-from fkd_helpers.data.puppets import Puppet, make_face, make_puppet, make_set, portraits, scenery, shapes, stream
+from fkd_helpers.data.puppets import Puppet, looks, make_face, make_puppet, make_set, portraits, scenery, shapes, stream
 from fkd_helpers.data.puppets.puppet import LEAST_STRETCH
+from fkd_helpers.faces import boxes
+from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.metrics import nme
 
 PLAIN = {"pose": (0.0, 0.0, 0.0), "side": 100.0, "centre": (80.0, 80.0), "plain": True}
 
@@ -305,6 +308,49 @@ def test_puppet_keeps_its_looks_over_its_frames():
         own.append(np.linalg.norm(np.diff(shapes_of, axis=0)))
         others.append(np.linalg.norm(shapes_of[0] - stranger))
     assert np.mean(own) < 0.5 * np.mean(others)
+
+
+def test_looks_stay_with_a_person_and_change_neither_shape_nor_expression():
+    plain, dressed = make_set(15, seed=3, size=96), make_set(15, seed=3, size=96, looks=True)
+    assert dressed.names == plain.names and (dressed.extras["expression"] == plain.extras["expression"]).all()
+    look = {"person": make_puppet(5), "plain": True, "pose": (0, 0, 0), "background": np.zeros((160, 160, 3), np.uint8)}
+    others = look | {"person": make_puppet(5, looks=True)}
+    for seed in range(4):
+        (frame, keypoints, _), (other, same, _) = make_face(seed, **look), make_face(seed, **others)
+        assert np.array_equal(keypoints, same) and not np.array_equal(frame, other)
+    again = make_set(15, seed=3, size=96, looks=True)
+    assert all(np.array_equal(a, b) for a, b in zip(dressed.images, again.images, strict=True))
+
+
+@pytest.mark.parametrize("name", portraits.PORTRAITS)
+@pytest.mark.parametrize("style", looks.STYLES)
+def test_a_look_covers_the_head_and_leaves_the_eyes(name, style):
+    look = replace(looks.draw_look(np.random.default_rng(0)), style=style, glasses="", make_up=0.0, freckles=0)
+    face, picture = portraits.portrait(name), looks.dressed(name, False, 1, look)
+    spots = (face.keypoints[[30, 19, 24, 37]] * face.zoom / 2).astype(int)
+    assert (picture[spots[:, 1], spots[:, 0], 3] == 255).all()
+    pupil = ((face.keypoints[36:42].mean(0) + 0.5) * face.zoom / 2).astype(int)
+    assert np.abs(picture[pupil[1], pupil[0], :3].astype(int) - face.levels[1][pupil[1], pupil[0], :3]).max() < 12
+
+
+def test_a_copycat_knows_people_with_looks_and_only_where_they_leak():
+    faces = make_set(250, looks=True)
+
+    def error_of_copying(training, test):
+        tiny, targets = zip(*(_crops(part) for part in (training, test)), strict=True)
+        nearest = ((tiny[0][None] - tiny[1][:, None]) ** 2).sum(-1).argmin(1)
+        return nme(targets[0][nearest], targets[1]).mean()
+
+    assert error_of_copying(*split(faces, "official")) < 0.7 * error_of_copying(*split(faces, "person"))
+
+
+def _crops(faces):
+    """Return the crops (n, 576) in gray of faces at even contrast, and their keypoints in a crop."""
+    squares = boxes.square_of(faces.boxes)
+    cut = [boxes.crop(to_gray(image), square, 24) for image, square in zip(faces.images, squares, strict=True)]
+    tiny = np.stack(cut).reshape(len(faces), -1).astype(np.float64)
+    tiny = (tiny - tiny.mean(1, keepdims=True)) / tiny.std(1, keepdims=True)
+    return tiny, boxes.to_crop(faces.keypoints, squares, 24)
 
 
 def test_import_of_puppets_leaves_heavy_packages_alone():

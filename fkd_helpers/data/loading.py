@@ -16,18 +16,24 @@ def data_dirs() -> list[Path]:
 
 
 def load(
-    name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip", progress: bool = False
+    name: str | Path | None = None,
+    *,
+    n: int = 400,
+    seed: int = 0,
+    looks: bool = False,
+    on_error: str = "skip",
+    progress: bool = False,
 ) -> FaceSet:
     """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
 
     Args:
         name: None reads $FKD_DATASET and falls back on "puppets".
-        n, seed: How many puppets, and which.
+        n, seed, looks: How many puppets, which, and whether each person looks different (see `puppets.make_set`).
         on_error: "skip" leaves damaged rows out, warns, and lists them in `problems`; "raise" stops at them.
     """
     name = name or os.environ.get("FKD_DATASET") or "puppets"
     if str(name) == "puppets":
-        return make_set(n, seed=seed)
+        return make_set(n, seed=seed, looks=looks)
     return read_folder(find(name), on_error=on_error, progress=progress)
 
 

@@ -19,6 +19,9 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm",
     *(HEIC if HAS_HEIF else ()),
 )  # fmt: skip
+__all__ = [
+    "SUFFIXES", "Photos", "find_photos", "read_photo", "read_scaled", "software_of", "to_gray", "to_rgb", "write_photo",
+]  # fmt: skip
 
 
 class Photos(NamedTuple):

@@ -7,6 +7,7 @@ on a coarse grid and enlarged, which makes a face cheap.
 
 import functools
 import json
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -185,8 +186,11 @@ def _design(points, centres):
     return design
 
 
-def sample(face: Portrait, warp: Warp, size: tuple[int, int]) -> np.ndarray:
-    """Return the warped portrait as RGBA (h, w, 4) uint8, transparent outside head and shoulders."""
+def sample(face: Portrait, warp: Warp, size: tuple[int, int], level_of: Callable | None = None) -> np.ndarray:
+    """Return the warped portrait as RGBA (h, w, 4) uint8, transparent outside head and shoulders.
+
+    `level_of` gives other pictures to sample from than the portrait's own, by the number of the level.
+    """
     level = int(np.clip(np.floor(np.log2(face.zoom / warp.scale) + 0.3), 0, len(face.levels) - 1))
     shrink = 2.0**level / face.zoom
     grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5)
@@ -194,4 +198,5 @@ def sample(face: Portrait, warp: Warp, size: tuple[int, int]) -> np.ndarray:
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     full = cv2.warpAffine(grid, enlarge, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)
     # the outline touches the portrait's lower edge: shoulders go on beyond it
-    return cv2.remap(face.levels[level], full, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
+    picture = level_of(level) if level_of else face.levels[level]
+    return cv2.remap(picture, full, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

@@ -4,6 +4,7 @@ A puppet is a stand-in for a person: one portrait, mirrored or not, one set of s
 knobs, pose, place, light and background. Everything follows from a seed.
 """
 
+import functools
 import itertools
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -13,7 +14,9 @@ import numpy as np
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data.faceset import FaceSet
 from fkd_helpers.data.puppets import scenery, shapes
+from fkd_helpers.data.puppets.looks import Look, draw_look, draw_pose, dressed, glasses_of
 from fkd_helpers.data.puppets.portraits import PORTRAITS, portrait, sample, warp_onto
+from fkd_helpers.faces.sprites import paint, place
 
 FACE_SIDE = (0.40, 0.66)  # of the frame's shorter side: 64-106 px of 160
 FRAMES = 5  # a puppet's frames in a set; one of them in test/
@@ -24,11 +27,12 @@ Seed = int | np.random.Generator
 
 @dataclass(frozen=True)
 class Puppet:
-    """A puppet person: portrait name, mirrored or not, shape coefficients (12,) in standard deviations."""
+    """A puppet person: portrait name, mirrored or not, shape coefficients (12,) in standard deviations, own look."""
 
     portrait: str
     mirrored: bool
     coefficients: np.ndarray
+    look: Look | None = None  # None = the portrait as it is
 
 
 @dataclass(frozen=True)
@@ -45,15 +49,16 @@ class Info:
     damped: int  # how often the shape was damped
 
 
-def make_puppet(seed: Seed, *, name: str | None = None) -> Puppet:
-    """Draw a puppet person; `name` (one of `portraits.PORTRAITS`) fixes its portrait."""
+def make_puppet(seed: Seed, *, name: str | None = None, looks: bool = False) -> Puppet:
+    """Draw a puppet person, with a look of its own if asked; `name` (one of PORTRAITS) fixes its portrait."""
     rng = np.random.default_rng(seed)
     if name is not None and name not in PORTRAITS:
         raise unknown("portrait", name, PORTRAITS)
     drawn = PORTRAITS[rng.integers(len(PORTRAITS))]
     mirrored = bool(rng.integers(2))
     count = len(shapes.shape_model().spreads)
-    return Puppet(name or drawn, mirrored, np.clip(rng.normal(0, 0.7, count), -1.4, 1.4))
+    coefficients = np.clip(rng.normal(0, 0.7, count), -1.4, 1.4)
+    return Puppet(name or drawn, mirrored, coefficients, draw_look(rng) if looks else None)
 
 
 def make_face(
@@ -94,8 +99,10 @@ def make_face(
     knobs = shapes.draw_knobs(how) if knobs is None else dict(knobs)
     shapes.check_knobs(knobs)
     wobble = where.normal(0, 0.12, len(puppet.coefficients))
-    drawn_pose = np.clip(where.normal(0, (8, 7, 5)), (-20, -16, -10), (20, 16, 10))
+    drawn_pose = draw_pose(where)
     drawn_side = where.uniform(*FACE_SIDE) * min(size)
+    if puppet.look is not None:  # frames as those of a film: one room, one way to hold the head
+        wall, drawn_pose = np.random.default_rng(puppet.look.room), puppet.look.pose + 0.35 * drawn_pose
     pose = tuple(float(v) for v in (drawn_pose if pose is None else pose))
     side = drawn_side if side is None else float(side)
     if len(pose) != 3 or not np.isfinite([*pose, side]).all() or not 8 <= side <= 4096:
@@ -134,9 +141,13 @@ def put_face(
             break
         damped += 1
         coefficients, pose = coefficients * 0.8, (pose[0], pose[1] * 0.85, pose[2] * 0.85)
-    frame = scenery.lay_over(frame, sample(face, warp, size))
+    own = puppet.look and functools.partial(dressed, puppet.portrait, puppet.mirrored, look=puppet.look)
+    frame = scenery.lay_over(frame, sample(face, warp, size, own))
     scenery.paint_lids(frame, keypoints, held, side)
     scenery.paint_mouth(frame, keypoints, side, face.gap * side)
+    if puppet.look and puppet.look.glasses:
+        glasses = glasses_of(puppet.look)
+        paint(frame, glasses, place(glasses, keypoints))
     valence, arousal = shapes.valence_arousal(knobs)
     info = Info(puppet, dict(knobs), pose, shapes.expression_of(knobs), valence, arousal, stretch, damped)
     return frame, keypoints.astype(np.float32), info
@@ -149,8 +160,10 @@ def _size(size):
     return int(pair[0]), int(pair[1])
 
 
-def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> FaceSet:
+def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = False) -> FaceSet:
     """Make a set of n puppet faces: extras expression (n,) int 0..7, valence (n,), arousal (n,).
+
+    With `looks` each person has hair, glasses, a room ... and a way to hold the head of their own, on all frames.
 
     As in the real set, a fifth of the frames lies in "test/", and the people there are also in "training/". The first k
     faces of a larger set are those of a smaller one.
@@ -165,7 +178,7 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160) -> FaceSet:
         who, which = divmod(i, FRAMES)
         rng = np.random.default_rng([seed, 0, i])
         knobs = shapes.draw_knobs(rng, i * 3 % 8)  # every expression comes up equally often
-        made.append(make_face(rng, size=size, person=make_puppet([seed, 1, who]), knobs=knobs))
+        made.append(make_face(rng, size=size, person=make_puppet([seed, 1, who], looks=looks), knobs=knobs))
         folder = "test" if which == who % FRAMES else "training"
         names.append(f"{folder}/Puppet_{who:03d}_{which:02d}.png")
     images, keypoints, infos = zip(*made, strict=True)
