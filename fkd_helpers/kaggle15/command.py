@@ -54,13 +54,11 @@ def predict(
         on_error: raise, or skip damaged rows
     """
     predictor = submission.load_predictor(weights, framework=framework, mirror=mirror)
-    sheet = find_table(data, "IdLookupTable")
-    lookup = read_lookup(sheet)
-    rows = load_faces(find_table(data, "test"), on_error=on_error, labelled=False)
-    for problem in rows.problems:
-        print(f"left out: {problem}")
+    sheet, rows = find_table(data, "IdLookupTable"), find_table(data, "test")
+    rows = load_faces(rows, on_error=on_error, labelled=False)
+    print("".join(f"left out: {problem}\n" for problem in rows.problems), end="")
     keypoints = predictor(rows.images)
-    answers = submission.answers_for(lookup, rows.extras["id"], keypoints)
+    answers = submission.answers_for(read_lookup(sheet), rows.extras["id"], keypoints)
     out.mkdir(parents=True, exist_ok=True)
     path = submission.write_submission(out / "submission.csv", answers)
     count = submission.check_submission(path, sheet)

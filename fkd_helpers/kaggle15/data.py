@@ -1,4 +1,4 @@
-"""Kaggle's faces in memory: load, find near-duplicates, hold faces out, batches, scores."""
+"""Kaggle's faces in memory: load, hold faces out, strategies for missing points, batches, scores."""
 
 import json
 import warnings
@@ -25,13 +25,9 @@ HELD_OUT = 1 / 7  # of the groups, where no split.csv says which
 
 
 def find_table(folder: str | Path, name: str) -> Path:
-    """Return the file of a table ("training", "test", "IdLookupTable") in a folder of Kaggle's: a CSV or a zip.
-
-    Args:
-        folder: A path or the name of a data set; "puppets" = stand-ins, written to the user's cache once.
-    """
+    """Return the CSV or zip of a table ("training", "test", "IdLookupTable") in a folder, or in that of a data set."""
     folder = puppet_tables() if str(folder) == "puppets" else data.find(folder)
-    for file in (folder / f"{name}.csv", folder / f"{name}.zip", *sorted(folder.glob("*.zip"))):
+    for file in (folder / f"{name}.csv", folder / f"{name}.zip"):
         if file.exists():
             return file
     raise InputError(f"{folder}: expected {name}.csv or {name}.zip in it, found neither")
@@ -70,27 +66,22 @@ def load_15(name: str | Path = "kaggle15", *, on_error: str = "skip") -> FaceSet
         warnings.warn(f"{path}: {len(faces.problems)} rows left out, first: {faces.problems[0]}", stacklevel=2)
     split = path.parent / "split.csv"
     if split.exists():
-        groups, held_out = _read_split(split, faces.extras["id"] - 1)
+        try:
+            table = pd.read_csv(split).set_index("row").loc[faces.extras["id"] - 1, ["near_dup_group", "heldout"]]
+            groups, held_out = table.to_numpy(int).T
+        except (OSError, ValueError, KeyError) as error:
+            reason = " ".join(str(error).split())[:100]
+            raise InputError(f"{split}: expected row, near_dup_group, heldout for every row ({reason})") from None
     else:
         groups = near_duplicates(faces.images)
         order = np.random.default_rng(0).permutation(np.unique(groups))
         held_out = np.isin(groups, order[: max(round(len(order) * HELD_OUT), 1)])
-    return replace(faces, people=groups.astype(str), extras={"held_out": held_out})
-
-
-def _read_split(path: Path, wanted: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    try:
-        found = pd.read_csv(path).set_index("row").loc[wanted, ["near_dup_group", "heldout"]].to_numpy(int)
-    except (OSError, ValueError, KeyError) as error:
-        reason = " ".join(str(error).split())[:100]
-        raise InputError(f"{path}: expected row, near_dup_group, heldout for every row ({reason})") from None
-    return found[:, 0], found[:, 1] > 0
+    return replace(faces, people=groups.astype(str), extras={"held_out": held_out > 0})
 
 
 def halves(faces: FaceSet) -> tuple[FaceSet, FaceSet]:
     """Return the faces to learn from, and those that are held out."""
-    held_out = faces.extras["held_out"]
-    return faces[~held_out], faces[held_out]
+    return faces[~faces.extras["held_out"]], faces[faces.extras["held_out"]]
 
 
 def prepared(faces: FaceSet, missing: str) -> FaceSet:
@@ -108,11 +99,7 @@ def prepared(faces: FaceSet, missing: str) -> FaceSet:
 
 
 class ImageBatches(FaceBatches):
-    """Batches of whole images (b, 1, size, size) and keypoints (b, 15, 2) in their pixels.
-
-    Args:
-        steps: Batches per epoch; where there are too few faces, they come more than once.
-    """
+    """Batches of whole images (b, 1, size, size) and keypoints (b, 15, 2) in their pixels."""
 
     def __init__(self, faces: FaceSet, *, options: Augment = NONE, size: int = SIDE, batch_size: int = 64, **rest):
         Batches.__init__(self, len(faces), batch_size=batch_size, **rest)

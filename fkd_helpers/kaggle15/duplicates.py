@@ -1,11 +1,10 @@
 """Near-duplicates: pictures that a data set shows more than once."""
 
 import numpy as np
-from scipy.sparse import coo_array
+from scipy.sparse import csr_array
 from scipy.sparse.csgraph import connected_components
 
 ALIKE = 0.98  # correlation of two images above which they count as the same picture
-BLOCK = 1024  # images that are compared with all others at a time
 
 
 def near_duplicates(images: np.ndarray, *, alike: float = ALIKE, side: int = 24) -> np.ndarray:
@@ -17,9 +16,5 @@ def near_duplicates(images: np.ndarray, *, alike: float = ALIKE, side: int = 24)
     small = images.reshape(n, side, step, side, step).mean((2, 4), dtype=np.float32).reshape(n, -1)
     small -= small.mean(1, keepdims=True)
     small /= np.linalg.norm(small, axis=1, keepdims=True) + 1e-6
-    blocks = [np.nonzero(small[start : start + BLOCK] @ small.T > alike) for start in range(0, n, BLOCK)]
-    first = np.concatenate([rows + BLOCK * block for block, (rows, _) in enumerate(blocks)])
-    second = np.concatenate([columns for _, columns in blocks])
-    pairs = coo_array((np.ones(len(first), bool), (first, second)), shape=(n, n))
-    groups = connected_components(pairs, directed=False)[1]
+    groups = connected_components(csr_array(small @ small.T > alike), directed=False)[1]
     return np.unique(groups, return_index=True)[1][groups]

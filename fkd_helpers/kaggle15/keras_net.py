@@ -3,7 +3,6 @@
 Keras runs on the PyTorch that is here; KERAS_BACKEND, set before this import, chooses another.
 """
 
-import importlib.util
 import os
 import time
 from collections.abc import Callable, Iterator
@@ -22,18 +21,14 @@ from fkd_helpers.kaggle15.tables import CORNER, SIDE
 from fkd_helpers.train.checkpoint import locked
 from fkd_helpers.train.run import HISTORY, PREDICTIONS, predictions_table, write_csv, write_metrics
 
-BACKENDS = ("torch", "tensorflow", "jax")  # of Keras, those that can train
 BACKEND = os.environ["KERAS_BACKEND"] = os.environ.get("KERAS_BACKEND") or "torch"
 try:
-    if importlib.util.find_spec("keras") is None:
-        raise InputError("Keras is not here: pip install 'fkd-helpers[keras]' brings it")
-    if BACKEND not in BACKENDS or importlib.util.find_spec(BACKEND) is None:
-        here = " or ".join(name for name in BACKENDS if importlib.util.find_spec(name))
-        wanted = f"a backend that is here and can train: KERAS_BACKEND={here}"
-        raise InputError(f"KERAS_BACKEND={BACKEND} is set for Keras, expected {wanted}")
     import keras
-except ImportError as error:
-    raise InputError(f"Keras cannot be imported with KERAS_BACKEND={BACKEND}: {error}") from None
+except (ImportError, ValueError) as error:
+    advice = "pip install 'fkd-helpers[keras]', and a backend that is here: KERAS_BACKEND=torch"
+    raise InputError(f"Keras cannot be imported with KERAS_BACKEND={BACKEND} ({error}): {advice}") from None
+if BACKEND == "numpy":
+    raise InputError("KERAS_BACKEND=numpy cannot train, expected KERAS_BACKEND=torch")
 
 FIRST_PHASE = 250 / 400  # of the epochs, as published
 SGD_RATE, WAIT = 1e-4, 1  # published: 1e-3, halved after ten epochs without progress, in a training ten times as long
@@ -79,11 +74,15 @@ def predict_keras(model: keras.Model, images: np.ndarray) -> np.ndarray:
 
 
 def open_model(path: str | Path) -> keras.Model:
-    """Open a Keras model, not compiled."""
+    """Open a Keras model from images (n, 96, 96, 1) to coordinates (n, 30), not compiled."""
     try:
-        return keras.models.load_model(path, compile=False)
+        model = keras.models.load_model(path, compile=False)
     except Exception as error:  # Keras and zipfile say what is wrong in many types
         raise InputError(f"{path}: not a Keras model ({' '.join(str(error).split())[:100]})") from None
+    shapes, wanted = (model.input_shape[1:], model.output_shape[1:]), ((SIDE, SIDE, 1), (2 * len(POINTS_15),))
+    if shapes != wanted:
+        raise InputError(f"{path}: expected a model from {wanted[0]} to {wanted[1]}, got {shapes[0]} to {shapes[1]}")
+    return model
 
 
 def compile_phase(model: keras.Model, phase: int, *, rate: float, steps: int) -> None:
@@ -113,20 +112,10 @@ def train_keras(
     scores = scores_15(predicted, held_out)
     write_metrics(folder, rows, run=config.name)
     write_csv(folder / PREDICTIONS, predictions_table(held_out.names, predicted), float_format="%.2f")
-    records.write(
-        "kaggle15",
-        config.name,
-        folder=folder,
-        framework=f"keras {keras.__version__} on {keras.backend.backend()}",
-        config=config,
-        scores=scores,
-        weights=model.count_params(),
-        training_faces=len(learned),
-        steps=len(batches) * config.epochs,
-        data_digest=records.digest(faces),
-        history=rows,
-        seconds_an_epoch=float(np.mean([row["seconds"] for row in rows])),
-    )
+    facts = {"framework": f"keras {keras.__version__} on {BACKEND}", "config": config, "scores": scores}
+    facts |= {"weights": model.count_params(), "training_faces": len(learned), "steps": len(batches) * config.epochs}
+    facts |= {"history": rows, "seconds_an_epoch": np.mean([row["seconds"] for row in rows])}
+    records.write("kaggle15", config.name, folder=folder, data_digest=records.digest(faces), **facts)
     return scores
 
 

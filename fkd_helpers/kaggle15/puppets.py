@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pandas as pd
 
@@ -13,31 +14,39 @@ from fkd_helpers.faces.landmarks import POINTS_15, as_15
 from fkd_helpers.kaggle15.duplicates import near_duplicates
 from fkd_helpers.kaggle15.tables import COLUMNS, CORNER, LOOKUP, SIDE
 
-# As in the real file: the first rows were labelled in full, with a few blanks; the later ones at four points.
+# As in the real file: the first rows were labelled in full, with a few blanks; the later ones, from another source with
+# smaller, turned and blurred faces, at four points.
 FULL = 0.324  # share of the rows
 BLANKS = 0.063  # of the rows labelled in full lack something
 FOUR = ("left_eye_center", "right_eye_center", "nose_tip", "mouth_center_bottom_lip")
+FIRST = {"roll": 4, "place": 2.5, "scale": 0.85, "blur": 0.0}  # spreads in degrees and pixels; shares of the image
+SECOND = {"roll": 18, "place": 7.0, "scale": 0.62, "blur": 1.2}
 REPEATS = 0.08  # of the rows show a picture that an earlier row shows too
 JITTER = 1.0  # pixels, standard deviation by which a second labelling of a picture differs
-TABLES = 1  # version of the default tables in the cache
+TABLES = 2  # version of the default tables in the cache
 
 
 def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
     """Make n puppet rows: images (n, 96, 96) uint8 and all keypoints (n, 15, 2), pixels as Kaggle counts them.
 
-    Some pictures come twice, the second time with labels that differ a little.
+    The first `FULL` of them come from one source, the others from another. Some pictures come twice, the second time
+    with labels that differ a little.
     """
     rng = np.random.default_rng([seed, 15])
     images, keypoints = np.empty((n, SIDE, SIDE), np.uint8), np.empty((n, len(POINTS_15), 2), np.float32)
+    first = round(n * FULL)
     for i in range(n):
-        if i > 10 and rng.random() < REPEATS:
-            twin = rng.integers(i)
-            images[i] = images[twin]
-            keypoints[i] = keypoints[twin] + rng.normal(0, JITTER, keypoints[i].shape)
+        begin, source = (first, SECOND) if i >= first else (0, FIRST)
+        if i > begin + 10 and rng.random() < REPEATS:
+            twin = rng.integers(begin, i)
+            images[i], keypoints[i] = images[twin], keypoints[twin] + rng.normal(0, JITTER, keypoints[i].shape)
             continue
-        centre, side = np.array([48, 55]) + rng.normal(0, 2.5, 2), SIDE * np.exp(rng.normal(-0.16, 0.06))
-        frame, points, _ = make_face([seed, 15, i], size=SIDE, side=side, centre=centre)
+        centre, pose = np.array([48, 52]) + rng.normal(0, source["place"], 2), rng.normal(0, (source["roll"], 8, 5))
+        side = SIDE * source["scale"] * np.exp(rng.normal(0, 0.08))
+        frame, points, _ = make_face([seed, 15, i], size=SIDE, side=side, centre=centre, pose=pose)
         images[i], keypoints[i] = to_gray(frame), as_15(points[None])[0] + CORNER
+        if source["blur"]:
+            images[i] = cv2.GaussianBlur(images[i], (0, 0), source["blur"])
     return images, keypoints.clip(0, SIDE)
 
 
@@ -58,19 +67,17 @@ def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int
         raise InputError(f"expected at least 20 faces and 1 test, got {n} and {tests}")
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
-    images, keypoints = make_rows(n + tests, seed=seed)
-    labels = drop_labels(keypoints[:n], seed=seed)
-    write_table(folder / "training.csv", images[:n], labels)
-    _write(folder / "test.csv", pd.DataFrame({"ImageId": range(1, tests + 1), "Image": _cells(images[n:])}))
+    (images, keypoints), (test_images, wanted) = make_rows(n, seed=seed), make_rows(tests, seed=seed + 1)
+    labels = drop_labels(keypoints, seed=seed)
+    write_table(folder / "training.csv", images, labels)
+    _write(folder / "test.csv", pd.DataFrame({"ImageId": range(1, tests + 1), "Image": _cells(test_images)}))
     # the test images of the real set ask for all points, or for four
-    images_asked, columns = np.nonzero(~np.isnan(drop_labels(keypoints[n:], seed=seed + 1)).reshape(tests, -1))
-    rows, features = range(1, len(columns) + 1), np.array(COLUMNS)[columns]
-    lookup = zip(LOOKUP, (rows, images_asked + 1, features, [""] * len(columns)), strict=True)
-    _write(folder / "IdLookupTable.csv", pd.DataFrame(dict(lookup)))
-    groups = near_duplicates(images[:n])
+    images_asked, columns = np.nonzero(~np.isnan(drop_labels(wanted, seed=seed + 1)).reshape(tests, -1))
+    lookup = (range(1, len(columns) + 1), images_asked + 1, np.array(COLUMNS)[columns], [""] * len(columns))
+    _write(folder / "IdLookupTable.csv", pd.DataFrame(dict(zip(LOOKUP, lookup, strict=True))))
+    groups = near_duplicates(images)
     order = np.random.default_rng([seed, 17]).permutation(np.unique(groups))
-    held = np.isin(groups, order[: len(order) // 7])
-    split = {"row": range(n), "near_dup_group": groups, "complete": ~np.isnan(labels).any((1, 2)), "heldout": held}
+    split = {"row": range(n), "near_dup_group": groups, "heldout": np.isin(groups, order[: len(order) // 7])}
     _write(folder / "split.csv", pd.DataFrame(split).astype(int))
     return folder
 
@@ -78,15 +85,13 @@ def write_tables(folder: str | Path, *, n: int = 420, tests: int = 60, seed: int
 def puppet_tables() -> Path:
     """Return a folder with the tables of the default puppets, in the user's cache; they are made the first time."""
     folder = cache_folder() / f"kaggle-puppets-{TABLES}"
-    if not (folder / "split.csv").exists():  # the one that is written last
-        write_tables(folder)
-    return folder
+    return folder if (folder / "split.csv").exists() else write_tables(folder)  # the one that is written last
 
 
-def write_table(path: str | Path, images: np.ndarray, keypoints: np.ndarray) -> Path:
+def write_table(path: Path, images: np.ndarray, keypoints: np.ndarray) -> Path:
     """Write labelled rows, images (n, 96, 96) uint8 and keypoints (n, 15, 2), as Kaggle's `training.csv`."""
     table = pd.DataFrame(keypoints.reshape(len(keypoints), -1), columns=list(COLUMNS)).round(3)
-    return _write(Path(path), table.assign(Image=_cells(images)))
+    return _write(path, table.assign(Image=_cells(images)))
 
 
 def _cells(images: np.ndarray) -> list[str]:

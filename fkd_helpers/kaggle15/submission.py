@@ -9,7 +9,7 @@ import pandas as pd
 from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.kaggle15.tables import COLUMNS, SIDE, read_cells, read_lookup
+from fkd_helpers.kaggle15.tables import COLUMNS, SIDE, number_in, read_lookup, rows_of
 
 HEADER = ["RowId", "Location"]
 
@@ -22,37 +22,26 @@ def load_predictor(path: str | Path, *, framework: str = "", mirror: bool = Fals
         mirror: Take the mean with the answers for mirrored images; PyTorch networks only.
     """
     path = Path(path)
-    try:
-        with path.open("rb") as stream:
-            head = stream.read(9)
-    except OSError as error:
-        reason = "no such weights file" if isinstance(error, FileNotFoundError) else error.strerror
-        raise InputError(f"{path}: {reason}") from None
+    if not path.is_file():
+        raise InputError(f"{path}: no such weights file")
+    with path.open("rb") as stream:
+        head = stream.read(9)
     kinds = {head[:4] == b"PK\x03\x04": "keras", head[8:] == b"{": "torch"}  # a zip; eight bytes of length, then JSON
     if True not in kinds:
         raise InputError(f"{path}: expected weights of PyTorch (.safetensors) or a Keras model (.keras)")
     if framework and framework != kinds[True]:
         raise InputError(f"{path}: expected weights of {framework}, got those of {kinds[True]}")
-    return _keras_predictor(path) if kinds[True] == "keras" else _torch_predictor(path, mirror)
+    if kinds[True] == "keras":
+        from fkd_helpers.kaggle15 import keras_net  # slow to import, and PyTorch does without it
 
-
-def _torch_predictor(path: Path, mirror: bool) -> Callable:
+        model = keras_net.open_model(path)
+        return lambda images: keras_net.predict_keras(model, images)
     from fkd_helpers.kaggle15.task import predict_15  # slow to import, and Keras does without it
 
     model = nets.load(path)
     if (points := model.facts["keypoints"]) != "15":
         raise InputError(f"{path}: expected a network for 15 points, got {model.facts['net']!r} for {points}")
     return lambda images: predict_15(model, images, size=int(model.facts["size"]), mirror=mirror)
-
-
-def _keras_predictor(path: Path) -> Callable:
-    from fkd_helpers.kaggle15 import keras_net  # slow to import, and PyTorch does without it
-
-    model = keras_net.open_model(path)
-    if tuple(model.output_shape[1:]) != (len(COLUMNS),) or tuple(model.input_shape[1:]) != (SIDE, SIDE, 1):
-        got = f"{model.input_shape[1:]} -> {model.output_shape[1:]}"
-        raise InputError(f"{path}: expected a model of ({SIDE}, {SIDE}, 1) -> ({len(COLUMNS)},), got {got}")
-    return lambda images: keras_net.predict_keras(model, images)
 
 
 def answers_for(lookup: Sequence[tuple], ids: np.ndarray, keypoints: np.ndarray) -> list[tuple[int, float]]:
@@ -84,20 +73,16 @@ def write_submission(path: str | Path, answers: Sequence[tuple[int, float]]) -> 
 
 def check_submission(path: str | Path, lookup_path: str | Path) -> int:
     """Check a submission against the lookup table: its ids, each once, every location from 0 to 96; return how many."""
-    path, wanted = Path(path), {row_id for row_id, *_ in read_lookup(lookup_path)}
-    header, *rows = read_cells(path)
-    if header != HEADER:
-        raise InputError(f"{path}: expected the columns {', '.join(HEADER)}, got {', '.join(header)}")
-    seen = set()
-    for number, row in enumerate(rows, 1):
+    wanted, seen = {row_id for row_id, *_ in read_lookup(lookup_path)}, set()
+    for number, row in enumerate(rows_of(Path(path), HEADER), 1):
         try:
-            row_id, value = int(row[0]), float(row[1])
-        except (ValueError, IndexError):
-            raise InputError(f"{path} row {number}: expected a whole number and a number, got {row}") from None
-        if not 0 <= value <= SIDE:
-            raise InputError(f"{path} row {number}: expected a location from 0 to {SIDE}, got {value:g}")
-        if row_id in seen:
-            raise InputError(f"{path}: RowId {row_id} comes twice")
+            row_id, value = number_in(row, "RowId", int), number_in(row, "Location")
+            if not 0 <= value <= SIDE:
+                raise InputError(f"expected a location from 0 to {SIDE}, got {value:g}")
+            if row_id in seen:
+                raise InputError(f"RowId {row_id} comes twice")
+        except InputError as error:
+            raise InputError(f"{path} row {number}: {error}") from None
         seen.add(row_id)
     for what, ids in (("are missing", wanted - seen), ("were not asked for", seen - wanted)):
         if ids:

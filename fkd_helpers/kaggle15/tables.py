@@ -1,15 +1,10 @@
-"""Read Kaggle's tables of faces.
-
-A row has 30 coordinates, blank where missing, and an image of 96 x 96 gray levels written out as 9,216 numbers.
-"""
+"""Read Kaggle's tables: 30 coordinates per face, blank where missing, and an image spelled out as 9,216 gray levels."""
 
 import csv
 import io
 import itertools
-import math
-import re
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -19,7 +14,6 @@ from fkd_helpers.core.files import decoded
 from fkd_helpers.faces.landmarks import POINTS_15
 
 SIDE = 96  # pixels of an image
-PIXELS = SIDE * SIDE
 CORNER = 0.5  # Kaggle counts from the image's corner (a mirrored x is 96 - x), we from the middle of a pixel
 COLUMNS = tuple(f"{point}_{axis}" for point in POINTS_15 for axis in "xy")  # left is the person's own
 LOOKUP = ("RowId", "ImageId", "FeatureName", "Location")
@@ -33,15 +27,12 @@ def pixels_of(cell: str) -> np.ndarray:
     """
     try:
         levels = np.fromstring(cell, np.int64, sep=" ")
-    except ValueError:  # text
+    except ValueError:  # text, or no whole numbers
         levels = np.zeros(0)
-    if len(levels) == PIXELS and levels.min() >= 0 and levels.max() <= 255:
+    if levels.size == SIDE**2 and levels.min() >= 0 and levels.max() <= 255:
         return levels.astype(np.uint8).reshape(SIDE, SIDE)
-    numbers = cell.split()
-    odd = [number for number in numbers if not re.fullmatch("[0-9]{1,3}", number)]
-    if not odd and len(numbers) != PIXELS:
-        raise InputError(f"expected {PIXELS} pixels, got {len(numbers)}")
-    raise InputError(f"expected whole numbers from 0 to 255, got {(odd or [str(levels.max())])[0][:20]!r}")
+    got = f"{levels.size} from {levels.min()} to {levels.max()}" if levels.size else repr(cell[:20])
+    raise InputError(f"column Image: expected {SIDE**2} whole numbers from 0 to 255, got {got}")
 
 
 def read_rows(path: Path, *, labelled: bool = True) -> dict[str, np.ndarray]:
@@ -54,23 +45,15 @@ def read_rows(path: Path, *, labelled: bool = True) -> dict[str, np.ndarray]:
         images (n, 96, 96) uint8; keypoints (n, 15, 2) float32, NaN = missing; id (n,), the ImageId or, without such a
         column, the number of the row, from 1; problems (1,), what was left out as lines of one text
     """
-    rows = read_cells(path)
-    header = next(rows)
-    _check_header(path, header, ("Image", *COLUMNS) if labelled else ("Image",))
     found, problems = {}, []
-    for number, cells in enumerate(rows, 1):
+    for number, row in enumerate(rows_of(path, ("Image", *COLUMNS) if labelled else ("Image",)), 1):
         try:
-            if len(cells) != len(header):
-                raise InputError(f"expected {len(header)} columns, got {len(cells)}")
-            row = dict(zip(header, cells, strict=True))
-            identity = number_in(row, "ImageId") if "ImageId" in row else number
+            if None in row or None in row.values():
+                raise InputError(f"{'more' if None in row else 'fewer'} columns than the header")
+            identity = number_in(row, "ImageId", int) if "ImageId" in row else number
             if identity in found:
                 raise InputError(f"column ImageId: {identity} comes twice")
-            points = [_coordinate(row, name) for name in COLUMNS]
-            try:
-                found[identity] = pixels_of(row["Image"]), points
-            except InputError as error:
-                raise InputError(f"column Image: {error}") from None
+            found[identity] = pixels_of(row["Image"]), [_coordinate(row, name) for name in COLUMNS]
         except InputError as error:
             problems.append(f"{path.name} row {number}: {error}")
     if not found:
@@ -81,63 +64,58 @@ def read_rows(path: Path, *, labelled: bool = True) -> dict[str, np.ndarray]:
     return {"images": np.stack(images), "keypoints": keypoints, "id": np.array(list(found)), "problems": lines}
 
 
-def _check_header(path: Path, header: list[str], wanted: tuple[str, ...]) -> None:
-    if repeated := [name for name in header if header.count(name) > 1]:
-        raise InputError(f"{path}: column {repeated[0]!r} comes twice")
-    if absent := [name for name in wanted if name not in header]:
-        others = [name for name in header if name not in (*COLUMNS, *LOOKUP, "Image")]
-        got = ", ".join(others[:3] or header[:5])
-        raise InputError(f"{path}: expected a column {absent[0]!r} ({len(absent)} are missing), got {got}")
-
-
 def _coordinate(row: dict[str, str], column: str) -> float:
-    cell = row.get(column, "")
-    try:
-        value = float(cell.replace(",", ".") or "nan")  # Excel's decimal comma
-    except ValueError:
-        raise InputError(f"column {column}: expected a number, got {cell[:20]!r}") from None
-    if not (math.isnan(value) or 0 <= value <= SIDE):
+    value = number_in(row, column) if row.get(column) else np.nan
+    if value < 0 or value > SIDE:
         raise InputError(f"column {column}: expected 0 to {SIDE} pixels, got {value:g}")
     return value
 
 
-def number_in(row: dict[str, str], column: str) -> int:
-    """Return the whole number in a column of a row."""
+def number_in(row: dict[str, str], column: str, kind: type = float) -> float:
+    """Return the number in a column of a row, decimal commas read as points; `kind` int = a whole number."""
     try:
-        return int(row.get(column, ""))
-    except ValueError:
-        raise InputError(f"column {column}: expected a whole number, got {row.get(column, '')[:20]!r}") from None
+        return kind(row[column].replace(",", "."))
+    except (ValueError, AttributeError):
+        wanted = "a whole number" if kind is int else "a number"
+        raise InputError(f"column {column}: expected {wanted}, got {str(row[column] or '')[:20]!r}") from None
 
 
-def read_cells(path: Path) -> Iterator[list[str]]:
-    """Yield the header of a table, then its rows; a separator is a comma, a semicolon or a tab."""
-    content = content_of(path)
+def rows_of(path: Path, wanted: Sequence[str]) -> Iterator[dict[str, str]]:
+    """Yield the rows of a table with the wanted columns; a separator is a comma, a semicolon or a tab.
+
+    As of `csv.DictReader`: a row with more cells than the header has them under the key None, one with fewer has None
+    as their values.
+    """
+    content = _content_of(path)
     _, encoding = decoded(content, path)
-    stream = io.TextIOWrapper(io.BytesIO(content), encoding, newline="")  # a line at a time: the real file is large
-    header = next((line for line in stream if line.strip() and not line.startswith("sep=")), "")
+    lines = io.TextIOWrapper(io.BytesIO(content), encoding, newline="")  # a line at a time: the real file is large
+    header = next((line for line in lines if line.strip() and not line.startswith("sep=")), "")
     if not header:
-        raise InputError(f"{path}: empty, expected a header and one row per face")
-    rows = csv.reader(itertools.chain([header], stream), delimiter=max(",;\t", key=header.count))
+        raise InputError(f"{path}: empty, expected a header and rows")
+    separator = max(",;\t", key=header.count)
+    rows = csv.DictReader(itertools.chain([header], lines), delimiter=separator, skipinitialspace=True)
+    rows.fieldnames = names = [name.strip() for name in rows.fieldnames]
+    if repeated := [name for name in names if names.count(name) > 1]:
+        raise InputError(f"{path}: column {repeated[0]!r} comes twice")
+    if absent := [name for name in wanted if name not in names]:
+        others = [name for name in names if name not in wanted] or names
+        raise InputError(f"{path}: expected a column {absent[0]!r} ({len(absent)} missing), got {', '.join(others[:3])}")
     try:
-        for row in rows:
-            cells = [cell.strip() for cell in row]
-            if any(cells):
-                yield cells
+        yield from rows
     except csv.Error as error:
         raise InputError(f"{path} line {rows.line_num}: not a table ({error})") from None
 
 
-def content_of(path: Path) -> bytes:
-    """Return the bytes of a table, unpacked if it is a zip: of the one CSV in it, or of the one with its own name."""
+def _content_of(path: Path) -> bytes:
+    """Return the bytes of a table, unpacked if it is a zip: of the one file in it, or of the one with its own name."""
     try:
         content = path.read_bytes()
         while content[:4] == b"PK\x03\x04":
             with zipfile.ZipFile(io.BytesIO(content)) as archive:
-                names = [name for name in archive.namelist() if name.endswith((".csv", ".zip"))]
+                names = archive.namelist()
                 names = [name for name in names if Path(name).stem == path.stem] or names
                 if len(names) != 1:
-                    found = ", ".join(names) or "none"
-                    raise InputError(f"{path}: expected one table {path.stem}.csv in the zip, found {found}")
+                    raise InputError(f"{path}: expected one table {path.stem}.csv in the zip, found {', '.join(names)}")
                 content = archive.read(names[0])
         return content
     except OSError as error:
@@ -148,21 +126,16 @@ def content_of(path: Path) -> bytes:
 
 def read_lookup(path: str | Path) -> list[tuple[int, int, int]]:
     """Read `IdLookupTable.csv`: (row id, image id, index of the coordinate in COLUMNS) of each answer asked for."""
-    path = Path(path)
-    rows = read_cells(path)
-    header = next(rows)
-    _check_header(path, header, LOOKUP[:3])
     found = {}
-    for number, cells in enumerate(rows, 1):
-        row = dict(zip(header, cells, strict=False))
+    for number, row in enumerate(rows_of(Path(path), LOOKUP[:3]), 1):
         try:
-            row_id, image_id, feature = number_in(row, "RowId"), number_in(row, "ImageId"), row.get("FeatureName", "")
+            row_id, image_id, feature = number_in(row, "RowId", int), number_in(row, "ImageId", int), row["FeatureName"]
             if feature not in COLUMNS:
                 raise InputError(f"column FeatureName: {unknown('feature', feature, COLUMNS)}")
             if row_id in found:
                 raise InputError(f"RowId {row_id} comes twice")
         except InputError as error:
-            raise InputError(f"{path.name} row {number}: {error}") from None
+            raise InputError(f"{path} row {number}: {error}") from None
         found[row_id] = (row_id, image_id, COLUMNS.index(feature))
     if not found:
         raise InputError(f"{path}: no rows, expected one per answer")

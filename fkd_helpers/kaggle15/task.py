@@ -1,6 +1,6 @@
 """The task of Kaggle's 15 points: a config in; a network, predictions and scores out."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -41,8 +41,7 @@ def predict_15(model: nn.Module, images: np.ndarray, *, size: int = SIDE, mirror
         size: What the network takes (`nets.INPUT_SIZES`).
         mirror: Take the mean with the answer for the mirrored image.
     """
-    unknown_points = np.full((len(images), len(POINTS_15), 2), np.nan)
-    faces = FaceSet(images, unknown_points, [str(i) for i in range(len(images))])
+    faces = FaceSet(images, np.full((len(images), len(POINTS_15), 2), np.nan), [""] * len(images))
     batches = ImageBatches(faces, size=size, batch_size=256).without_augmentation()
     predicted = batches.to_images(predict_batches(model, batches)[0])
     if not mirror:
@@ -72,30 +71,26 @@ class Kaggle15Task:
 
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the RMSE of the held-out faces, and that of the complete ones."""
-        scores = scores_15(predict_15(model, self.held_out.images, size=self.size), self.held_out)
+        scores = self._scores(model)[1]
         return {key: scores[key] for key in ("rmse", "rmse_complete")}
+
+    def _scores(self, model: nn.Module, *, mirror: bool = False) -> tuple[np.ndarray, dict]:
+        predicted = predict_15(model, self.held_out.images, size=self.size, mirror=mirror)
+        return predicted, scores_15(predicted, self.held_out)
 
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Predict and score the held-out faces, without and with their mirror images."""
-        predicted, mirrored = (
-            predict_15(model, self.held_out.images, size=self.size, mirror=mirror) for mirror in (False, True)
-        )
-        facts = {"framework": "torch", "scores": scores_15(predicted, self.held_out)}
-        facts |= {"scores_mirrored": scores_15(mirrored, self.held_out), "training_faces": len(self.learned)}
-        facts |= {"steps": len(self.batches) * self.config.epochs, "data_digest": records.digest(self.faces)}
-        return predictions_table(self.held_out.names, predicted), facts
+        predicted, scores = self._scores(model)
+        facts = {"framework": "torch", "scores": scores, "scores_mirrored": self._scores(model, mirror=True)[1]}
+        facts |= {"training_faces": len(self.learned), "steps": len(self.batches) * self.config.epochs}
+        return predictions_table(self.held_out.names, predicted), facts | {"data_digest": records.digest(self.faces)}
 
     def write(self, run: Run, folder: Path) -> None:
         """Write nothing more than every run does."""
 
 
 def train_15(
-    config: Kaggle15Config,
-    folder: str | Path,
-    *,
-    faces: FaceSet | None = None,
-    say: Callable[[str], None] = print,
-    callbacks: Sequence[Callable[[dict], None]] = (),
+    config: Kaggle15Config, folder: str | Path, *, faces: FaceSet | None = None, **options: Callable
 ) -> dict:
     """Run the task of a config in a folder, see `train.run.run`; return the scores of the held-out faces."""
-    return run(Kaggle15Task(config, faces=faces), config, folder, say=say, callbacks=callbacks)
+    return run(Kaggle15Task(config, faces=faces), config, folder, **options)
