@@ -88,7 +88,7 @@ def test_load_reads_zips_and_zips_of_zips(tmp_path, table, nested):
 
 
 @pytest.mark.parametrize("column, cell, message", [
-    ("Image", lambda cell: cell.rpartition(" ")[0], "column Image: expected 9216 whole numbers from 0 to 255, got 9215"),
+    ("Image", lambda cell: cell.rpartition(" ")[0], "expected 9216 whole numbers from 0 to 255, got 9215"),
     ("Image", lambda cell: "", "column Image: expected 9216 whole numbers from 0 to 255, got ''"),
     ("Image", lambda cell: "12 ab " + cell, "whole numbers from 0 to 255, got '12 ab"),
     ("Image", lambda cell: "3.5" + cell[cell.index(" ") :], "got '3.5"),
@@ -287,7 +287,8 @@ def test_predict_command_writes_a_checked_submission(tmp_path, puppet_folder, we
 
 def test_weights_of_something_else_are_refused(tmp_path, weights):
     (tmp_path / "text.keras").write_text("no weights at all")
-    keras_net.keras.Sequential([keras_net.keras.Input((3,)), keras_net.keras.layers.Dense(1)]).save(tmp_path / "a.keras")
+    keras = keras_net.keras
+    keras.Sequential([keras.Input((3,)), keras.layers.Dense(1)]).save(tmp_path / "a.keras")
     for file in weights.values():
         (tmp_path / file.name).write_bytes(file.read_bytes()[:5000])
     for path, message in {

@@ -69,9 +69,7 @@ def view(crops: np.ndarray, recipe: str, *, size: int = SIZE, rng: np.random.Gen
     return images
 
 
-def mean_over_mirror(
-    answer: Callable[[np.ndarray], np.ndarray], crops: np.ndarray, *, size: int = SIZE
-) -> np.ndarray:
+def mean_over_mirror(answer: Callable[[np.ndarray], np.ndarray], crops: np.ndarray, *, size: int = SIZE) -> np.ndarray:
     """Return the mean of what a function answers to the plain windows (n, size, size, 3) and to their mirror images."""
     rows = []
     for start in range(0, len(crops), CHUNK):

@@ -35,9 +35,7 @@ NO_LANDMARKS = np.full((68, 2), np.nan)
 FOLDS = 20
 
 
-def load_expressions(
-    name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip"
-) -> FaceSet:
+def load_expressions(name: str | Path | None = None, *, n: int = 400, seed: int = 0, on_error: str = "skip") -> FaceSet:
     """Load a set: "puppets" (made on the spot, labels from their knobs, the default), a folder, a zip, or its name.
 
     Args:
@@ -68,12 +66,10 @@ def find_expressions(name: str | Path) -> Path:
     """Return the folder or zip of a set, by path or by its name below a data folder."""
     place = Path(name).expanduser()
     place = place if place.is_file() else data.find(name)
-    if place.is_dir():
-        archives = sorted(place.glob("*.zip"))
-        return archives[0] if len(archives) == 1 and not (place / "images").is_dir() else place
-    if place.suffix != ".zip":
+    archives = sorted(place.glob("*.zip")) if place.is_dir() and not (place / "images").is_dir() else []
+    if place.is_file() and place.suffix != ".zip":
         raise InputError(f"{place}: expected a folder or a zip with images/ and annotations/")
-    return place
+    return archives[0] if len(archives) == 1 else place
 
 
 def damage(faces: FaceSet) -> dict[str, list[str]]:
@@ -88,7 +84,7 @@ def damage(faces: FaceSet) -> dict[str, list[str]]:
 def _files(place: Path) -> tuple[dict[str, str], Callable[[str], bytes]]:
     """Return {"N.jpg" or "N_exp.npy": its path} and a function from such a path to its bytes."""
     if place.is_dir():
-        paths, read = [str(path) for path in place.rglob("*") if path.is_file()], lambda path: Path(path).read_bytes()
+        paths, read = map(str, place.rglob("*.*")), lambda path: Path(path).read_bytes()
     else:
         archive = zipfile.ZipFile(place)
         paths, read = archive.namelist(), archive.read
@@ -103,32 +99,28 @@ def _read(files: dict[str, str], read: Callable[[str], bytes]) -> FaceSet:
         try:
             if number not in photos:
                 raise InputError("without an image")
-            labels = _labels(number, files, read)
-        except InputError as error:
-            return str(error)
-        try:
-            image = read_photo(read(files[photos[number]]))
-        except (OSError, zipfile.BadZipFile, InputError):
+            return _labels(number, files, read), read_photo(read(files[photos[number]]))
+        except (OSError, zipfile.BadZipFile):
             return "with a damaged image"
-        return *labels, image, hashlib.sha256(image.tobytes()).hexdigest()[:16]
+        except InputError as error:
+            return str(error) if str(error).startswith(("with", "marked")) else "with a damaged image"
 
-    good, problems = {}, []
     with ThreadPoolExecutor() as pool:  # a zip file is read under its own lock
-        for number, found in zip(numbers, pool.map(face, numbers), strict=True):
-            name = photos.get(number, number)
-            if isinstance(found, str):
-                problems.append(f"{name}: {found}")
-            else:
-                good[name] = found
-    expression, valence, arousal, landmarks, images, digests = zip(*good.values(), strict=True) if good else [()] * 6
-    extras = {"expression": np.array(expression, int)}
-    extras |= {"valence": np.array(valence, np.float32), "arousal": np.array(arousal, np.float32)}
-    landmarks = np.array(landmarks, np.float32).reshape(-1, 68, 2)
-    return FaceSet(images, landmarks, tuple(good), np.array(digests, str), extras, tuple(problems))
+        found = dict(zip((photos.get(number, number) for number in numbers), pool.map(face, numbers), strict=True))
+    problems = tuple(f"{name}: {what}" for name, what in found.items() if isinstance(what, str))
+    good = {name: what for name, what in found.items() if not isinstance(what, str)}
+    images = [image for _, image in good.values()]
+    rows = np.array([label for label, _ in good.values()], np.float32).reshape(-1, 3 + 2 * 68)
+    extras = {"expression": rows[:, 0].astype(int), "valence": rows[:, 1], "arousal": rows[:, 2]}
+    return FaceSet(images, rows[:, 3:].reshape(-1, 68, 2), tuple(good), _digests(images), extras, problems)
 
 
-def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) -> tuple:
-    """Return expression, valence, arousal and landmarks (68, 2); an error says what is wrong, to follow a count."""
+def _digests(images) -> np.ndarray:
+    return np.array([hashlib.sha256(np.ascontiguousarray(image)).hexdigest()[:16] for image in images], str)
+
+
+def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) -> np.ndarray:
+    """Return expression, valence, arousal and 68 points, flat; an error says what is wrong, to follow a count."""
 
     def stored(kind):
         try:
@@ -153,7 +145,7 @@ def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) ->
             raise InputError(f"with {kind} outside {low} to {high}")
     landmarks = stored("lnd") if f"{number}_lnd.npy" in files else NO_LANDMARKS
     try:
-        return *values, landmarks.astype(np.float64).reshape(68, 2)
+        return np.concatenate([values, landmarks.astype(np.float64).reshape(2 * 68)])
     except (ValueError, TypeError):
         raise InputError("with lnd that is not 68 points") from None
 
@@ -170,10 +162,8 @@ def contents(faces: FaceSet) -> pd.DataFrame:
 
 def conflicts(faces: FaceSet) -> tuple[list[np.ndarray], list[tuple[str, ...]]]:
     """Return groups of identical images (indices), and names with expressions of those labelled with several."""
-    digests = [hashlib.sha256(np.ascontiguousarray(image).tobytes()).hexdigest() for image in faces.images]
-    groups = pd.Series(digests).groupby(digests, sort=False).indices.values()
-    same = [group for group in groups if len(group) > 1]
-    labels = faces.extras["expression"]
+    digests, labels = _digests(faces.images), faces.extras["expression"]
+    same = [group for group in pd.Series(digests).groupby(digests, sort=False).indices.values() if len(group) > 1]
     different = [group for group in same if len(set(labels[group])) > 1]
     return same, [tuple(f"{faces.names[i]} {EXPRESSIONS[labels[i]]}" for i in group) for group in different]
 
@@ -192,11 +182,9 @@ def split_expressions(
 
     Shares are kept to a twentieth. With `validation` 0 that part is empty.
     """
-    shares = [round(FOLDS * test), round(FOLDS * validation)]
     parts = 2 + bool(validation)
-    if not 0 < test < 1 or not 0 <= validation < 1 or sum(shares) >= FOLDS:
-        got = f"test {test:g}, validation {validation:g}"
-        raise InputError(f"split: expected shares of together less than 1, got {got}")
+    if not 0 < test < 1 or not 0 <= validation < 1 or round(FOLDS * test) + round(FOLDS * validation) >= FOLDS:
+        raise InputError(f"split: expected shares of less than 1, got test {test:g}, validation {validation:g}")
     expression, groups = faces.extras["expression"], np.unique(faces.people, return_inverse=True)[1]
     counts, different = np.bincount(expression, minlength=len(EXPRESSIONS)), len(np.unique(groups))
     rare = [EXPRESSIONS[k] for k in np.flatnonzero((counts > 0) & (counts < parts))]
@@ -207,8 +195,8 @@ def split_expressions(
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # an expression with fewer faces than folds: they go round
         folded = StratifiedGroupKFold(folds, shuffle=True, random_state=seed).split(groups, expression, groups)
-        order = [held for _, held in folded]
-    cuts = np.cumsum([max(round(share * folds), share > 0) for share in (test, validation)])
-    held_out = np.concatenate(order[: cuts[0]]), np.concatenate([*order[cuts[0] : cuts[1]], np.zeros(0, int)])
-    rest = np.setdiff1d(np.arange(len(faces)), np.concatenate(held_out))
-    return faces[rest], faces[np.sort(held_out[1])], faces[np.sort(held_out[0])]
+        fold_of = np.empty(len(faces), int)
+        for fold, (_, held) in enumerate(folded):
+            fold_of[held] = fold
+    first, second = np.cumsum([max(round(x * folds), x > 0) for x in (test, validation)])
+    return faces[fold_of >= second], faces[(first <= fold_of) & (fold_of < second)], faces[fold_of < first]

@@ -34,11 +34,10 @@ def face_keypoints(faces: FaceSet) -> np.ndarray:
     """
 
     def find():
-        predictor, found = KeypointPredictor(), []
-        for image in faces.images:
-            seen = predictor(np.asarray(image), whole_image="fallback")
-            found.append(max(seen, key=lambda face: face.box[2:].prod()).keypoints)
-        return {"keypoints": np.stack(found).astype(np.float32)}
+        predictor = KeypointPredictor()
+        found = (predictor(np.asarray(image), whole_image="fallback") for image in faces.images)
+        largest = [max(seen, key=lambda face: face.box[2:].prod()).keypoints for seen in found]
+        return {"keypoints": np.stack(largest).astype(np.float32)}
 
     return cached("expressions", f"{CACHE_VERSION} keypoints {key_of(faces)}", find)["keypoints"]
 
@@ -65,12 +64,9 @@ def features_named(name: str, faces: FaceSet) -> np.ndarray:
     """Return the features (n, f) of a set by name: "landmarks", "lite0", "encoder" (frozen), or "all" of them."""
     if name not in INPUTS:
         raise unknown("features", name, INPUTS)
-    columns = []
-    for kind in INPUTS[:-1] if name == "all" else (name,):
-        if kind == "landmarks":
-            columns.append(landmark_features(face_keypoints(faces)))
-            continue
-        key = f"{CACHE_VERSION} {kind} {SIZE} {key_of(faces)}"
-        made = cached("expressions", key, lambda kind=kind: {"features": backbone_features(face_crops(faces), kind)})
-        columns.append(made["features"])
-    return np.concatenate(columns, 1)
+    if name == "all":
+        return np.concatenate([features_named(kind, faces) for kind in INPUTS[:-1]], 1)
+    if name == "landmarks":
+        return landmark_features(face_keypoints(faces))
+    key = f"{CACHE_VERSION} {name} {SIZE} {key_of(faces)}"
+    return cached("expressions", key, lambda: {"features": backbone_features(face_crops(faces), name)})["features"]

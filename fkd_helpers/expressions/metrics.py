@@ -29,19 +29,20 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
     classes, present = shares.shape[1], np.unique(expression)
     if not 0 <= present[0] <= present[-1] < classes:
         raise InputError(f"expressions: expected 0 to {classes - 1} as in the answers, got {present.tolist()}")
-    answer, rows, varied = shares.argmax(1), by_class(shares, expression), len(present) > 1
-    calibration = multiclass_calibration_error(
-        torch.from_numpy(shares), torch.from_numpy(expression.astype(int)), num_classes=classes, n_bins=10
+    answer, rows, pair = (
+        shares.argmax(1),
+        by_class(shares, expression),
+        (torch.tensor(shares), torch.tensor(expression)),
     )
     found = {
         "accuracy": metrics.accuracy_score(expression, answer),
         "macro_f1": rows["f1"][rows["faces"] > 0].mean(),
-        "kappa": metrics.cohen_kappa_score(expression, answer) if varied else np.nan,
+        "kappa": metrics.cohen_kappa_score(expression, answer) if len(present) > 1 else np.nan,
         "alpha": krippendorff_alpha(np.stack([expression, answer])),
         "top2": metrics.top_k_accuracy_score(expression, shares, k=2, labels=range(classes)),
         "auc_roc": rows["auc_roc"].mean(),
         "auc_pr": rows["auc_pr"].mean(),
-        "calibration": calibration,
+        "calibration": multiclass_calibration_error(*pair, num_classes=classes, n_bins=10),
         "log_loss": metrics.log_loss(np.eye(classes)[expression], shares / shares.sum(1, keepdims=True)),
     }
     return {key: float(value) for key, value in found.items()}
@@ -55,15 +56,15 @@ def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") ->
     predicted, target = (np.asarray(values, np.float64) for values in (predicted, target))
     if predicted.shape != target.shape or predicted.ndim != 1 or not len(target):
         raise InputError(f"values: expected two of (n,), got {predicted.shape} and {target.shape}")
-    varied = len(target) > 1 and np.ptp(target) > 0 and np.ptp(predicted) > 0
     found = {
         "rmse": metrics.root_mean_squared_error(target, predicted),
         "mae": metrics.mean_absolute_error(target, predicted),
-        "r2": metrics.r2_score(target, predicted) if varied else np.nan,
-        "r": np.corrcoef(predicted, target)[0, 1] if varied else np.nan,
         "sign": np.mean(np.sign(predicted) == np.sign(target)),
-        "ccc": concordance_corrcoef(torch.from_numpy(predicted), torch.from_numpy(target)) if varied else np.nan,
+        **dict.fromkeys(("r2", "r", "ccc"), np.nan),
     }
+    if np.ptp(target) > 0 and np.ptp(predicted) > 0:
+        found |= {"r2": metrics.r2_score(target, predicted), "r": np.corrcoef(predicted, target)[0, 1]}
+        found["ccc"] = concordance_corrcoef(torch.from_numpy(predicted), torch.from_numpy(target))
     return {prefix + key: float(value) for key, value in found.items()}
 
 
@@ -92,15 +93,13 @@ def krippendorff_alpha(ratings: np.ndarray, *, level: str = "nominal") -> float:
     ratings = np.asarray(ratings, np.float64)
     values = np.unique(ratings[~np.isnan(ratings)])
     counts = (ratings[..., None] == values).sum(0)  # units x values
-    rated = counts.sum(1)
-    counts, rated = counts[rated > 1], rated[rated > 1]
-    together = (counts.T / (rated - 1)) @ counts - np.diag((counts / (rated - 1)[:, None]).sum(0))
+    counts = counts[counts.sum(1) > 1]
+    weighed = counts / (counts.sum(1, keepdims=True) - 1)
+    together = weighed.T @ counts - np.diag(weighed.sum(0))
     totals = together.sum(1)
     apart = (values[:, None] != values) if level == "nominal" else np.square(values[:, None] - values)
     expected = (np.outer(totals, totals) - np.diag(totals)) * apart
-    if not expected.sum():
-        return float("nan")
-    return float(1 - (totals.sum() - 1) * (together * apart).sum() / expected.sum())
+    return float(1 - (totals.sum() - 1) * (together * apart).sum() / expected.sum()) if expected.sum() else np.nan
 
 
 def by_class(shares: np.ndarray, expression: np.ndarray) -> pd.DataFrame:

@@ -24,6 +24,10 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a gray level
 
 
+def _per_channel(values: tuple[float, ...]) -> torch.Tensor:
+    return torch.tensor(values).reshape(1, 3, 1, 1)
+
+
 class ThreeHeads(nn.Module):
     """Logits of the expressions, valence and arousal (n, classes + 2) from features (n, width)."""
 
@@ -61,7 +65,7 @@ class Encoder(nn.Module):
         if pretrained:
             load_weights(net, model_path("small", ".safetensors"))
         self.stages = nn.Sequential(net.stem, net.down28, net.down14, net.down7)
-        self.register_buffer("gray", torch.tensor(GRAY).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("gray", _per_channel(GRAY), persistent=False)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.stages((images * self.gray).sum(1, keepdim=True) * 2 - 1)
@@ -82,8 +86,8 @@ class ExpressionNet(nn.Module):
         super().__init__()
         self.features, width, self.pretrained = _features(backbone, pretrained)
         self.on_colours = backbone != "encoder"
-        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1), persistent=False)
-        self.register_buffer("spread", torch.tensor(STD).reshape(1, 3, 1, 1), persistent=False)
+        self.register_buffer("mean", _per_channel(MEAN), persistent=False)
+        self.register_buffer("spread", _per_channel(STD), persistent=False)
         self.heads = ThreeHeads(width, classes)
         freeze(self, frozen)
 
@@ -100,9 +104,7 @@ class ExpressionNet(nn.Module):
 
     def pooled(self, images: torch.Tensor) -> torch.Tensor:
         """Return the features (n, width) that the heads look at."""
-        if self.on_colours:
-            images = (images - self.mean) / self.spread
-        return self.features(images).mean((2, 3))
+        return self.features((images - self.mean) / self.spread if self.on_colours else images).mean((2, 3))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         return self.heads(self.pooled(images))
@@ -121,10 +123,7 @@ def _features(name: str, pretrained: bool) -> tuple[nn.Module, int, bool]:
 
 
 def freeze(model: ExpressionNet, stages: int) -> int:
-    """Freeze the first `stages` stages of the backbone, free the others; return how many weights still learn.
-
-    A number beyond the last stage freezes the whole backbone: only the heads learn.
-    """
+    """Freeze the first `stages` stages of the backbone, or all of them; return how many weights still learn."""
     model.frozen = stages
     for i, stage in enumerate(model.stages()):
         stage.requires_grad_(i >= stages)
@@ -160,15 +159,14 @@ def expression_loss(
         raise InputError(f"share: expected 0 to 1, got {share!r}")
 
     def loss(output, target):
-        value = output.new_zeros(())
+        value, (scales, wanted) = output.new_zeros(()), (output[:, -2:], target[:, -2:])
         if share < 1:
-            weight = None if weights is None else weights.to(output)
-            options = dict(weight=weight, label_smoothing=smoothing)
+            options = dict(weight=None if weights is None else weights.to(output), label_smoothing=smoothing)
             value = (1 - share) * functional.cross_entropy(output[:, :-2], target[:, :-2], **options)
         if share > 0 and kind in ("mse", "both"):
-            value = value + share * 10 * functional.mse_loss(output[:, -2:], target[:, -2:])
+            value = value + share * 10 * functional.mse_loss(scales, wanted)
         if share > 0 and kind in ("ccc", "both"):
-            value = value + share * (1 - concordance(output[:, -2:], target[:, -2:])).mean()
+            value = value + share * (1 - concordance(scales, wanted)).mean()
         return value
 
     return loss

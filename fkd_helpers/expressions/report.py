@@ -8,7 +8,6 @@ from pathlib import Path
 
 import numpy as np
 import pandas as pd
-from matplotlib.figure import Figure
 
 from fkd_helpers.core import records
 from fkd_helpers.core.files import whole_file
@@ -78,12 +77,7 @@ def published_row() -> pd.DataFrame:
 
 
 def write_report(
-    folder: str | Path,
-    answers: np.ndarray,
-    faces: FaceSet,
-    *,
-    title: str,
-    history: Sequence[Mapping] = (),
+    folder: str | Path, answers: np.ndarray, faces: FaceSet, *, title: str, history: Sequence[Mapping] = ()
 ) -> Path:
     """Write figures as PNG, `worst.csv` and `report.html`, which holds them all; no face is shown or written.
 
@@ -106,7 +100,13 @@ def write_report(
     scores = pd.DataFrame(all_scores(answers, faces).items(), columns=["score", "value"])
     parts = [f"<h1>{html.escape(title)}</h1><p>{len(faces)} test faces, seen once.</p>", _table(scores)]
     parts += ["<h2>By expression</h2>", _table(by_class(shares, labels))]
-    parts += [f"<h2>{name.capitalize()}</h2>{_picture(made, folder / name)}" for name, made in figures.items()]
+    for name, made in figures.items():
+        picture = io.BytesIO()
+        made.savefig(picture, format="png", dpi=90)
+        with whole_file(folder / f"{name}.png") as partial:
+            partial.write_bytes(picture.getvalue())
+        source = f"data:image/png;base64,{base64.b64encode(picture.getvalue()).decode()}"
+        parts.append(f'<h2>{name.capitalize()}</h2><img alt="{html.escape(made.get_label())}" src="{source}">')
     parts += ["<h2>Least expected labels</h2><p>Places in the test part; hard, or labelled wrong.</p>", _table(worst)]
     head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
     with whole_file(folder / "report.html") as partial:
@@ -116,12 +116,3 @@ def write_report(
 
 def _table(frame: pd.DataFrame) -> str:
     return frame.to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0)
-
-
-def _picture(made: Figure, path: Path) -> str:
-    held = io.BytesIO()
-    made.savefig(held, format="png", dpi=90)
-    with whole_file(path.with_suffix(".png")) as partial:
-        partial.write_bytes(held.getvalue())
-    data = base64.b64encode(held.getvalue()).decode()
-    return f'<img alt="{html.escape(made.get_label())}" src="data:image/png;base64,{data}">'

@@ -111,9 +111,7 @@ class ImageBatches(FaceBatches):
         return (keypoints + 0.5) * (self.crops.shape[-1] / self.size) - 0.5 + CORNER
 
 
-def training_parts(
-    faces: FaceSet, config: Kaggle15Config, size: int = SIDE
-) -> tuple[FaceSet, FaceSet, ImageBatches]:
+def training_parts(faces: FaceSet, config: Kaggle15Config, size: int = SIDE) -> tuple[FaceSet, FaceSet, ImageBatches]:
     """Return the faces to learn from, those held out, and batches; refuse a set from which nothing can be learned.
 
     Every strategy for missing points takes the same number of steps: with "drop" the complete faces come more than once

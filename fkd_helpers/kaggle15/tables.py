@@ -98,8 +98,8 @@ def rows_of(path: Path, wanted: Sequence[str]) -> Iterator[dict[str, str]]:
     if repeated := [name for name in names if names.count(name) > 1]:
         raise InputError(f"{path}: column {repeated[0]!r} comes twice")
     if absent := [name for name in wanted if name not in names]:
-        others = [name for name in names if name not in wanted] or names
-        raise InputError(f"{path}: expected a column {absent[0]!r} ({len(absent)} missing), got {', '.join(others[:3])}")
+        got = ", ".join([name for name in names if name not in wanted][:3] or names[:3])
+        raise InputError(f"{path}: expected a column {absent[0]!r} ({len(absent)} missing), got {got}")
     try:
         yield from rows
     except csv.Error as error:

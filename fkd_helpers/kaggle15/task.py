@@ -89,8 +89,6 @@ class Kaggle15Task:
         """Write nothing more than every run does."""
 
 
-def train_15(
-    config: Kaggle15Config, folder: str | Path, *, faces: FaceSet | None = None, **options: Callable
-) -> dict:
+def train_15(config: Kaggle15Config, folder: str | Path, *, faces: FaceSet | None = None, **options: Callable) -> dict:
     """Run the task of a config in a folder, see `train.run.run`; return the scores of the held-out faces."""
     return run(Kaggle15Task(config, faces=faces), config, folder, **options)
