@@ -186,7 +186,7 @@ def _film(rounds: int) -> list[dict]:
 def film_speed(*, frames: int = 300, rounds: int = 5, emotion: str = "rules") -> tuple[float, float]:
     """Return the median frames per second of a film: by the live engine, and by doing one thing after the other."""
     with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder) / "film.mp4", patient=True)
+        recorder = Recorder(Path(folder) / "film.mp4")
         for i, (frame, _, _) in enumerate(stream(n=frames)):
             recorder.add(frame, i / 30)
         film = recorder.finish().path

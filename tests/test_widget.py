@@ -4,7 +4,6 @@ import json
 import threading
 import time
 from contextvars import ContextVar, copy_context
-from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -14,8 +13,8 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import controls, live_demo, sources
-from fkd_helpers.live.moods import CAUTION, Mood, expression_reader
-from fkd_helpers.live.picture import CHUNK, WINDOW, Picture, to_jpeg
+from fkd_helpers.live.moods import CAUTION, Mood
+from fkd_helpers.live.picture import MAX_BYTES, WINDOW, Picture, to_jpeg
 from fkd_helpers.predict import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
@@ -28,8 +27,7 @@ class Page:
 
     def __init__(self, monkeypatch, source="browser"):
         self.events, self.sent = [], []
-        on = {kind: self.note(kind) for kind in ("frame", "stop", "trouble", "cameras", "hello")}
-        self.picture = Picture(on)
+        self.picture = Picture({kind: self.note(kind) for kind in ("frame", "stop", "cameras", "hello")})
         monkeypatch.setattr(self.picture, "send", lambda content, buffers=None: self.sent.append((content, buffers)))
         self.picture.begin(source)
         self.session = self.picture.session
@@ -38,7 +36,7 @@ class Page:
         return lambda *values: self.events.append((kind, *values))
 
     def sends(self, buffers=(), **content):
-        self.picture._handle_custom_msg({"client": "a", "session": self.session, **content}, list(buffers))
+        self.picture._handle_custom_msg({"session": self.session, **content}, list(buffers))
 
     def received(self, kind):
         return [content for content, _ in self.sent if content["type"] == kind]
@@ -68,48 +66,21 @@ def test_picture_sends_a_filtered_frame_along_as_a_jpeg(page):
     assert points == b"" and np.abs(shown - FRAME.astype(int)).max() < 9 and to_jpeg(FRAME) == jpeg
 
 
-GARBAGE = [
-    {}, {"type": "frame"}, {"type": "frame", "id": "two"}, {"type": "frame", "id": None}, {"type": "nothing"},
-    {"type": "frame", "id": float("inf")}, {"type": ["frame"]}, {"type": "message"}, {"type": "stop", "session": None},
-    {"type": "stop"}, {"type": "seen", "fps": "fast"}, {"type": "cameras", "cameras": 7}, {"type": "ack"},
-    {"type": "cameras", "cameras": [["a"]]}, {"type": "fetch", "name": "../../secret", "offset": 0},
-    {"type": "fetch", "name": ["a"], "offset": 0},
-]  # fmt: skip
-
-
-def test_picture_counts_garbage_and_goes_on(page):
+def test_picture_ignores_what_makes_no_sense_and_frames_of_an_earlier_session(page):
     sent = len(page.sent)
-    for content in GARBAGE:
-        page.sends([b"x"] if "id" in content else [], **content)
-    for content in (None, [], "start", 7):
-        page.picture._handle_custom_msg(content, [])
-    assert page.picture.garbage == len(GARBAGE) + 4 and not page.events and len(page.sent) == sent
+    for content in ({"type": "frame"}, {"type": "frame", "id": "two"}, {"type": ["frame"]}, {"type": "nothing"},
+                    {"type": "cameras", "cameras": 7}, {"type": "stop", "session": None}):  # fmt: skip
+        page.sends([b"x"], **content)
+    page.sends([b"jpeg"], type="frame", id=1, session=page.session - 1)
+    assert not page.events and len(page.sent) == sent
     page.sends([b"jpeg"], type="frame", id=1)
     assert len(page.events) == 1
 
 
-@pytest.mark.parametrize("buffers", [[], [b""], [b"x", b"y"], [bytes(sources.MAX_BYTES + 1)]], ids=len)
+@pytest.mark.parametrize("buffers", [[], [b""], [b"x", b"y"], [bytes(MAX_BYTES + 1)]], ids=len)
 def test_picture_drops_what_is_no_frame_so_that_the_page_goes_on(page, buffers):
     page.sends(buffers, type="frame", id=5)
-    assert page.picture.garbage == 1 and not page.events and [drop["id"] for drop in page.received("drop")] == [5]
-
-
-def test_picture_ignores_frames_of_an_earlier_session(page):
-    page.picture.end("Stopped.")
-    page.sends([b"jpeg"], type="frame", id=1)
-    page.picture.begin("browser")
-    page.sends([b"jpeg"], type="frame", id=1)
-    assert not page.events and page.received("stop")[-1]["message"] == "Stopped."
-
-
-def test_picture_opens_the_camera_in_one_page_only(page):
-    page.sends(type="opened", client="a")
-    page.sends(type="opened", client="b")
-    assert [stop["client"] for stop in page.received("stop")] == ["b"]
-    page.sends([b"jpeg"], type="frame", id=1, client="b")
-    assert not page.events
-    page.sends([b"jpeg"], type="frame", id=1, client="a")
-    assert len(page.events) == 1
+    assert not page.events and [drop["id"] for drop in page.received("drop")] == [5]
 
 
 def test_push_waits_for_the_page(monkeypatch):
@@ -120,27 +91,6 @@ def test_push_waits_for_the_page(monkeypatch):
     assert [page.picture.push(FRAME, [], [], age=0.01) for _ in range(2)] == [True, False]
     monkeypatch.setattr("fkd_helpers.live.picture.LOST", 0.0)  # a page that was loaded again never answers
     assert page.picture.push(FRAME, [], [], age=0.01)
-
-
-def test_picture_gives_only_files_that_were_offered(page, tmp_path):
-    film, picture = tmp_path / "film.mp4", tmp_path / "shot.png"
-    film.write_bytes(bytes(range(256)) * (CHUNK // 256) + b"end")
-    picture.write_bytes(b"png")
-    page.picture.offer(film, seconds=2.5)
-    page.picture.offer(picture)
-    assert [file["name"] for file in page.picture.saved] == ["shot.png", "film.mp4"]
-    assert page.picture.saved[1] | {"seconds": 2.5, "size": CHUNK + 3, "kind": "video"} == page.picture.saved[1]
-    for offset in (0, CHUNK):
-        page.sends(type="fetch", name="film.mp4", offset=offset)
-    parts = [buffers[0] for content, buffers in page.sent if content["type"] == "chunk"]
-    assert b"".join(parts) == film.read_bytes() and len(parts[1]) == 3
-    (tmp_path / "other.mp4").write_bytes(b"secret")
-    for name in ("other.mp4", "../x/film.mp4"):
-        page.sends(type="fetch", name=name, offset=0)
-    assert page.picture.garbage == 2
-    film.unlink()
-    page.sends(type="fetch", name="film.mp4", offset=0)
-    assert [file["name"] for file in page.picture.saved] == ["shot.png"] and str(film) in page.picture.status
 
 
 def test_a_thread_sends_as_if_it_answered_the_page(page):
@@ -173,44 +123,43 @@ def demo(tmp_path):
     made.stop()
 
 
-def test_record_and_snapshot_write_files_and_offer_them(demo):
+def test_record_and_snapshot_write_files_and_show_them(demo):
     demo.start()
-    until(lambda: demo.statistics["frames"] > 2)
+    until(lambda: demo.engine.meter.read()["frames"] > 2)
     demo.snapshot()
+    assert "<img" in demo.saved.value and "alt=" in demo.saved.value
     demo.record()
-    assert demo.buttons.by_name["Record"].description == "Stop recording" and "Recording to" in demo.picture.status
-    until(lambda: demo.engine.recorded > 0.3)
+    assert demo.buttons["Record"].description == "Stop recording" and "Recording to" in demo.picture.status
+    until(lambda: demo.engine.recording.seconds > 0.3)
     demo.record()
-    assert demo.buttons.by_name["Record"].description == "Record"
-    film, shot = demo.picture.saved
-    assert (film["kind"], shot["kind"]) == ("video", "image") and film["seconds"] > 0.2
-    assert {film["name"], shot["name"]} <= {path.name for path in demo.folder.iterdir()}
+    assert demo.buttons["Record"].description == "Record" and "<video" in demo.saved.value
+    assert {path.suffix for path in demo.folder.iterdir()} == {".mp4", ".json", ".png"}
     demo.record()
-    until(lambda: demo.engine.recorded > 0)
+    until(lambda: demo.engine.recording.seconds > 0)
     demo.stop()
-    assert len(demo.picture.saved) == 3 and demo.picture.status.startswith("Stopped") and "Saved" in demo.picture.status
-    assert not demo.engine.running and not demo.buttons.by_name["Start"].disabled
+    assert len(list(demo.folder.glob("*.mp4"))) == 2
+    assert demo.picture.status.startswith("Stopped") and "Saved" in demo.picture.status
+    assert not demo.engine.running and not demo.buttons["Start"].disabled
 
 
-def test_a_recording_that_ends_by_itself_is_offered_too(demo):
+def test_a_recording_that_ends_by_itself_is_shown_too(demo):
     demo.start()
     demo.record()
-    until(lambda: demo.engine.recorded > 0)
-    saved = demo.engine.finish()  # as when the disk is full: nobody has pressed a button
-    demo.engine.finish = lambda: demo.engine.__dict__.pop("finish") and replace(saved, message="The disk is full.")
-    until(lambda: demo.picture.saved and demo.picture.status == "The disk is full.")
-    assert demo.engine.running and demo.buttons.by_name["Record"].description == "Record"
+    until(lambda: demo.engine.recording.frames > 0)
+    demo.engine.recording.message = "The disk is full."
+    until(lambda: demo.saved.value and demo.picture.status == "The disk is full.")
+    assert demo.engine.running and demo.buttons["Record"].description == "Record"
 
 
 def test_buttons_report_what_makes_no_sense(demo, tmp_path):
     for name, message in (("Record", "press Start"), ("Snapshot", "no frame")):
-        demo.buttons.by_name[name].click()
+        demo.buttons[name].click()
         assert message in demo.picture.status
     demo.folder = tmp_path / "file"
     demo.folder.write_text("a file where the folder should be")
     demo.start()
-    demo.buttons.by_name["Record"].click()
-    assert "choose another folder" in demo.picture.status and demo.engine.running
+    demo.buttons["Record"].click()
+    assert "cannot be written" in demo.picture.status and demo.engine.running
 
 
 def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, tmp_path):
@@ -219,58 +168,31 @@ def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, 
     demo.settings.by_name["source"].value = "images"
     demo.start()
     until(lambda: "were shown" in demo.picture.status)
-    until(lambda: not demo.picture.showing and not demo.buttons.by_name["Start"].disabled)
+    until(lambda: not demo.picture.showing and not demo.buttons["Start"].disabled)
     demo.settings.by_name["source"].value = "file"
-    demo.buttons.by_name["Start"].click()
+    demo.buttons["Start"].click()
     assert "expected a film" in demo.picture.status and not demo.picture.showing
 
 
 def test_controls_change_the_engine_while_it_runs(demo):
     demo.start()
-    for name, value in (("filter", "crown"), ("hold", 0.4), ("smooth", 0.0), ("mirror", True)):
+    for name, value in (("filter", "crown"), ("calm", 0.4), ("smooth", 0.0), ("mirror", True)):
         demo.settings.by_name[name].value = value
     settings = demo.engine.settings
-    assert (settings.filter, settings.hold, settings.smooth) == ("crown", 0.4, 0.0)
+    assert (settings.filter, settings.calm, settings.smooth) == ("crown", 0.4, 0.0)
     assert demo.picture.mirror and demo.engine.running
     demo.settings.by_name["filter"].value = "none"
-    assert not demo.engine.settings.filters()
-    assert set(controls.SOURCES) == set(sources.SOURCES)
-
-
-def test_controls_of_an_emotion_are_shown_with_it_and_the_network_has_its_caution(demo):
-    def shown():
-        hidden = {"smooth", "hold", "calm"}
-        return {name for name, widget in demo.settings.by_name.items() if widget in demo.settings.children} & hidden
-
-    assert demo.picture.caution == "" and shown() == {"smooth", "hold"}
-    demo.start()
+    assert not demo.engine.settings.filters() and set(controls.SOURCES) == set(sources.SOURCES)
     demo.settings.by_name["emotion"].value = "expressions"
-    demo.settings.by_name["calm"].value = 0.2
-    assert "eight, by a network" in demo.picture.status and demo.picture.caution == CAUTION and shown() == {"calm"}
-    assert (demo.engine.settings.emotion, demo.engine.settings.calm) == ("expressions", 0.2)
-    until(lambda: set(demo.statistics["emotions"]) & set(EXPRESSIONS) - {"neutral"})
+    assert "eight, by a network" in demo.picture.status and demo.picture.caution == CAUTION
+    until(lambda: set(demo.engine.meter.read()["emotions"]) & set(EXPRESSIONS) - {"neutral"})
     demo.settings.by_name["emotion"].value = "none"
-    assert demo.picture.caution == "" and not shown()
-    assert live_demo("puppet", emotion="expressions").picture.caution == CAUTION
+    assert demo.picture.caution == ""
 
 
-def test_controls_keep_the_rules_where_the_network_is_missing(demo, monkeypatch, tmp_path):
-    expression_reader.cache_clear()
-    monkeypatch.setattr("fkd_helpers.live.moods.WEIGHTS", tmp_path)
-    demo.start()
-    demo.settings.by_name["emotion"].value = "expressions"
-    assert "is missing in this install" in demo.picture.status and demo.engine.running
-    assert demo.settings["emotion"] == demo.engine.settings.emotion == "rules" and demo.picture.caution == ""
-
-
-def test_live_demo_stops_the_one_before_and_takes_its_source_from_the_environment(demo, monkeypatch):
-    demo.start()
+def test_live_demo_takes_its_source_from_the_environment(monkeypatch):
     monkeypatch.setenv("FKD_LIVE_SOURCE", "puppet")
-    other = live_demo(filter="crown,blur")
-    assert not demo.engine.running and "another demo" in demo.picture.status
-    assert not other.engine.running
-    assert (other.settings["source"], other.settings["filter"]) == ("puppet", "crown,blur")
-    assert live_demo("file").settings["source"] == "file"
+    assert live_demo().settings["source"] == "puppet" and live_demo("file").settings["source"] == "file"
     with pytest.raises(InputError, match="did you mean 'puppet'"):
         live_demo("pupet")
 

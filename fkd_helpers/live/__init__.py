@@ -1,13 +1,6 @@
-"""The live demo: sources, engine, recorder, and the widget. Nothing is imported before it is asked for."""
+"""The live demo: sources, engine, recorder, and the widget."""
 
-import importlib
+from fkd_helpers.core.lazy import lazy_names
 
-_NAMES = {
-    "live_demo": "widget", "LiveDemo": "widget", "LiveEngine": "engine", "LiveSettings": "settings", "run": "command",
-}  # fmt: skip
-
-
-def __getattr__(name: str):
-    if name in _NAMES:
-        return getattr(importlib.import_module(f"{__name__}.{_NAMES[name]}"), name)
-    raise AttributeError(name)
+_HOMES = {"widget": ("live_demo", "LiveDemo"), "engine": ("LiveEngine",), "settings": ("LiveSettings",)}
+__getattr__ = lazy_names(__name__, _HOMES)

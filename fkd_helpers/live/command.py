@@ -1,16 +1,20 @@
 """The live demo without a notebook: `python -m fkd_helpers live`."""
 
+import os
 import sys
 from collections import deque
 from dataclasses import asdict
 from pathlib import Path
 
+import cv2
+
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.live import window
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
-from fkd_helpers.live.recorder import facts, write_json
+from fkd_helpers.live.recorder import summary, write_json
 from fkd_helpers.live.settings import LiveSettings
+
+TITLE = "facial keypoints (q ends)"
 
 
 def run(
@@ -22,37 +26,37 @@ def run(
     Args:
         source: puppet, a camera's number or URL, a film's path or URL, or a folder of pictures
         show: show it in a window, at its own speed; q ends it
-        record: write what is seen to a new MP4 file, and its summary beside it
+        record: write what is seen to a new MP4 file, without sound, and its summary beside it
         max_seconds: end after so many seconds of the source
         log: write a summary of the run to this JSON file
     """
-    if show:
-        window.check_screen()
+    if show and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError("--show: there is no screen here; leave it out, or give --record a name and look at that")
     kind, address = source_of(source)
-    ended, results = [], deque(maxlen=1)
+    results = deque(maxlen=1)
     engine = LiveEngine(
-        seconds=max_seconds, every=not show, on_result=results.append, on_end=ended.append,
-        on_note=lambda note: print(f"live: {note}", file=sys.stderr), **asdict(settings or LiveSettings()),
-    )  # fmt: skip
+        seconds=max_seconds, every=not show, on_result=results.append, **asdict(settings or LiveSettings())
+    )
     try:
         if record:
             engine.record(record)
         engine.start(kind, address)
         if show:
-            window.show(engine, results)
+            _show(engine, results)
         while not engine.wait(0.5):
             pass
     finally:
         engine.stop()
-        saved, statistics = engine.finish(), engine.statistics()
+        saved, statistics = engine.finish(), engine.meter.read()
         if statistics["frames"]:
-            _report(statistics, saved, [CAUTION, *ended] if engine.settings.emotion == "expressions" else ended)
-        if statistics["seconds"] and log:
-            head = {"source": kind, "seconds": statistics["seconds"], "frames": statistics["frames"]}
-            write_json(Path(log), head | facts(statistics, engine.settings))
+            _report(engine, statistics, saved)
+            if log:
+                write_json(Path(log), {"source": kind} | summary(engine.meter, engine.settings))
     if engine.error is not None:
         raise engine.error
-    return 2 if saved and saved.message else 0
+    if saved and saved.message:
+        raise InputError(saved.message)
+    return 0
 
 
 def source_of(name: str) -> tuple[str, str]:
@@ -70,13 +74,25 @@ def source_of(name: str) -> tuple[str, str]:
     return ("images" if Path(name).is_dir() else "file"), name
 
 
-def _report(statistics, saved, remarks):
+def _show(engine, results):
+    """Show the latest of the results until q is pressed, the window is closed or the source ends."""
+    cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
+    while engine.running:
+        if results:
+            cv2.imshow(TITLE, results.pop().drawn()[..., ::-1])
+        if cv2.waitKey(5) & 0xFF == ord("q") or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+            engine.stop()
+    cv2.destroyAllWindows()
+
+
+def _report(engine, statistics, saved):
     speed = f"{statistics['frames']} frames in {statistics['seconds']:.1f} s: {statistics['fps_mean']:.1f} per second"
     print(f"{speed}, latency {statistics['p50']:.1f} ms (p95 {statistics['p95']:.1f}), {statistics['dropped']} dropped")
     emotions = sorted(statistics["emotions"].items(), key=lambda pair: -pair[1])
     nothing = "none was read" if statistics["frames_with_faces"] else "no face was seen"
     print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or nothing}")
-    for remark in remarks:
-        print(remark)
-    if saved and saved.path:
-        print(f"recording: {saved.path}, {saved.seconds:.1f} s; its summary: {saved.summary}")
+    if engine.settings.emotion == "expressions":
+        print(CAUTION)
+    print(engine.message)
+    if saved and saved.frames:
+        print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")

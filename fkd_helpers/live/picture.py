@@ -17,22 +17,19 @@ import numpy as np
 import traitlets
 
 from fkd_helpers.live.moods import Mood
-from fkd_helpers.live.sources import MAX_BYTES
 from fkd_helpers.predict import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
 LOST = 5.0  # seconds after which a frame without an answer no longer counts
-CHUNK = 2**21  # bytes of a file per message
-ANY_TIME, OF_A_SESSION = ("hello", "fetch", "cameras"), ("opened", "frame", "ack", "seen", "stop", "trouble")
-KINDS = {".mp4": ("video", "video/mp4"), ".png": ("image", "image/png"), ".jpg": ("image", "image/jpeg")}
+MAX_BYTES = 20 * 2**20  # of a submitted JPEG
 
 
 class Picture(anywidget.AnyWidget):
     """A picture that shows frames with keypoints drawn on them, and can open the browser's camera.
 
     Args:
-        on: what to call when the page says so: frame(jpeg, key), stop(message), trouble(message),
-            cameras([(name, id)]), hello(). The key of a frame goes back with `answer` or `drop`, exactly once.
+        on: what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello().
+            The key of a frame goes back with `answer` or `drop`, exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -40,14 +37,12 @@ class Picture(anywidget.AnyWidget):
     status = traitlets.Unicode("").tag(sync=True)
     caution = traitlets.Unicode("").tag(sync=True)  # shown below the picture
     mirror = traitlets.Bool(True).tag(sync=True)
-    saved = traitlets.List(traitlets.Dict()).tag(sync=True)
 
     def __init__(self, on: dict[str, Callable], **traits):
-        self._on, self._lock = on, threading.Lock()
-        self._owner, self._source, self._files = None, None, {}
+        self._on, self._lock, self._source = on, threading.Lock(), None
         self._in_flight: dict[int, float] = {}  # frames on their way to the page: when they left
         self._context = copy_context()
-        self._count, self.session, self.garbage, self.skipped, self.measured, self.heard = 0, 0, 0, 0, {}, 0.0
+        self._count, self.session, self.skipped, self.heard = 0, 0, 0, 0.0
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
@@ -73,8 +68,8 @@ class Picture(anywidget.AnyWidget):
     def begin(self, source: str, *, camera: str | None = None, max_fps: float | None = None, side: int = 640) -> None:
         """Begin to show frames; for "browser" the page opens a camera (an id), with frames of `side` pixels at most."""
         with self._lock:
-            self.session, self._owner, self._source, self._in_flight = self.session + 1, None, source, {}
-        self.measured, self.heard, self.skipped = {}, time.monotonic(), 0
+            self.session, self._source, self._in_flight = self.session + 1, source, {}
+        self.heard, self.skipped = time.monotonic(), 0
         self._post("start", source=source, camera=camera, max_fps=max_fps, side=side)
 
     def end(self, message: str = "") -> None:
@@ -109,14 +104,6 @@ class Picture(anywidget.AnyWidget):
         """Send what the page shows beside its own measurements; it is also the kernel's sign of life."""
         self._post("readout", **readout)
 
-    def offer(self, path: Path, *, seconds: float | None = None) -> None:
-        """Offer a recording or a snapshot to look at and to download."""
-        kind, mime = KINDS[path.suffix]
-        self._files[path.name] = path, mime
-        entry = {"name": path.name, "path": str(path), "kind": kind, "size": path.stat().st_size, "seconds": seconds}
-        saved = [entry, *(old for old in self.saved if old["name"] != path.name)][:3]
-        self.in_page_context(setattr, self, "saved", saved)
-
     def _post(self, kind, key=None, faces=None, moods=(), buffers=(), **content):
         session, number = key or (self.session, None)
         content |= {"type": kind, "session": session, "id": number}
@@ -129,67 +116,27 @@ class Picture(anywidget.AnyWidget):
             buffers = [b"".join(np.asarray(face.keypoints, "<f4").tobytes() for face in faces), *buffers]
         self.send(content, buffers=list(buffers))
 
-    # -- from the page, which may be another's: nothing that comes is trusted
+    # -- from the page: what makes no sense is ignored
 
     def _on_message(self, _, content, buffers):
         self._context = copy_context()
-        kind = content.get("type") if isinstance(content, dict) else None
-        try:
-            if kind not in ANY_TIME and (kind not in OF_A_SESSION or content["session"] != self.session):
-                raise ValueError
-            getattr(self, f"_on_{kind}")(content, buffers)
-        except (KeyError, TypeError, ValueError, OverflowError):
-            self.garbage += kind != "frame" or content.get("session") == self.session
-
-    def _on_hello(self, content, buffers):
-        self._on["hello"]()
-
-    def _on_opened(self, content, buffers):
-        self.heard = time.monotonic()
-        with self._lock:
-            self._owner = content["client"] if self._owner is None else self._owner
-        if content["client"] != self._owner:
-            self._post("stop", client=content["client"], message="The camera is open in another page.")
-
-    def _on_frame(self, content, buffers):
-        key = self.session, int(content["id"])
-        if len(buffers) != 1 or not 0 < len(buffers[0]) <= MAX_BYTES:
-            self.drop(key)
-            raise ValueError
-        if self._source == "browser" and self._owner in (None, content["client"]):
+        if content.get("session") == self.session:
             self.heard = time.monotonic()
-            self._on["frame"](bytes(buffers[0]), key)
-
-    def _on_ack(self, content, buffers):
-        self.heard = time.monotonic()
-        with self._lock:
-            self._in_flight.pop(int(content["id"]), None)
-
-    def _on_seen(self, content, buffers):
-        names = ("fps", "p50", "p95", "drawn", "dropped", "lost")
-        self.measured = {name: None if content[name] is None else float(content[name]) for name in names}
-
-    def _on_stop(self, content, buffers):
-        self._on[content["type"]](str(content["message"])[:300])
-
-    _on_trouble = _on_stop
-
-    def _on_cameras(self, content, buffers):
-        self._on["cameras"]([(str(name)[:80], str(identity)) for name, identity in content["cameras"]][:20])
-
-    def _on_fetch(self, content, buffers):
-        path, mime = self._files[content["name"]]  # nothing but what was offered
-        offset = max(0, int(content["offset"]))
-        try:
-            with path.open("rb") as file:
-                file.seek(offset)
-                part, size = file.read(CHUNK), path.stat().st_size
-        except OSError as error:
-            self.status = f"{path}: cannot be read ({error.strerror})"
-            self.saved = [file for file in self.saved if file["name"] != path.name]
-            return
-        message = {"type": "chunk", "client": content["client"], "name": path.name, "mime": mime, "offset": offset}
-        self.send(message | {"size": size}, buffers=[part])
+        match content:
+            case {"type": "hello"}:
+                self._on["hello"]()
+            case {"type": "cameras", "cameras": list(cameras)}:
+                self._on["cameras"]([(str(name), str(identity)) for name, identity in cameras])
+            case {"type": "ack", "session": self.session, "id": int(number)}:
+                with self._lock:
+                    self._in_flight.pop(number, None)
+            case {"type": "stop", "session": self.session, "message": str(message)}:
+                self._on["stop"](message)
+            case {"type": "frame", "session": self.session, "id": int(number)}:
+                if len(buffers) == 1 and 0 < len(buffers[0]) <= MAX_BYTES:
+                    self._on["frame"](bytes(buffers[0]), (self.session, number))
+                else:
+                    self.drop((self.session, number))
 
 
 def to_jpeg(frame: np.ndarray, quality: int = 80) -> bytes:

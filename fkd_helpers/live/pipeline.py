@@ -1,7 +1,5 @@
 """From one frame of a film to faces, their emotions and the frame with its filter."""
 
-import math
-import threading
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -12,9 +10,9 @@ from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict import Face, KeypointPredictor, Tracker, central_boxes, detect_faces, detect_fast
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast
+from fkd_helpers.predict.predictor import central_boxes
 
-OF_TRACKER, OF_MOODS = {"model", "device", "detector"}, {"emotion", "smooth", "hold", "calm"}  # settings
 SEARCH_EVERY = 15  # frames without a face between two searches of the whole frame, for small faces
 
 
@@ -37,58 +35,42 @@ class Result:
 
     def drawn(self) -> np.ndarray:
         """Return the frame as a person sees it: with filter, keypoints and emotions."""
-        captions = [mood.lines if mood else [] for mood in self.moods]
+        captions = [list(filter(None, [mood.label, mood.scales])) if mood else [] for mood in self.moods]
         return draw_faces(self.frame if self.shown is None else self.shown, self.faces, boxes=False, captions=captions)
 
 
 class Pipeline:
-    """Track faces through the frames of a film, read their emotions and put on filters.
+    """Track faces through the frames of a film, smooth their keypoints, read their emotions and put on filters.
 
-    The networks are loaded and warm when this returns.
+    The networks are loaded and warm when this returns; the predictor of `other` serves again where it may.
     """
 
-    def __init__(self, settings: LiveSettings | None = None):
-        self._lock, self.settings = threading.Lock(), None
-        self.change(settings or LiveSettings())
-
-    def change(self, settings: LiveSettings) -> None:
-        """Change settings between two frames: all of them, or none where one is refused."""
-        changed = settings.changes_from(self.settings)
-        tracker = _make_tracker(settings) if changed & OF_TRACKER else self._tracker
-        moods = _make_moods(settings) if changed & OF_MOODS else self._moods
-        filters = settings.filters()
-        warm, _ = tracker.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))
-        if filters and (count := warm.shape[1]) != len(MIRROR):
+    def __init__(self, settings: LiveSettings | None = None, other: "Pipeline | None" = None):
+        self.settings = settings = settings or LiveSettings()
+        same = other is not None and (other.settings.model, other.settings.device) == (settings.model, settings.device)
+        self.predictor = other.predictor if same else _make_predictor(settings)
+        search = Search() if settings.detector == "haar" else lambda frame: central_boxes(frame.shape)
+        self._tracker, self._smoother = Tracker(self.predictor, detector=search), FaceSmoother(settings.smooth)
+        self._moods, count = Moods(settings.emotion, settings.calm), self.predictor.runner.keypoints
+        if settings.filters() and count != len(MIRROR):
             raise InputError(f"filter: expected a network of {len(MIRROR)} keypoints, {settings.model} has {count}")
-        with self._lock:
-            self._tracker, self._moods, self._filters, self.settings = tracker, moods, filters, settings
-        if changed & OF_TRACKER:
-            self.reset()  # ids begin again
-
-    def reset(self) -> None:
-        """Forget every face, before another film."""
-        with self._lock:
-            self._tracker.reset()
-            self._moods.reset()
 
     def __call__(
-        self, frame: np.ndarray, when: float, *, alone: bool = False, patient: bool = True
+        self, frame: np.ndarray, when: float, *, alone: bool = False
     ) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
         """Return the faces of the frame at second `when`, the emotion of each, and the frame with its filter or None.
 
         alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
-        patient: see `Moods`
         """
         if alone:
-            self.reset()
-        with self._lock:
-            if alone and self.settings.detector == "haar":
-                faces = [replace(face, id=number) for number, face in enumerate(self._tracker.predictor(frame))]
-            else:
-                faces = self._tracker(frame)
-            moods = self._moods(frame, faces, when, patient=patient or alone)
-            shown = wear(frame, [face.keypoints for face in faces], self._filters) if self._filters else None
-            return faces, moods, shown
+            whole_image = "never" if self.settings.detector == "haar" else "always"
+            found = self.predictor(frame, whole_image=whole_image)
+            faces = [replace(face, id=number) for number, face in enumerate(found)]
+            self._moods = Moods(self.settings.emotion, self.settings.calm)
+        else:
+            faces = self._smoother(self._tracker(frame), when)
+        moods, filters = self._moods(frame, faces, when), self.settings.filters()
+        return faces, moods, wear(frame, [face.keypoints for face in faces], filters) if filters else None
 
 
 class Search:
@@ -104,15 +86,8 @@ class Search:
         return detect_faces(frame) if self._missed % SEARCH_EVERY == 1 else boxes
 
 
-def _make_tracker(settings):
+def _make_predictor(settings):
     backend = "onnx" if settings.device == "cpu" else "torch"
     predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device)
-    detector = Search() if settings.detector == "haar" else lambda frame: central_boxes(frame.shape)
-    return Tracker(predictor, detector=detector)
-
-
-def _make_moods(settings):
-    if settings.emotion == "expressions":
-        return Moods("expressions", glide=settings.calm, hold=settings.calm)
-    glide = -1 / (30 * math.log(settings.smooth)) if settings.smooth else 0.0
-    return Moods(settings.emotion, glide=glide, hold=settings.hold)
+    predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
+    return predictor

@@ -5,12 +5,14 @@ from dataclasses import dataclass, field, replace
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
 from fkd_helpers.live.moods import EMOTIONS
+from fkd_helpers.predict.smoothing import REST
 
 DETECTORS = ("haar", "none")
+LONGEST = 10  # seconds of smoothing
 
 
-def _option(default, text, name=None):
-    return field(default=default, metadata={"help": text, "option": name})
+def _option(default, text):
+    return field(default=default, metadata={"help": text})
 
 
 @dataclass(frozen=True)
@@ -21,21 +23,22 @@ class LiveSettings:
     device: str = _option("cpu", "cpu (ONNX Runtime), cuda or mps (PyTorch)")
     detector: str = _option("haar", "haar, or none: each picture is a face")
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
+    smooth: float = _option(REST, "seconds over which keypoints at rest are averaged; 0 turns it off")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")
-    smooth: float = _option(0.4, "rules: share of an emotion that stays after a thirtieth of a second")
-    hold: float = _option(0.25, "rules: seconds for which another emotion must lead", "--emotion-hold")
-    calm: float = _option(0.5, "expressions: seconds of averaging, and for which another one must lead")
+    calm: float = _option(0.25, "seconds of averaging emotions, and for which another one must lead")
     max_fps: float | None = _option(None, "leave out frames that come faster")
 
     def __post_init__(self):
         for name, known in (("detector", DETECTORS), ("emotion", EMOTIONS)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        for name, top in (("smooth", 0.99), ("hold", 10), ("calm", 10)):
-            if not 0 <= getattr(self, name) <= top:
-                raise InputError(f"{name}: expected 0 to {top}, got {getattr(self, name)}")
-        check_limits(max_fps=self.max_fps)
-        self.filters()
+        for name in ("smooth", "calm"):
+            if not 0 <= getattr(self, name) <= LONGEST:
+                raise InputError(f"{name}: expected 0 to {LONGEST} seconds, got {getattr(self, name)}")
+        if self.max_fps is not None and not self.max_fps > 0:
+            raise InputError(f"max_fps: expected more than 0, got {self.max_fps}")
+        for name in self.filters():
+            filter_named(name)
 
     def updated(self, **changes) -> "LiveSettings":
         """Return the settings with some of them changed."""
@@ -43,18 +46,7 @@ class LiveSettings:
             raise unknown("setting", name, vars(self))
         return replace(self, **changes)
 
-    def changes_from(self, other: "LiveSettings | None") -> set[str]:
-        """Return the names of the settings that differ from other ones; all of them where there are none."""
-        return {name for name, value in vars(self).items() if other is None or value != getattr(other, name)}
-
-    def filters(self) -> list:
-        """Return the filters, in the order in which they are put on."""
+    def filters(self) -> list[str]:
+        """Return the names of the filters, in the order in which they are put on."""
         names = [name.strip() for name in (self.filter or "").split(",")]
-        return [filter_named(name) for name in names if name not in ("", "none")]
-
-
-def check_limits(**limits: float | None) -> None:
-    """Raise InputError for a limit that is not above 0; None is no limit."""
-    for name, value in limits.items():
-        if value is not None and not value > 0:
-            raise InputError(f"{name}: expected more than 0, got {value}")
+        return [name for name in names if name not in ("", "none")]

@@ -1,6 +1,7 @@
 """Time in the live demo: frames paced at their own speed, and a meter of frame rate and latency."""
 
 import threading
+import time
 from collections import Counter, deque
 from collections.abc import Callable, Generator
 
@@ -8,33 +9,32 @@ import numpy as np
 
 from fkd_helpers.live.sources import Source
 
-RECENT = 3.0  # seconds over which "fps" is averaged
+RECENT = 90  # frames over which "fps" is averaged
 LATENCIES = 3000  # frames over which p50 and p95 are taken
 MAX_CHANGES = 10_000  # entries of the timeline, so that a run of days does not fill the memory
-COUNTS = ("frames", "frames_with_faces", "dropped", "unreadable")
 
 
 def timed(
     source: Source, *, every: bool, seconds: float | None, max_fps: Callable[[], float | None],
-    clock: Callable[[], float], stopped: threading.Event,
+    stopped: threading.Event,
 ) -> Generator[tuple[np.ndarray, float], None, None]:  # fmt: skip
     """Yield the frames of a source, each at its time, with its time in seconds.
 
     Args:
-        every: read a source that is not live as fast as possible, with the times of its own clock; otherwise it plays
-            at its own speed, and a frame has the time of its arrival
+        every: read a film as fast as possible, with the times of its own clock; otherwise it plays at its own speed,
+            and a frame has the time of its arrival, as that of a camera always has
         seconds: end the source after so long
         max_fps: asked for each frame; frames that come faster are left out
         stopped: once set, nothing is waited for
     """
-    ahead = first = None
+    began = first = None
     due = 0.0
     for frame, when in source.frames:
-        if when is None or not (every or source.live):
-            if when is not None:  # a film plays at its own speed
-                ahead = when - clock() if ahead is None else ahead
-                stopped.wait(max(0.0, when - ahead - clock()))
-            when = clock()
+        if when is None or not every:
+            if when is not None:
+                began = time.monotonic() - when if began is None else began
+                stopped.wait(max(0.0, began + when - time.monotonic()))
+            when = time.monotonic()
         first = when if first is None else first
         passed = when - first
         if seconds is not None and passed >= seconds:
@@ -50,11 +50,12 @@ def timed(
 class Meter:
     """Count the results of one run or one recording; it may be read from any thread."""
 
-    def __init__(self, clock: Callable[[], float]):
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
         self._clock, self._lock = clock, threading.Lock()
         self._begun, self._ended, self._first = clock(), None, None
-        self._done, self._latencies = deque(maxlen=600), deque(maxlen=LATENCIES)
-        self._counts, self._emotions, self._timeline, self._labels = Counter(), Counter(), [], {}
+        self._done, self._latencies = deque(maxlen=RECENT), deque(maxlen=LATENCIES)
+        self._counts = Counter(dict.fromkeys(("frames", "frames_with_faces", "dropped", "unreadable"), 0))
+        self._emotions, self._timeline, self._labels = Counter(), [], {}
 
     def add(self, result) -> None:
         """Count a `Result`."""
@@ -82,18 +83,17 @@ class Meter:
     def read(self) -> dict:
         """Return the statistics as plain values.
 
-        fps over the last three seconds and fps_mean over the whole run; p50 and p95 of the latency in milliseconds,
-        None before the first frame; COUNTS; faces in the latest frame; frames per emotion; timeline of label changes
-        (second, face, new label); seconds of the run.
+        fps over the last 90 frames and fps_mean over the whole run; p50 and p95 of the latency in milliseconds,
+        None before the first frame; counts of frames; faces in the latest frame; frames per emotion; timeline of label
+        changes (second, face, new label); seconds of the run.
         """
         with self._lock:
             seconds = (self._ended or self._clock()) - self._begun
-            recent = [when for when in self._done if when >= self._done[-1] - RECENT]
-            spread = recent[-1] - recent[0] if recent else 0.0
+            spread = self._done[-1] - self._done[0] if self._done else 0.0
             p50, p95 = (1000 * np.percentile(self._latencies, [50, 95])).tolist() if self._latencies else (None, None)
             return {
-                "fps": (len(recent) - 1) / spread if spread else 0.0,
+                "fps": (len(self._done) - 1) / spread if spread else 0.0,
                 "fps_mean": self._counts["frames"] / seconds if seconds else 0.0,
-                "p50": p50, "p95": p95, **{name: self._counts[name] for name in COUNTS}, "faces": len(self._labels),
-                "emotions": dict(self._emotions), "timeline": list(self._timeline), "seconds": seconds,
+                "p50": p50, "p95": p95, **self._counts, "faces": len(self._labels), "emotions": dict(self._emotions),
+                "timeline": list(self._timeline), "seconds": seconds,
             }  # fmt: skip

@@ -1,7 +1,7 @@
 // The picture of the live demo. A Hub with the camera lives in `initialize`, once per model; views only draw.
 //
-// Messages to the kernel:   hello, cameras, opened, trouble, frame [jpeg], ack, seen, stop, fetch
-// Messages from the kernel: start, stop, result [keypoints, jpeg?], drop, frame [keypoints, jpeg], readout, chunk [bytes]
+// Messages to the kernel:   hello, cameras, frame [jpeg], ack, seen, stop
+// Messages from the kernel: start, stop, result [keypoints, jpeg?], drop, frame [keypoints, jpeg], readout
 // A frame that was sent keeps its canvas until the answer comes, so keypoints are drawn on the very frame they belong to.
 
 const WINDOW = 3; // frames in flight: on the way, worked on, and one for the moments of the detector
@@ -90,7 +90,7 @@ class Camera {
     const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
     if (generation !== this.generation) { // stopped while the browser was asking
       stream.getTracks().forEach((track) => track.stop());
-      return null;
+      return;
     }
     Object.assign(this, { stream, session, side, gap: max_fps ? 1000 / max_fps : 0, pending: null, last: -1e9, id: 0, pool: [] });
     this.video = make("video", { muted: "", playsinline: "" });
@@ -100,10 +100,9 @@ class Camera {
       if (generation === this.generation) this.hub.halt(SENTENCES.ended);
     });
     await this.video.play().catch(() => {}); // a stop in between interrupts it, which is no fault
-    if (generation !== this.generation) return null;
+    if (generation !== this.generation) return;
     this.watch(generation);
     this.timer = setInterval(() => this.tick(), 1000); // a hidden page gets no video frames: one a second keeps it alive
-    return { width: this.video.videoWidth, height: this.video.videoHeight };
   }
 
   close() {
@@ -256,15 +255,13 @@ class View {
     for (const [name, value] of Object.entries(this.numbers)) readout.append(make("div", {}, make("span", {}, `${name} `), value));
     this.history = make("div", { class: "fkd-history", role: "img", "aria-label": "Emotion in the last 30 seconds" });
     this.why = make("p", { class: "fkd-why" });
-    this.files = make("div", { class: "fkd-files" });
     this.root = make("div", { class: "fkd-live" }, this.status,
-      make("div", { class: "fkd-picture" }, this.canvas, this.stop), readout, this.why, this.history, this.files);
+      make("div", { class: "fkd-picture" }, this.canvas, this.stop), readout, this.why, this.history);
     this.root.live = hub; // for tests and the curious
     el.append(this.root);
     this.mirror = () => model.get("mirror");
     this.handlers = Object.entries({
       status: () => this.say(model.get("status")),
-      saved: () => this.list(),
       mirror: () => this.draw(),
       caution: () => this.refresh(),
     });
@@ -314,34 +311,14 @@ class View {
     this.history.setAttribute("aria-label", `${quantity} in the last 30 seconds, now ${emotion || "none"}`);
     drawHistory(this.history, history, levels);
   }
-
-  list() {
-    this.files.replaceChildren(...this.hub.model.get("saved").map((file) => {
-      const length = file.seconds ? `${file.seconds.toFixed(1)} s, ` : "";
-      const row = make("section", { class: "fkd-file", "aria-label": `Saved: ${file.name}` },
-        make("p", {}, `${length}${(file.size / 1e6).toFixed(2)} MB in `, make("code", {}, file.path)));
-      const url = this.hub.urls.get(file.name);
-      if (url) {
-        row.append(file.kind === "video" ? make("video", { controls: "", src: url, "aria-label": file.name })
-          : make("img", { src: url, alt: "The snapshot: the live picture with its keypoints" }),
-        make("a", { href: url, download: file.name }, `Download ${file.name}`));
-      } else {
-        const load = make("button", { type: "button" }, file.kind === "video" ? "Play here" : "Show here");
-        load.addEventListener("click", () => this.hub.send({ type: "fetch", name: file.name, offset: 0 }));
-        row.append(load);
-      }
-      return row;
-    }));
-  }
 }
 
 // ---------------------------------------------------------------------------------------------- the widget
 
 class Hub {
   constructor(model) {
-    Object.assign(this, { model, views: new Set(), meter: new Meter(), urls: new Map(), parts: new Map() });
+    Object.assign(this, { model, views: new Set(), meter: new Meter() });
     Object.assign(this, { running: false, session: null, shown: null, readout: {}, history: [], levels: LEVELS });
-    this.client = crypto.getRandomValues(new Uint32Array(2)).join("-");
     this.camera = new Camera(this);
     model.on("msg:custom", (message, buffers) => {
       this.heard = performance.now();
@@ -353,7 +330,7 @@ class Hub {
 
   send(message, buffers) {
     try {
-      this.model.send({ client: this.client, ...message }, undefined, buffers);
+      this.model.send(message, undefined, buffers);
     } catch (error) { // a kernel that is gone; its silence will end the run
       console.warn("live picture:", error);
     }
@@ -395,7 +372,7 @@ class Hub {
     if (this.views.size) this.seen = now;
     else if (now - this.seen > ORPHAN_MS) return this.halt("");
     this.ticks += 1;
-    if (this.ticks % 2 === 0) this.send({ type: "seen", session: this.session, ...this.meter.read() });
+    if (this.ticks % 2 === 0) this.send({ type: "seen", session: this.session });
     const { label, valence } = this.face;
     const levels = typeof valence === "number" ? VALENCES : LEVELS;
     if (label && levels !== this.levels) Object.assign(this, { levels, history: [] });
@@ -414,20 +391,18 @@ class Hub {
     if (message.source !== "browser") return;
     if (document.hidden || !this.views.size) return this.halt("", false); // another page shows it
     try {
-      const size = await this.camera.open(message);
-      if (size) this.send({ type: "opened", session: message.session, ...size });
+      await this.camera.open(message);
       const devices = await navigator.mediaDevices.enumerateDevices();
       const cameras = devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
       this.send({ type: "cameras", cameras: cameras.map(({ deviceId, label }, i) => [label || `camera ${i + 1}`, deviceId]) });
     } catch (error) {
       if (this.session !== message.session) return;
-      this.send({ type: "trouble", session: message.session, message: sentence(error) });
-      this.halt(sentence(error), false);
+      this.halt(sentence(error), true);
     }
   }
 
   on_stop(message) {
-    if (!message.client || message.client === this.client) this.halt(message.message || "", false);
+    this.halt(message.message || "", false);
   }
 
   on_result(message, buffers) {
@@ -455,17 +430,6 @@ class Hub {
     this.readout = message;
   }
 
-  on_chunk(message, [bytes]) {
-    if (message.client !== this.client) return; // another page asked
-    if (!message.offset) this.parts.set(message.name, []);
-    const parts = this.parts.get(message.name);
-    parts.push(bytes);
-    const offset = message.offset + bytes.byteLength;
-    if (offset < message.size && bytes.byteLength) return this.send({ type: "fetch", name: message.name, offset });
-    this.parts.delete(message.name);
-    this.urls.set(message.name, URL.createObjectURL(new Blob(parts, { type: message.mime })));
-    for (const view of this.views) view.list();
-  }
 }
 
 export default () => {
@@ -478,7 +442,6 @@ export default () => {
     return () => {
       window.removeEventListener("pagehide", leave);
       hub.halt("", false);
-      for (const url of hub.urls.values()) URL.revokeObjectURL(url);
     };
   }
 
