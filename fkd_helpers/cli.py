@@ -12,7 +12,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.core.config import KeypointsConfig, TrainOptions
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.options import Parser, add_options, call
 
@@ -70,18 +70,8 @@ def predict(
     return 2 if failed else 0
 
 
-def train(
-    *, arguments: list[str], fields: KeypointsConfig, config: str = "keypoints68", out: Path | None = None,
-    print_config: bool = False, devices: int = 1,
-) -> int:  # fmt: skip
-    """Train a keypoint network; run again, it goes on where it stopped.
-
-    Args:
-        config: a YAML file, or the name of one of ours
-        out: folder for checkpoints, weights and record (runs/NAME)
-        print_config: print the whole configuration and stop
-        devices: processes that train together on this machine
-    """
+def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> int:
+    """Train a keypoint network; run again, it goes on where it stopped."""
     from fkd_helpers.emotion.rules import emotion_column
     from fkd_helpers.plots.training import save_curves
     from fkd_helpers.train.command import chosen_run, say, trained
@@ -89,7 +79,7 @@ def train(
     from fkd_helpers.train.keypoints import KeypointsTask
     from fkd_helpers.train.run import run
 
-    chosen = chosen_run(arguments, "keypoints", config, fields, out=out, print_config=print_config, devices=devices)
+    chosen = chosen_run(arguments, "keypoints", shared, fields)
     if chosen is None:
         return 0
     settings, folder = chosen

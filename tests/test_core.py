@@ -11,7 +11,6 @@ import pytest
 from fkd_helpers.core import files, records
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cached, read_text, whole_file
-from fkd_helpers.data import load
 
 # Files
 
@@ -31,15 +30,6 @@ def test_whole_file_is_whole_or_as_it_was(tmp_path, error):
 def test_read_text_knows_what_windows_writes(tmp_path, encoding):
     (tmp_path / "a.csv").write_bytes("Käthe;1,5\n".encode(encoding))
     assert read_text(tmp_path / "a.csv") == "Käthe;1,5\n"
-
-
-@pytest.mark.parametrize(
-    "name, message", [("none.csv", "No such file"), (".", "Is a directory"), ("b.csv", "not a text file")]
-)
-def test_read_text_names_what_is_no_text(tmp_path, name, message):
-    (tmp_path / "b.csv").write_bytes(b"\x89PNG\0\0\0\x81\x81")
-    with pytest.raises(InputError, match=message):
-        read_text(tmp_path / name)
 
 
 # The cache
@@ -64,11 +54,6 @@ def test_cached_makes_an_entry_once_and_maps_it_into_memory():
     assert same(cached("things", "other key", lambda: {"a": np.ones(2)}), {"a": np.ones(2)})
 
 
-def test_cached_joins_a_list_of_flat_arrays():
-    for make in (lambda: {"a": [np.arange(3), np.arange(2)]}, no_making):
-        assert cached("things", "list", make)["a"].tolist() == [0, 1, 2, 0, 1]
-
-
 @pytest.mark.parametrize("file, content", [("a.npy", b""), ("a.npy", 90), ("a.npy", None), ("names.json", b'["a')])
 def test_cached_makes_a_damaged_entry_again(cache_folder, file, content):
     cached("things", "key", arrays)
@@ -90,15 +75,6 @@ def test_cached_warns_where_the_disk_is_full(cache_folder, monkeypatch, where):
     with pytest.warns(UserWarning, match="no cache in .*No space left on device"):
         assert same(cached("things", "key", arrays), arrays())
     assert not [file for file in cache_folder.rglob("*") if file.is_file()]
-
-
-def test_cached_leaves_nothing_behind_when_interrupted(cache_folder):
-    def interrupted():
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        cached("things", "key", interrupted)
-    assert not list(cache_folder.rglob("*"))
 
 
 def test_cached_evicts_what_was_not_used_for_longest(cache_folder, monkeypatch):
@@ -150,26 +126,3 @@ def test_damaged_record_is_named_and_left_out_of_all(tmp_path, content, message)
         records.read(path)
     with pytest.warns(UserWarning, match=f"left out: .*{message}"):
         assert [record["name"] for record in records.find("speed", folder=tmp_path)] == ["a"]
-
-
-def test_full_disk_leaves_the_record_as_it_was(tmp_path, monkeypatch):
-    path = records.write("speed", "a", folder=tmp_path, round=1)
-    (tmp_path / "file").touch()
-    with pytest.raises(InputError, match="cannot be written"):
-        records.write("speed", "a", folder=tmp_path / "file")
-    (tmp_path / "file").unlink()
-
-    def full(self, *_, **__):
-        self.touch()
-        raise OSError(errno.ENOSPC, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_text", full)
-    with pytest.raises(InputError, match=r"speed-a\.json: cannot be written \(No space left on device\)"):
-        records.write("speed", "a", folder=tmp_path, round=2)
-    assert [file.name for file in tmp_path.iterdir()] == ["speed-a.json"] and records.read(path)["round"] == 1
-
-
-def test_digest_tells_sets_apart():
-    faces, others = load("puppets", n=3), load("puppets", n=3, seed=1)
-    assert records.digest(faces) == records.digest(load("puppets", n=3)) != records.digest(others)
-    assert records.digest(faces) != records.digest(faces[[0, 2, 1]])

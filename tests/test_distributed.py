@@ -15,7 +15,6 @@ from torch import nn
 
 from fkd_helpers import cli, data
 from fkd_helpers.core.config import KeypointsConfig
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import write_classic
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.train import distributed
@@ -91,12 +90,6 @@ def test_two_processes_have_the_gradients_of_one(two):
     assert torch.allclose(first["plain"] - start, step - start, rtol=1e-3, atol=1e-6)
 
 
-def test_two_processes_share_every_batch_and_score_every_face(two):
-    _, (first, second) = two
-    assert (first["shards"], second["shards"]) == ([5], [6])
-    assert first["faces"] == second["faces"] == FACES
-
-
 def test_two_processes_end_with_one_network_that_one_process_resumes(two):
     """Running statistics of batch normalisation included: they are averaged after every epoch."""
     folder, (first, second) = two
@@ -136,17 +129,6 @@ def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, 
     assert f"the checkpoint of epoch {done} is kept, the same command goes on there" in errors
     assert cli.main(command) == 0
     assert f"epoch {done + 1}/150" in (said := capfd.readouterr().out) and f"epoch {done}/150" not in said
-
-
-def test_start_processes_passes_on_what_one_says_of_its_input(monkeypatch):
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    with pytest.raises(InputError, match=r"^unknown config 'none'"):
-        distributed.start_processes(["train", "--config", "none"], devices=1)
-
-
-def test_train_refuses_a_number_of_devices_that_is_none(capsys):
-    assert cli.main(["train", "--devices", "0"]) == 2
-    assert "train: --devices: expected at least 1, got 0" in capsys.readouterr().err
 
 
 if __name__ == "__main__":

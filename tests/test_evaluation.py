@@ -99,44 +99,13 @@ def test_evaluate_predictor_counts_a_face_that_is_not_found_as_failure(faces, tm
         draw([records.read(path)]).savefig(tmp_path / "figure.png")
 
 
-def test_evaluate_predictor_leaves_out_a_label_without_an_eye_distance(faces):
-    points = faces.keypoints.copy()
-    points[2, 45] = points[2, 36]
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        found = score(points + np.float32([3, 4]), replace(faces, keypoints=points))
-    assert found["scores"]["faces"] == 19 and np.isfinite(found["scores"]["nme"])
-    assert 2 not in [face["index"] for face in found["worst"]]
-
-
 def test_evaluate_predictor_takes_any_number_of_points(faces):
     five = replace(faces, keypoints=faces.keypoints[:, [36, 45, 30, 48, 54]], mirror=None)
     found = score(five.keypoints + 1, five)
     assert found["scores"]["nme"] > 0 and "nme_jaw" not in found["scores"] and found["conditions"]["turn"] == []
 
 
-def test_predict_set_means_the_largest_of_several_faces(faces):
-    class Crowd(Oracle):
-        def __call__(self, image, **options):
-            (true,) = super().__call__(image, **options)
-            tiny = true.keypoints / 4
-            return [Face(box_of(tiny), tiny, score=9.0), true]
-
-    assert np.array_equal(predict_set(Crowd(faces.keypoints), faces), faces.keypoints)
-
-
 # Sets and the command
-
-
-def test_labelled_faces_takes_parts_of_a_set(monkeypatch):
-    monkeypatch.setattr("fkd_helpers.evaluate.evaluate.load", lambda name, **_: load(name, n=100))
-    labelled = evaluate.labelled_faces
-    assert len(labelled("puppets", None)) == 100
-    assert {name.partition("/")[0] for name in labelled("puppets", "test").names} == {"test"}
-    held = labelled("puppets", "held-out")
-    assert len(set(held.people)) == 2 and len(held) == 10  # a tenth of 20 puppets, with all their frames
-    with pytest.raises(InputError, match="unknown part 'tests': did you mean 'test'"):
-        labelled("puppets", "tests")
 
 
 def test_command_writes_both_records(tmp_path, monkeypatch, capsys):
@@ -223,11 +192,6 @@ def test_change_moves_pixels_and_labels_together(kind, strength):
     assert moved(expected[None], cv2.invertAffineTransform(map_))[0] == pytest.approx(point, abs=1e-4)
 
 
-def test_change_turns_clockwise_about_the_face():
-    _, map_ = change(np.zeros((90, 90), np.uint8), np.array([20.0, 30, 40, 20]), "rotation", 90, None)
-    assert moved(np.array([[40.0, 40], [40, 30]]), map_) == pytest.approx(np.array([[40, 40], [50, 40]]), abs=1e-4)
-
-
 def test_change_of_pixels_does_what_it_says_and_leaves_the_labels():
     rng = np.random.default_rng(0)
     image, box = np.full((100, 120, 3), 100, np.uint8), np.array([30.0, 20, 60, 50])
@@ -247,28 +211,11 @@ def test_change_of_pixels_does_what_it_says_and_leaves_the_labels():
     assert ((wide.sum(1) * y**2).sum() / wide.sum()) ** 0.5 == pytest.approx(6, rel=0.15)  # 10 % of 60 pixels
 
 
-def test_change_set_is_a_function_of_its_seed(faces):
-    for kind in ("noise", "occlusion"):
-        first, again, other = (change_set(faces[:2], kind, 20, seed=seed)[0].images for seed in (0, 0, 1))
-        assert all(np.array_equal(a, b) for a, b in zip(first, again, strict=True))
-        assert not any(np.array_equal(a, b) for a, b in zip(first, other, strict=True))
-
-
 def test_errors_of_are_zero_for_an_answer_on_the_changed_face(faces):
     few = faces[:3]
     for kind, strength in (("rotation", 90), ("scale", 3), ("noise", 20)):
         worse, maps = change_set(few, kind, strength)
         assert maps.shape == (3, 2, 3) and errors_of(Oracle(worse.keypoints), few, kind, strength).max() < 1e-4, kind
-
-
-def test_curves_begin_at_the_plain_score_and_end_worse(faces, small):
-    few, wanted = faces[:6], {"rotation": ("degrees", (0, 90)), "blur": ("%", (0, 8))}
-    found = evaluate.curves(small, few, strengths=wanted, photo_every=3)
-    plain = nme(predict_set(small, few, given_boxes=True), few.keypoints).mean()
-    for kind, curve in found.items():
-        first, last = curve["points"]
-        assert curve["unit"] == wanted[kind][0] and first["nme"] == plain < last["nme"] / 1.5
-        assert first["failures"] == 0 < last["failures"] and first["photo_failures"] in (0, 0.5, 1)
 
 
 # Bad input

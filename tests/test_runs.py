@@ -1,6 +1,7 @@
 """Whole runs, from a config to files, and what goes wrong on the way."""
 
 import dataclasses
+import json
 import signal
 import warnings
 
@@ -13,13 +14,12 @@ from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.nets import backbones, build, load_weights
 from fkd_helpers.predict import KeypointPredictor, load_runner
 from fkd_helpers.train import keypoints
-from fkd_helpers.train.checkpoint import BEST, history_of, locked
-from fkd_helpers.train.keypoints import KeypointsTask, network_for
+from fkd_helpers.train.checkpoint import history_of, locked
+from fkd_helpers.train.keypoints import KeypointsTask
 from fkd_helpers.train.loop import TrainingStopped
-from fkd_helpers.train.run import learn, read_metrics, run, write_metrics
+from fkd_helpers.train.run import learn, run
 
 CONFIG = KeypointsConfig(
     name="tiny", net="two_layers", loss="smooth_l1", epochs=3, batch_size=16, device="cpu", split="person"
@@ -32,6 +32,10 @@ def quiet(line):
 
 def run_of(config, folder, **options):
     return run(KeypointsTask(config), config, folder, **{"say": quiet} | options)
+
+
+def metrics(folder):
+    return json.loads((folder / "metrics.json").read_text())
 
 
 @pytest.fixture(scope="module")
@@ -79,7 +83,7 @@ def test_run_leaves_weights_and_a_record(trained):
 
 def test_run_numbers_of_the_last_epoch_are_the_scores(trained):
     folder, scores, _ = trained
-    found = read_metrics(folder)
+    found = metrics(folder)
     keys = ("nme", "mae_224", "rmse_224")
     assert found["watched"] == "unseen" and [row["epoch"] for row in found["epochs"]] == [1, 2]
     last = found["epochs"][-1]
@@ -87,13 +91,6 @@ def test_run_numbers_of_the_last_epoch_are_the_scores(trained):
     table = pd.read_csv(folder / "history.csv")
     assert table["nme"].to_numpy() == pytest.approx([row["nme"] for row in found["epochs"]], rel=1e-3)
     assert "losses" not in table and "losses" not in last
-
-
-def test_run_keeps_the_best_epoch_beside_the_last(trained):
-    folder, _, config = trained
-    best = records.read(folder / "training-tiny.json")["best_epoch"]
-    found = KeypointsTask(config).score(load_weights(build("small"), folder / BEST))["nme"]
-    assert found == pytest.approx(read_metrics(folder)["epochs"][best - 1]["nme"], rel=1e-3)
 
 
 def test_run_predictions_are_in_pixels_of_the_images(trained, faces):
@@ -104,21 +101,6 @@ def test_run_predictions_are_in_pixels_of_the_images(trained, faces):
     predicted = table.to_numpy().reshape(-1, 68, 2)
     assert len(table) == scores["faces"]
     assert np.abs(predicted - target).mean() == pytest.approx(scores["mae_px"], rel=1e-2)
-
-
-def test_run_predictions_have_a_column_for_labels(tmp_path):
-    task = KeypointsTask(CONFIG, labels=lambda points: {"emotion": ["sad"] * len(points)})
-    run(task, dataclasses.replace(CONFIG, epochs=1), tmp_path, say=quiet)
-    table = pd.read_csv(tmp_path / "test_predictions.csv")
-    assert list(table)[:4] == ["name", "emotion", "x0", "y0"] and set(table["emotion"]) == {"sad"}
-
-
-def test_read_metrics_refuses_other_files(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_metrics(tmp_path)
-    write_metrics(tmp_path, [{"epoch": 1, "loss": float("nan")}]).write_text("[1, 2]", encoding="utf-8")
-    with pytest.raises(InputError, match="not the numbers of a run"):
-        read_metrics(tmp_path)
 
 
 def test_run_starts_from_the_weights_of_another(trained, tmp_path):
@@ -163,7 +145,7 @@ def test_train_interrupted_keeps_its_epochs_and_goes_on(tmp_path, monkeypatch, c
     folder = tmp_path / "runs" / "tiny"
     record = records.read(folder / "training-tiny.json")
     assert record["interrupted"] and [row["epoch"] for row in record["history"]] == [1, 2]
-    assert len(read_metrics(folder)["epochs"]) == 2
+    assert len(metrics(folder)["epochs"]) == 2
     assert Image.open(folder / "training_curves.png").size[0] > 300
 
     assert cli.main(["train", *arguments]) == 0
@@ -173,13 +155,6 @@ def test_train_interrupted_keeps_its_epochs_and_goes_on(tmp_path, monkeypatch, c
     broken, unbroken = (where / "test_predictions.csv" for where in (folder, tmp_path / "unbroken"))
     assert broken.read_bytes() == unbroken.read_bytes()
     assert not list(tmp_path.rglob("*.partial")) + list(tmp_path.rglob("*.lock"))
-
-
-def test_run_interrupted_before_the_first_epoch_leaves_nothing(tmp_path, monkeypatch):
-    interrupting(monkeypatch, epoch=1)
-    with pytest.raises(KeyboardInterrupt):
-        run_of(CONFIG, tmp_path)
-    assert list(tmp_path.iterdir()) == []
 
 
 def test_run_that_failed_leaves_the_reason_and_the_last_good_epoch(tmp_path):
@@ -220,11 +195,6 @@ def test_task_names_what_is_not_there(change, message):
         KeypointsTask(dataclasses.replace(CONFIG, **change))
 
 
-def test_task_says_that_a_batch_is_larger_than_the_set():
-    with pytest.warns(UserWarning, match="batch_size 500 is more than the 52 training faces: one batch of 52 an epoch"):
-        assert len(KeypointsTask(dataclasses.replace(CONFIG, batch_size=500)).batches) == 1
-
-
 def test_task_watches_people_that_are_neither_learned_nor_scored():
     whole, kept = KeypointsTask(CONFIG), KeypointsTask(dataclasses.replace(CONFIG, validation=0.25))
     people = {key: set(part.faces.people) for key, part in kept.held_out.items()}
@@ -233,25 +203,6 @@ def test_task_watches_people_that_are_neither_learned_nor_scored():
     assert not learned & people["validation"] and not people["unseen"] & (learned | people["validation"])
     assert learned | people["validation"] == set(whole.training.people)
     assert people["unseen"] == set(whole.held_out["unseen"].faces.people)
-
-
-def test_task_notes_that_one_set_decides_and_is_scored():
-    patient = dataclasses.replace(CONFIG, patience=5)
-    assert KeypointsTask(patient).notes[0].startswith("note: 'unseen' decides on this run")
-    assert KeypointsTask(dataclasses.replace(patient, validation=0.25)).notes == []
-
-
-@pytest.mark.parametrize("came", [True, False])
-def test_network_for_says_whether_imagenets_weights_came(monkeypatch, came):
-    asked, plain = [], backbones.backbone
-
-    def backbone(name, *, pretrained):
-        asked.extend([name] * pretrained)
-        return *plain(name)[:2], pretrained and came
-
-    monkeypatch.setattr(backbones, "backbone", backbone)
-    config = dataclasses.replace(CONFIG, net="mobilenet_v3", start="imagenet")
-    assert network_for(config).pretrained is came and asked == ["mobilenet_v3_small"]
 
 
 def test_extra_faces_are_learned_without_their_jaw(faces, monkeypatch):
@@ -291,34 +242,3 @@ def test_own_keypoints_of_any_number_are_trained_from_one_table(faces, tmp_path,
     for file in ("small.safetensors", "small.onnx"):
         found = KeypointPredictor(str(tmp_path / file)).at_boxes(faces.images[0], np.array([[40.0, 40, 80, 80]]))[0]
         assert found.shape == (1, k, 2)
-
-
-def test_own_keypoints_with_a_mirror_order_are_mirrored(faces, monkeypatch):
-    monkeypatch.setattr(data, "load", lambda name, **_: own_faces(faces[:40], 4, mirror=np.array([1, 0, 2, 3])))
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        task = KeypointsTask(dataclasses.replace(CONFIG, data="own", net="small", loss="mse"))
-    assert task.batches.mirror.tolist() == [1, 0, 2, 3]
-
-
-@pytest.mark.parametrize(
-    ("people", "message"),
-    [(["one"] * 8, "expected 2 people or more"), (["one"] * 7 + ["two"], None)],
-)
-def test_own_keypoints_of_few_people(faces, tmp_path, monkeypatch, people, message):
-    """A test set of one person is scored; a set of one person cannot be split."""
-    monkeypatch.setattr(data, "load", lambda name, **_: own_faces(faces[:8], 5, people=np.array(people)))
-    config = dataclasses.replace(CONFIG, data="own", net="small", loss="mse", batch_size=4, epochs=1, augment=0.0)
-    if message:
-        with pytest.raises(InputError, match=message):
-            KeypointsTask(config)
-        return
-    scores = run_of(config, tmp_path)
-    assert np.isfinite([scores["nme"], scores["nme_low"], scores["nme_high"]]).all()
-
-
-def test_extra_data_of_another_number_of_keypoints_is_refused(faces, monkeypatch):
-    sets = {"puppets": faces, "own": own_faces(faces, 5)}
-    monkeypatch.setattr(keypoints.data, "load", lambda name, **_: sets[name])
-    with pytest.raises(InputError, match=r"extra_data: expected 68 keypoints as in puppets, got 5; without it"):
-        KeypointsTask(dataclasses.replace(CONFIG, extra_data="own"))

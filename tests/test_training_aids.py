@@ -78,19 +78,6 @@ def test_a_range_that_is_none_is_named(options):
         search(**options)
 
 
-def test_a_loss_that_was_never_finite_is_said():
-    with pytest.raises(InputError, match="not finite even before the first step"):
-        find_rate(line(), Batches(), lambda *_: torch.tensor(torch.nan, requires_grad=True), config=CONFIG)
-
-
-def test_without_a_notebook_the_curve_is_about_ten_lines():
-    said = []
-    curve = LiveCurve(epochs=100, say=said.append)
-    for epoch in range(1, 101):
-        curve({"epoch": epoch, "loss": 1.0 / epoch, "nme": 0.1} | ROW)
-    assert len(said) == 10 and said[-1] == "epoch 100/100  loss 0.0100  NME 0.1000"
-
-
 def test_live_curve_redraws_one_figure_in_a_notebook(monkeypatch):
     handle = mock.Mock()
     show = mock.Mock(return_value=handle)
@@ -128,11 +115,3 @@ def test_wandb_without_its_package_is_one_line_before_anything_runs(tmp_path, mo
     error = capsys.readouterr().err
     assert "pip install 'fkd-helpers[wandb]'" in error and error.count("\n") == 1
     assert not (tmp_path / "run").exists()
-
-
-def test_wandb_works_without_a_network(tmp_path, monkeypatch):
-    pytest.importorskip("wandb")
-    for name in ("WANDB_API_KEY", "WANDB_MODE"):
-        monkeypatch.delenv(name, raising=False)
-    fit(line(), Batches(), mse, config=dataclasses.replace(CONFIG, log="wandb"), folder=tmp_path)
-    assert list(tmp_path.glob("wandb/offline-run-*/*.wandb"))

@@ -4,7 +4,7 @@ import torch
 
 from fkd_helpers import data
 from fkd_helpers.faces import boxes
-from fkd_helpers.train.augment import NONE, Augment, augment, flip_order, window_maps
+from fkd_helpers.train.augment import NONE, Augment, augment, flip_order
 from fkd_helpers.train.batches import FaceBatches, base_crops
 
 GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
@@ -66,13 +66,6 @@ def test_without_augmentation_training_sees_what_prediction_sees(faces):
     assert np.abs(images.astype(float) - gray).mean() < 6  # sampled twice against once, of 255
 
 
-def test_windows_are_as_wide_as_they_are_drawn():
-    maps, flipped = window_maps(4000, 200, options=Augment(), size=112, rng=np.random.default_rng(0))
-    scale = np.linalg.norm(maps[:, :, 0], axis=1) * 112 / 200 * 2.2 / 1.4
-    assert abs(np.log(scale).std() - 0.12) < 0.01 and abs(np.log(scale).mean()) < 0.01
-    assert abs(flipped.mean() - 0.5) < 0.03
-
-
 def test_missing_points_stay_missing(faces):
     crops, keypoints = base_crops(faces)
     keypoints[:, 3] = np.nan
@@ -89,13 +82,3 @@ def test_an_epoch_is_the_same_whenever_it_is_asked_for(faces):
         assert torch.equal(images, same_images) and torch.equal(keypoints, same_keypoints)
     assert not torch.equal(first[0][0], other[0][0])
     assert first[0][0].shape == (8, 1, 112, 112) and 0 <= first[0][0].min() and first[0][0].max() <= 1
-
-
-def test_plain_batches_hold_every_face_once_in_order(faces):
-    batches = FaceBatches(faces, batch_size=10).without_augmentation()
-    keypoints = torch.cat([targets for _, targets in batches(0)])
-    assert np.allclose(keypoints, boxes.to_crop(faces.keypoints, boxes.square_of(faces.boxes), 112), atol=1e-3)
-
-
-def test_a_batch_larger_than_the_set_is_the_whole_set(faces):
-    assert [len(images) for images, _ in FaceBatches(faces, batch_size=1000)(0)] == [24]

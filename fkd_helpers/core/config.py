@@ -34,7 +34,7 @@ class TrainConfig:
     learning_rate: float = setting(3e-3, 1e-8, 10)
     momentum: float = setting(0.9, 0, 0.9999, help="used by sgd only")
     weight_decay: float = setting(1e-4, 0, 1)
-    schedule: str = setting("one_cycle", "one_cycle", "cosine", "step", "plateau", "constant")
+    schedule: str = setting("warmup_cosine", "warmup_cosine", "cosine", "step", "plateau", "constant")
     epochs: int = setting(20, 1, 100_000)
     patience: int = setting(0, 0, 100_000, help="epochs without a gain before training stops early; 0 = never")
     validation: float = setting(0.0, 0, 0.5, help="share of the training people that are watched, not learned from")
@@ -47,6 +47,8 @@ class TrainConfig:
     log: str = setting("", "", "csv", "wandb", help="a logger that also gets the numbers of every epoch")
 
     def __post_init__(self):
+        if self.schedule == "one_cycle":  # its name in older configs and records
+            object.__setattr__(self, "schedule", "warmup_cosine")
         if not re.fullmatch(r"\w[\w.-]*", self.name):  # files are named after it
             raise InputError(f"name: expected letters, digits, '_', '-' and '.', got {self.name!r}")
         for field in dataclasses.fields(self):
@@ -104,6 +106,16 @@ class ExpressionsConfig(TrainConfig):
     share: float = setting(0.5, 0, 1, help="weight of valence and arousal in the loss, beside the classes")
     smoothing: float = setting(0.1, 0, 0.9, help="of the class labels")
     balance: str = setting("none", "none", "loss", "draw", help="rare classes weigh more, or are drawn more often")
+
+
+@dataclass(frozen=True)
+class TrainOptions:
+    """What every training subcommand offers beside the fields of its config."""
+
+    config: str = setting("", help="a YAML file, or the name of one of ours; without it the first of the task")
+    out: Path | None = dataclasses.field(default=None, metadata={"help": "folder of what the run writes (runs/NAME)"})
+    print_config: bool = setting(False, help="print the whole configuration and stop")
+    devices: int = setting(1, help="processes that train together on this machine")
 
 
 TASKS: dict[str, type[TrainConfig]] = {kind.task: kind for kind in (KeypointsConfig, Kaggle15Config, ExpressionsConfig)}

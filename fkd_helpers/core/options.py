@@ -29,29 +29,35 @@ def add_options(parser: argparse.ArgumentParser, function: Callable) -> None:
     """
     texts = help_texts(function)
     for name, parameter in inspect.signature(function).parameters.items():
+        kind, text, default = _type_of(parameter.annotation), texts.get(name, ""), parameter.default
+        required = default is parameter.empty
         if name == ARGUMENTS:
             continue
-        kind, text = _type_of(parameter.annotation), texts.get(name, "")
-        flag = f"--{name.replace('_', '-')}"
         if dataclasses.is_dataclass(kind):
             for field in dataclasses.fields(kind):
-                words = f"{field.metadata.get('help', '')} ({field.default!r} if not given)".strip()
-                option = field.metadata.get("option") or f"--{field.name.replace('_', '-')}"
-                parser.add_argument(option, dest=field.name, type=_type_of(field.type), help=_escaped(words))
+                flag, words = field.metadata.get("option"), field.metadata.get("help", "")
+                _add_option(parser, field.name, _type_of(field.type), field.default, words, flag, shared=True)
+        elif parameter.kind is parameter.KEYWORD_ONLY:
+            _add_option(parser, name, kind, default, text, required=required)
         elif parameter.kind is parameter.VAR_POSITIONAL:
-            parser.add_argument(name, nargs="+", metavar=name.rstrip("s").upper(), type=kind, help=_escaped(text))
-        elif parameter.kind is not parameter.KEYWORD_ONLY:
-            needed = parameter.default is parameter.empty
-            default = None if needed else parameter.default
-            parser.add_argument(name, nargs=None if needed else "?", default=default, type=kind, help=_escaped(text))
-        elif kind is bool:
-            parser.add_argument(flag, action="store_true", help=_escaped(text))
+            parser.add_argument(name, nargs="+", metavar=name.rstrip("s").upper(), type=kind, help=text)
         else:
-            required = parameter.default is parameter.empty
-            default = None if required else parameter.default
-            shown = "" if default in (None, "") else f" ({default})"
-            words = _escaped(text + shown)
-            parser.add_argument(flag, type=kind, default=default, required=required, metavar=name.upper(), help=words)
+            default, nargs = (None, None) if required else (default, "?")
+            parser.add_argument(name, nargs=nargs, default=default, type=kind, help=text)
+
+
+def _add_option(parser, name, kind, default, text, flag=None, *, required=False, shared=False) -> None:
+    """Declare one option; a shared one belongs to a dataclass, whose default holds if None comes."""
+    flag = flag or f"--{name.replace('_', '-')}"
+    shown = "" if required or default in (None, "", False) else f" ({default})"
+    words = f"{text}{shown}".strip().replace("%", "%%")  # argparse formats help texts
+    if kind is bool:
+        parser.add_argument(flag, dest=name, action="store_const", const=True, default=None if shared else False,
+                            help=words)  # fmt: skip
+    else:
+        first = None if required or shared else default
+        parser.add_argument(flag, dest=name, type=kind, default=first, required=required, metavar=name.upper(),
+                            help=words)  # fmt: skip
 
 
 def call(function: Callable, options: argparse.Namespace) -> Any:
@@ -59,9 +65,7 @@ def call(function: Callable, options: argparse.Namespace) -> Any:
     positional, keywords = [], {}
     for name, parameter in inspect.signature(function).parameters.items():
         kind = _type_of(parameter.annotation)
-        if name == ARGUMENTS:
-            keywords[name] = options.arguments
-        elif dataclasses.is_dataclass(kind):
+        if dataclasses.is_dataclass(kind):
             given = {field.name: getattr(options, field.name) for field in dataclasses.fields(kind)}
             given = {key: value for key, value in given.items() if value is not None}
             keywords[name] = given if name == "fields" else kind(**given)
@@ -90,7 +94,3 @@ def _type_of(annotation) -> type:
     if isinstance(annotation, types.UnionType):
         annotation = next(kind for kind in annotation.__args__ if kind is not types.NoneType)
     return annotation if annotation in (int, float, bool, Path) or dataclasses.is_dataclass(annotation) else str
-
-
-def _escaped(text: str) -> str:
-    return text.replace("%", "%%")  # argparse formats help texts

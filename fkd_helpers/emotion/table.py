@@ -10,12 +10,12 @@ import pandas as pd
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import read_encoded, read_text, whole_file
+from fkd_helpers.core.text import bars
 from fkd_helpers.data.tables import layout_of, numbers_of, read_cells, split_lines
 from fkd_helpers.emotion.features import FEATURES
 from fkd_helpers.emotion.rules import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
 
 REACH = 20.0  # % of the eye distance: the histogram in text goes from -20 to 20
-BARS = np.array(list("▁▂▃▄▅▆▇█"))
 
 
 def read_predictions(path: str | Path) -> np.ndarray:
@@ -108,7 +108,8 @@ def spread(keypoints: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
 
 def _text_histogram(values):
     counts = np.histogram(values.dropna().clip(-REACH, REACH), 17, (-REACH, REACH))[0]
-    return "".join(BARS[np.ceil(counts / max(counts.max(), 1) * (len(BARS) - 1)).astype(int)])
+    counts = np.histogram(values.dropna().clip(-REACH, REACH), 17, (-REACH, REACH))[0]
+    return bars(np.ceil(7 * counts / max(counts.max(), 1)) / 7)  # a bar for a single face, too
 
 
 def histograms(change: np.ndarray, labels: Sequence[str], *, bins: int = 24) -> dict[str, dict]:

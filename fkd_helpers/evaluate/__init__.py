@@ -10,7 +10,7 @@ from fkd_helpers.evaluate.evaluate import (
     labelled_faces,
     predict_set,
     score,
-)
+)  # fmt: skip
 from fkd_helpers.evaluate.robustness import STRENGTHS, change, change_set, curves, errors_of, measure_robustness, moved
 
 __all__ = [

@@ -33,10 +33,9 @@ CONDITIONS = {
 
 
 def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bool = False) -> np.ndarray:
-    """Return predicted keypoints (n, k, 2) for the one labelled face of each image.
+    """Return predicted keypoints (n, k, 2) for the one labelled face of each image: the largest that is found.
 
-    The predictor's own detector finds the face, and the whole image is taken where it sees none; of several the
-    largest is meant. With `given_boxes` the true box is cut by the crop rule instead.
+    The whole image is taken where the detector sees none; with `given_boxes` the true box is cut instead.
     """
     predicted = []
     for image, target in zip(faces.images, faces.keypoints, strict=True):
@@ -46,10 +45,9 @@ def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bo
         found = predictor(image, whole_image="fallback")
         largest = max(found, key=lambda face: face.box[2] * face.box[3], default=None)
         predicted.append(largest.keypoints if largest else np.full_like(target, np.nan))
-    if predicted[0].shape != faces.keypoints.shape[1:]:
-        raise InputError(
-            f"scoring needs a model of {faces.keypoints.shape[1]} keypoints, this one gives {len(predicted[0])}"
-        )
+    came, wanted = len(predicted[0]), faces.keypoints.shape[1]
+    if came != wanted:
+        raise InputError(f"scoring needs a model of {wanted} keypoints, this one gives {came}")
     return np.stack(predicted)
 
 
@@ -76,8 +74,7 @@ def score(predicted: np.ndarray, faces: FaceSet) -> dict:
 def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
     """Return what each photo is like, by the names of CONDITIONS; (n,) each, measured with the labels.
 
-    `turn` and `tilt` are of the head, NaN where no pose fits; `sharpness` (the standard deviation of the Laplacian) and
-    `light` are of the network's own crop, where a blurred face, and a tiny one that was enlarged, has few edges.
+    `turn` and `tilt` are of the head, NaN where no pose fits; `sharpness` and `light` are of the network's own crop.
     """
     boxes = faces.boxes
     squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
@@ -92,12 +89,9 @@ def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
 
 
 def bin_errors(errors: np.ndarray, values: np.ndarray, people: np.ndarray, *, bins: int = BINS) -> list[dict]:
-    """Return the error of faces in bins of equally many, from the lowest values (n,) of a condition to the highest.
-
-    Faces that were not found (infinite error) or whose condition is not known (NaN) are left out.
-    """
+    """Return the error of faces in bins of equally many, from the lowest values (n,) of a condition to the highest."""
     table = pd.DataFrame({"error": errors, "value": values, "person": people})
-    table = table[np.isfinite(table["error"]) & np.isfinite(table["value"])]
+    table = table[np.isfinite(table["error"]) & np.isfinite(table["value"])]  # found, and with a known condition
     if table.empty:
         return []
     number = pd.qcut(table["value"].rank(method="first"), bins, labels=False)
@@ -112,7 +106,7 @@ def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str |
     """Return what the record of an evaluation holds.
 
     `scores` and `scores_true_box` are photo in, and with the true box given; `raw` and `raw_true_box` the same with
-    answers as they are, not moved to where the labels of the set `data` lie. `worst` are the largest errors by index.
+    answers as they are, not moved to where the labels of the set `data` lie.
     """
     if not len(faces) or not faces.complete.all():
         missing = f"{(~faces.complete).sum()} of {len(faces)} with missing ones"
@@ -120,20 +114,17 @@ def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str |
     boxed, started = predict_set(predictor, faces, given_boxes=True), time.perf_counter()
     answers = predict_set(predictor, faces)
     seconds = time.perf_counter() - started
-    errors = nme(as_labelled(answers, data), faces.keypoints)
+    found = {"scores": as_labelled(answers, data), "scores_true_box": as_labelled(boxed, data)}
+    found |= {"raw": answers, "raw_true_box": boxed}
+    errors = nme(found["scores"], faces.keypoints)
     worst = np.argsort(-np.nan_to_num(errors, nan=-1), kind="stable")[:WORST]
-    conditions = {name: bin_errors(errors, values, faces.people) for name, values in conditions_of(faces).items()}
-    return {
+    return {key: score(predicted, faces) for key, predicted in found.items()} | {
         "seconds": seconds,
-        "scores": score(as_labelled(answers, data), faces),
-        "scores_true_box": score(as_labelled(boxed, data), faces),
-        "raw": score(answers, faces),
-        "raw_true_box": score(boxed, faces),
         "people": len(np.unique(faces.people)),
         "label_shift_px": shift_of(faces.keypoints, data).mean(),
         "curve_limits": LIMITS,
         "worst": [{"index": int(i), "nme": errors[i]} for i in worst],
-        "conditions": conditions,
+        "conditions": {key: bin_errors(errors, values, faces.people) for key, values in conditions_of(faces).items()},
     }
 
 

@@ -1,7 +1,6 @@
 """How the error grows as photos get worse: turned, shrunk, blurred, noisy, dark, partly hidden.
 
-A change acts on the photo and on its labels alike. Answers are brought back to the photo as it was and scored there, so
-that at strength 0 every curve starts at the score of the evaluation.
+A change acts on the photo and on its labels alike; answers are scored in the photo as it was.
 """
 
 import math
@@ -21,7 +20,6 @@ from fkd_helpers.faces.metrics import nme
 from fkd_helpers.predict import KeypointPredictor
 
 STILL = np.eye(2, 3)
-AREA = cv2.INTER_AREA
 PHOTO_EVERY = 5  # the detector is slow: one face in so many
 STRENGTHS: dict[str, tuple[str, Sequence[float]]] = {
     "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 75, 90)),
@@ -36,10 +34,7 @@ STRENGTHS: dict[str, tuple[str, Sequence[float]]] = {
 def change(
     image: np.ndarray, box: np.ndarray, kind: str, strength: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return a photo changed about the face in its box (4,), and the map (2, 3) that took its points along.
-
-    What a turn brings in from outside repeats the edge; kind, strength: see STRENGTHS.
-    """
+    """Return a photo changed (see STRENGTHS) about the face in its box (4,), and the map (2, 3) of its points."""
     if kind not in STRENGTHS:
         raise unknown("change", kind, STRENGTHS)
     none = STRENGTHS[kind][1][0]
@@ -52,7 +47,8 @@ def change(
         turn = cv2.getRotationMatrix2D(centre.tolist(), -strength, 1.0)
         return cv2.warpAffine(image, turn, size.tolist(), borderMode=cv2.BORDER_REPLICATE), turn
     if kind == "scale":
-        smaller = cv2.resize(image, np.maximum((size / strength).round(), 1).astype(int).tolist(), interpolation=AREA)
+        new = np.maximum((size / strength).round(), 1).astype(int).tolist()
+        smaller = cv2.resize(image, new, interpolation=cv2.INTER_AREA)
         ratio = smaller.shape[1::-1] / size  # pixel centres: x becomes (x + 0.5) * ratio - 0.5
         return smaller, np.column_stack([np.diag(ratio), ratio / 2 - 0.5])
     if kind == "blur":

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fkd_helpers.core.config import ExpressionsConfig
+from fkd_helpers.core.config import ExpressionsConfig, TrainOptions
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.expressions import report, task
 from fkd_helpers.expressions.data import conflicts, contents, damage, load_expressions
@@ -33,20 +33,13 @@ def check(data: str = "puppets") -> int:
     return 0
 
 
-def train(
-    *, arguments: list[str], fields: ExpressionsConfig, config: str = "expressions_head", out: Path | None = None,
-    print_config: bool = False, devices: int = 1, fast: bool = False,
-) -> int:  # fmt: skip
+def train(*, arguments: list[str], shared: TrainOptions, fields: ExpressionsConfig, fast: bool = False) -> int:
     """Train on expressions, valence and arousal; run again, it goes on where it stopped.
 
     Args:
-        config: a YAML file, or the name of one of ours
-        out: folder for checkpoints, weights and record (runs/NAME)
-        print_config: print the whole configuration and stop
-        devices: processes that train together on this machine
         fast: two batches only: does everything run?
     """
-    chosen = chosen_run(arguments, "expressions", config, fields, out=out, print_config=print_config, devices=devices)
+    chosen = chosen_run(arguments, "expressions", shared, fields)
     if chosen is None:
         return 0
     settings, folder = chosen

@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from fkd_helpers.core.config import Kaggle15Config
+from fkd_helpers.core.config import Kaggle15Config, TrainOptions
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.kaggle15 import submission
 from fkd_helpers.kaggle15.data import find_table, load_faces
@@ -13,19 +13,9 @@ from fkd_helpers.train.command import chosen_run, say, trained
 SHOWN = 24  # faces in the picture of predictions
 
 
-def train(
-    *, arguments: list[str], fields: Kaggle15Config, config: str = "keypoints15", out: Path | None = None,
-    print_config: bool = False, devices: int = 1,
-) -> int:  # fmt: skip
-    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped.
-
-    Args:
-        config: a YAML file, or the name of one of ours
-        out: folder for checkpoints, weights and record (runs/NAME)
-        print_config: print the whole configuration and stop
-        devices: processes that train together on this machine
-    """
-    chosen = chosen_run(arguments, "kaggle15", config, fields, out=out, print_config=print_config, devices=devices)
+def train(*, arguments: list[str], shared: TrainOptions, fields: Kaggle15Config) -> int:
+    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped."""
+    chosen = chosen_run(arguments, "kaggle15", shared, fields)
     if chosen is None:
         return 0
     settings, folder = chosen

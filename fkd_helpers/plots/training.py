@@ -1,5 +1,6 @@
 """The curves of a training: loss, NME, pixels; drawn at its end, or while it runs."""
 
+import json
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
@@ -78,11 +79,10 @@ def _words(history, epochs) -> str:
 
 def save_curves(folder: Path, *, epochs: int) -> None:
     """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
-    from fkd_helpers.train.run import METRICS, read_metrics
-
-    if (folder / METRICS).exists():
+    if (folder / "metrics.json").exists():
+        history = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["epochs"]
         with whole_file(folder / "training_curves.png") as partial:
-            curves = training_curves(read_metrics(folder)["epochs"], epochs=epochs, size=3.6)
+            curves = training_curves(history, epochs=epochs, size=3.6)
             curves.savefig(partial, format="png", dpi=100)
 
 

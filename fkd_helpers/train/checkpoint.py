@@ -40,7 +40,7 @@ def locked(folder: str | Path) -> Iterator[None]:
 
 
 def save(folder: str | Path, config: TrainConfig, history: list[dict], parts: Mapping, model: nn.Module) -> None:
-    """Write config, history and the state of each part (model, optimiser ...) as the checkpoint of a folder."""
+    """Write config, history and the state of each part as the checkpoint of a folder."""
     state = {key: part.state_dict() for key, part in parts.items()}
     state |= {"config": json.dumps(dataclasses.asdict(config)), "history": json.dumps(history)}
     state["pretrained"] = bool(getattr(model, "pretrained", False))

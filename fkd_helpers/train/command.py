@@ -1,4 +1,4 @@
-"""What the training subcommands share: the chosen config and folder, several processes, one-line errors."""
+"""What the training subcommands share: options, the chosen config and folder, several processes; the grid's command."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.core.config import TrainConfig, as_yaml, load_config
+from fkd_helpers.core.config import TrainConfig, TrainOptions, as_yaml, load_config
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.train.checkpoint import history_of
@@ -15,29 +15,28 @@ from fkd_helpers.train.grid import GRIDS, run_grid
 from fkd_helpers.train.loop import TrainingStopped
 from fkd_helpers.train.tables import markdown, table
 
+FIRST = {"keypoints": "keypoints68", "kaggle15": "keypoints15", "expressions": "expressions_head"}  # configs
 say = partial(print, flush=True)  # a log file shows each line at once
 
 
-def chosen_run(
-    arguments: list[str], task: str, config: str, fields: dict, *, out: Path | None, print_config: bool, devices: int
-) -> tuple[TrainConfig, Path] | None:
+def chosen_run(arguments: list[str], task: str, options: TrainOptions, fields: dict) -> tuple[TrainConfig, Path] | None:
     """Return config and folder of the training that options ask for, or None if there is nothing left to do here.
 
     That is so where the config was to be printed, and where other processes have done the training.
     """
-    settings = load_config(config, task=task, **fields)
-    if print_config:
+    settings = load_config(options.config or FIRST[task], task=task, **fields)
+    if options.print_config:
         print(as_yaml(settings), end="")
         return None
-    folder = out or Path("runs") / settings.name
-    _at_least_one(devices=devices)
+    folder = options.out or Path("runs") / settings.name
+    _at_least_one(devices=options.devices)
     rank, processes, _ = started_as()
     if rank:
         sys.stdout = open(os.devnull, "w", encoding="utf-8")  # the first process speaks for all
-    if processes > 1 or devices == 1:
+    if processes > 1 or options.devices == 1:
         return settings, folder
     try:
-        start_processes(arguments, devices)
+        start_processes(arguments, options.devices)
     except InputError as error:
         done = len(history_of(folder))
         kept = f"; the checkpoint of epoch {done} is kept, the same command goes on there" if done else ""

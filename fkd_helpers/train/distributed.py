@@ -1,18 +1,18 @@
-"""Several processes train one network, on one machine or on several.
+"""Several processes train one network. Which tool is for what, all of them by their public calls:
 
-Three ways, each for its own purpose, all of them library calls:
-
-- `train --devices N` starts N processes on this machine with torchrun (`start_processes`). Fabric's DDP joins them and
-  averages their gradients. If one of them is lost, the job ends, and the same command resumes from the checkpoint.
-- `torchrun --nnodes M ... -m fkd_helpers train ...`, given on each of M machines, does the same across machines.
-- Many separate trainings are tasks of the grid's Ray backend (`train.grid`), without communication between them.
+- torchrun starts the processes: `train --devices N` on this machine (`start_processes`), or
+  `torchrun --nnodes M ... -m fkd_helpers train ...` on each of M machines. If one is lost, the job ends, and the same
+  command resumes from the checkpoint.
+- Fabric's DDP joins the processes and averages their gradients (`train.loop.fabric_for`).
+- Ray tasks run many separate trainings, without communication between them (`train.grid`).
+- Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/ray_training.py`.
 
 Each process takes its shard of every batch. Without normalisation layers the gradients are those of one process with
-the whole batch. Batch normalisation sees only the shard, as is usual with DDP; its running statistics are averaged over
-the processes after every epoch.
+the whole batch. Batch normalisation sees the shard alone, as is usual with DDP; its running statistics are averaged
+over the processes after every epoch.
 
-Tried: gloo, two processes on one CPU. Not tried: NCCL on several GPUs, more than one machine, and one training as
-a job of a Ray cluster.
+Tried: two processes on one CPU, connected by gloo, under torchrun, Ray tasks and TorchTrainer. Not tried: NCCL on
+several GPUs, and more than one machine.
 """
 
 import os
@@ -54,8 +54,8 @@ def shard(n: int, rank: int, count: int) -> slice:
 def global_loss(value: torch.Tensor, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss to backpropagate and the mean loss of the whole batch, given the mean loss of this shard.
 
-    Our losses are means over the targets that are not missing, so a shard is weighted by how many it has. DDP averages
-    the gradients over the processes, hence the factor `count`.
+    Losses are means over the targets that are not missing, so a shard is weighted by how many it has. DDP averages the
+    gradients over the processes, hence the factor `count`.
     """
     count = processes()[1]
     if count == 1:
@@ -80,7 +80,7 @@ def in_order(batches: list[Sequence[torch.Tensor]]) -> list[Sequence[torch.Tenso
 
 
 def from_first(value):
-    """Return the value of rank 0 in every process, so that all take the same decision by it."""
+    """Return the value of rank 0 in every process."""
     values = [value]
     if processes()[1] > 1:
         dist.broadcast_object_list(values)
@@ -97,11 +97,7 @@ def average_buffers(*models: nn.Module) -> None:
 
 
 def start_processes(arguments: Sequence[str], devices: int) -> None:
-    """Run `python -m fkd_helpers ARGUMENTS` in several processes with torchrun, and wait for them.
-
-    Raises:
-        InputError: what one of them found wrong with its input, or that one was lost.
-    """
+    """Run `python -m fkd_helpers ARGUMENTS` in several processes with torchrun, and wait for them."""
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "fkd_helpers", "--"]
     threads = str(max(1, (os.cpu_count() or 1) // devices))
     with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:

@@ -1,7 +1,7 @@
 """Grids of training runs, one record per run: in this process one after the other, or as tasks of Ray.
 
 A run is a pure function of its config, so a grid can be stopped, resumed and spread over machines: what has a record is
-not run again, and Ray may start a lost run anew, which goes on from its checkpoint where the folder is still there.
+not run again, and a lost run goes on from its checkpoint.
 """
 
 import contextlib
@@ -57,17 +57,10 @@ GRIDS = {"published": published_grid, "small": small_grid}
 
 
 def run_grid(
-    configs: Iterable[KeypointsConfig],
-    folder: str | Path = "runs/experiments",
-    *,
-    max_epochs: int | None = None,
-    backend: str = "local",
-    address: str | None = None,
-    workers: int = 2,
-    cpus: float = 1,
-    gpus: float = 0,
+    configs: Iterable[KeypointsConfig], folder: str | Path = "runs/experiments", *, max_epochs: int | None = None,
+    backend: str = "local", address: str | None = None, workers: int = 2, cpus: float = 1, gpus: float = 0,
     say: Callable[[str], None] = print,
-) -> list[dict]:
+) -> list[dict]:  # fmt: skip
     """Run what has no record in `folder` yet, write each record at once, and return the records of all.
 
     A run that fails becomes a record with the reason, and is tried again the next time.
@@ -76,8 +69,7 @@ def run_grid(
         max_epochs: stop each run there; run again with more, it goes on where it stopped
         backend: "local" = one run after the other, in this process; "ray" = several at a time (extra [scale])
         address: of a Ray cluster, such as "10.0.0.1:6379"; without it a Ray of `workers` runs at a time is started here
-        cpus, gpus: what a run needs, on Ray. On a cluster the checkpoints stay on the machine of the run, unless
-            `folder` is on a disk that all machines share.
+        cpus, gpus: what a run needs, on Ray; on a cluster `folder` should be on a disk that all machines share
     """
     folder, configs = Path(folder), list(configs)
     if backend not in BACKENDS:
@@ -85,7 +77,7 @@ def run_grid(
     _check(configs)
     capped = [dataclasses.replace(config, epochs=min(config.epochs, max_epochs or config.epochs)) for config in configs]
     found = {config.name: _done(folder, config) for config in capped}
-    left = [(config, whole.epochs, folder.absolute()) for config, whole in zip(capped, configs, strict=True)
+    left = [(config, whole.epochs, _checkpoints(folder, config)) for config, whole in zip(capped, configs, strict=True)
             if found[config.name] is None]  # fmt: skip
     if backend == "ray" and left:
         ended = _on_ray(left, address=address, workers=workers, cpus=cpus, gpus=gpus)
@@ -110,12 +102,6 @@ def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = Non
     return [there.get(run.name) or {"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
 
 
-def describe(config: KeypointsConfig) -> str:
-    """Return in one line what tells a run from its neighbours."""
-    recipe = f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}"
-    return f"{recipe}, {config.epochs} epoch{'s' * (config.epochs > 1)}"
-
-
 def _check(configs: list[KeypointsConfig]) -> None:
     names = [config.name for config in configs]
     if twice := sorted({name for name in names if names.count(name) > 1}):
@@ -127,34 +113,30 @@ def _check(configs: list[KeypointsConfig]) -> None:
 
 
 def _done(folder: Path, config: KeypointsConfig) -> dict | None:
+    """Return the record of a config, if there is one and it is of a finished run; the device plays no part."""
     try:
         record = records.read(folder / f"{KIND}-{config.name}.json")
     except InputError:
         return None
-    same = _choices(record.get("config", {})) == _choices(records.plain(config))
-    return record if same and "failed" not in record else None
+    theirs, ours = (
+        KeypointsConfig(**{key: values[key] for key in records.plain(config) if key in values} | {"device": "auto"})
+        for values in (record.get("config", {}), records.plain(config))
+    )
+    return record if theirs == ours and "failed" not in record else None
 
 
-def _choices(values: dict, *free: str) -> dict:
-    """Return what a config says beyond the defaults, device aside: an option that is new today changes no old run."""
-    return {
-        field.name: values[field.name]
-        for field in dataclasses.fields(KeypointsConfig)
-        if field.name not in ("device", *free) and values.get(field.name, field.default) != field.default
-    }
-
-
-def _recipe(config: KeypointsConfig) -> str:
-    """Return a name for what a checkpoint can be resumed with: epochs do not matter where the rate is constant."""
-    free = ("name", "epochs") if config.schedule == "constant" else ("name",)
-    return records.digest_of(_choices(dataclasses.asdict(config), *free))
+def _checkpoints(folder: Path, config: KeypointsConfig) -> Path:
+    """Return where the checkpoint of a run is; where the rate is constant, runs of other lengths share it."""
+    free = {"name", "device"} | ({"epochs"} if config.schedule == "constant" else set())
+    choices = {key: value for key, value in dataclasses.asdict(config).items() if key not in free}
+    return folder.absolute() / "checkpoints" / records.digest_of(choices)
 
 
 def _run(config: KeypointsConfig, wanted: int, folder: Path, say: Callable[[str], None] = lambda line: None) -> dict:
-    """Train one run and return what its record says, of a failure too."""
+    """Train one run with checkpoints in a folder; return what its record says, of a failure too."""
     content = {"config": config, "epochs_wanted": wanted}
     try:
-        run = learn(KeypointsTask(config), config, folder / "checkpoints" / _recipe(config), say=say)
+        run = learn(KeypointsTask(config), config, folder, say=say)
         facts = {key: value for key, value in run.facts.items() if key != "scores_by_part"}
         return content | facts | {"scores": run.facts["scores_by_part"], "history": run.history}
     except (TrainingStopped, InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
@@ -163,24 +145,24 @@ def _run(config: KeypointsConfig, wanted: int, folder: Path, say: Callable[[str]
 
 def _one_by_one(runs: list[tuple], say: Callable[[str], None]) -> Iterator[tuple[KeypointsConfig, dict]]:
     for number, run in enumerate(runs, 1):
-        say(f"run {number} of {len(runs)}, {run[0].name}: {describe(run[0])}")
-        yield run[0], _run(*run, say=lambda line: say(f"  {line}"))
+        config = run[0]
+        recipe = f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}"
+        say(f"run {number} of {len(runs)}, {config.name}: {recipe}")
+        yield config, _run(*run, say=lambda line: say(f"  {line}"))
 
 
 def _on_ray(runs: list[tuple], *, address, workers, cpus, gpus) -> Iterator[tuple[KeypointsConfig, dict]]:
     """Yield each run's config and content as its task ends; runs that share a checkpoint follow one another."""
     with connected(address, cpus=workers * cpus, gpus=gpus) as ray:
-        _check_room(ray, cpus, gpus)
-
-        def task(_, *arguments):
-            return _run(*arguments)
-
-        remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(task)
+        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
+        if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines):
+            raise InputError(f"a run needs {cpus:g} CPUs and {gpus:g} GPUs: no machine of the cluster has as many")
+        remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(lambda _, *arguments: _run(*arguments))
         before, waiting = {}, {}
         for run in runs:
-            key = _recipe(run[0])
-            before[key] = remote.options(name=run[0].name).remote(before.get(key), *run)
-            waiting[before[key]] = run
+            config, _, folder = run
+            before[folder] = remote.options(name=config.name).remote(before.get(folder), *run)
+            waiting[before[folder]] = run
         while waiting:
             (done, *_), _ = ray.wait(list(waiting))
             config, wanted, _ = waiting.pop(done)
@@ -205,31 +187,16 @@ def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -
     if ray.is_initialized():
         yield ray
         return
-    if address:
-        _check_port(address)
     here = dict(num_cpus=int(cpus), num_gpus=int(gpus), include_dashboard=False, object_store_memory=STORE)
     try:
+        if address not in (None, "auto"):  # where nothing listens Ray itself would try for minutes
+            host, _, port = address.removeprefix("ray://").rpartition(":")
+            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
+    except (OSError, ValueError, OverflowError) as error:
+        reason = (str(error).splitlines() or [""])[0]
+        raise InputError(f"address: no Ray cluster answers at {address}: {reason}") from None
+    try:
         yield ray
-    except ConnectionError as error:
-        raise InputError(f"address: no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
     finally:
         ray.shutdown()
-
-
-def _check_port(address: str) -> None:
-    """Refuse an address at which nothing listens: Ray itself would try for minutes."""
-    host, _, port = address.removeprefix("ray://").rpartition(":")
-    if address == "auto":
-        return
-    try:
-        socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
-    except (OSError, ValueError, OverflowError) as error:
-        raise InputError(f"address: no Ray cluster answers at {address}: {error}") from None
-
-
-def _check_room(ray, cpus: float, gpus: float) -> None:
-    """Refuse what no machine of the cluster could ever run; Ray would wait for one to come."""
-    machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-    if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines):
-        raise InputError(f"a run needs {cpus:g} CPUs and {gpus:g} GPUs: no machine of the cluster has as many")

@@ -28,7 +28,6 @@ from fkd_helpers.train.loop import predict_batches
 from fkd_helpers.train.run import Run, predictions_table
 
 IMAGENET = "imagenet"
-WITHOUT_EXTRA = "without it: --extra-data ''"
 
 
 def loss_for(config: KeypointsConfig) -> Callable:
@@ -60,11 +59,10 @@ def network_for(config: KeypointsConfig, keypoints: int = 68) -> nn.Module:
 
 
 def held_out_sets(faces: FaceSet, how: str) -> tuple[FaceSet, dict[str, FaceSet]]:
-    """Split a set for a run: the training faces, and the sets it is scored on; the first one is watched.
+    """Split a set into training faces and named sets to score on; the first one is watched.
 
-    "official": the set's own folders, {"test": ...}. "person": a fifth of the people held out; one training then gives
-    two scores, {"unseen": all frames of people it never saw, "seen": other frames, in "test", of people it did see}. A
-    set without these folders has only the first of the two.
+    "official": the set's own folders, {"test": ...}. "person": {"unseen": all frames of a fifth of the people, "seen":
+    other frames, in "test", of the training people}; a set without these folders has only "unseen".
     """
     if how == "official":
         training, test = data.split(faces, "official")
@@ -83,14 +81,9 @@ def has_folders(faces: FaceSet) -> bool:
 
 def joined(first: FaceSet, second: FaceSet) -> FaceSet:
     """Return the faces of both sets in one."""
-    return dataclasses.replace(
-        first,
-        images=[*first.images, *second.images],
-        keypoints=np.concatenate([first.keypoints, second.keypoints]),
-        names=first.names + second.names,
-        people=np.concatenate([first.people, second.people]),
-        extras={},
-    )
+    arrays = {key: np.concatenate([getattr(first, key), getattr(second, key)]) for key in ("keypoints", "people")}
+    images, names = [*first.images, *second.images], first.names + second.names
+    return dataclasses.replace(first, images=images, names=names, extras={}, **arrays)
 
 
 @dataclass(frozen=True)
@@ -126,10 +119,10 @@ class KeypointsTask:
         if config.net not in NETS:
             raise unknown("model", config.net, NETS)
         self.notes: list[str] = []
-        faces = data.load(config.data, progress=sys.stderr.isatty())
+        self.header: dict = {}
+        faces = _loaded(config.data)
         self.points = faces.keypoints.shape[1]
         self.model = network_for(config, self.points)
-        self.header: dict = {}
         self._split(faces)
         if config.batch_size > self.batches.n:
             words = f"batch_size {config.batch_size} is more than the {self.batches.n} training faces"
@@ -157,13 +150,13 @@ class KeypointsTask:
 
     def _extra(self) -> tuple[FaceSet, FaceSet]:
         try:
-            extra = data.load(self.config.extra_data, progress=sys.stderr.isatty())
+            extra = _loaded(self.config.extra_data)
             count = extra.keypoints.shape[1]
             if count != self.points:
                 raise InputError(f"expected {self.points} keypoints as in {self.config.data}, got {count}")
             return data.split(extra, "person", held_out=data.EXTRA_HELD_OUT)
         except InputError as error:
-            raise InputError(f"extra_data: {error}; {WITHOUT_EXTRA}") from None
+            raise InputError(f"extra_data: {error}; without it: --extra-data ''") from None
 
     def _aimed_at(self, faces: FaceSet, source: str) -> FaceSet:
         """Move the labels onto their points, if the run learns that."""
@@ -203,15 +196,13 @@ class KeypointsTask:
 
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Score every held-out set against its labels as they are given; predictions are those of the first set."""
-        watched, predicted = self.held_out[self.watched], {}
+        watched, predicted, scores = self.held_out[self.watched], {}, {}
         model.facts |= measured_facts(model, watched.batches(0), mirror=watched.faces.mirror)  # they go into its files
         for key, part in self.held_out.items():
             found = part.predict(model)
             predicted[key] = data.as_labelled(found, part.source) if self.config.labels == "centred" else found
-        scores = {
-            key: summary(predicted[key], part.faces.keypoints, sizes=part.sizes, people=part.faces.people)
-            for key, part in self.held_out.items()
-        }
+            faces = part.faces
+            scores[key] = summary(predicted[key], faces.keypoints, sizes=part.sizes, people=faces.people)
         first = next(iter(predicted))
         labels = self.labels(predicted[first]) if self.labels and self.points == 68 else {}
         facts = {"scores": scores[first], "scores_by_part": scores, "training_faces": self.batches.n}
@@ -223,3 +214,7 @@ class KeypointsTask:
     def write(self, run: Run, folder: Path) -> None:
         """Write the network as ONNX too."""
         export_onnx(run.model, folder / f"{self.config.net}.onnx", size=INPUT_SIZES[self.config.net])
+
+
+def _loaded(name: str) -> FaceSet:
+    return data.load(name, progress=sys.stderr.isatty())

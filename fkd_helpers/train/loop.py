@@ -23,6 +23,7 @@ from fkd_helpers.train.distributed import average_buffers, from_first, global_lo
 from fkd_helpers.train.schedules import epochs_since_best, moving_average, optimiser_for, rate_share, set_rate
 
 PROJECT = "facial-keypoints"  # of Weights & Biases, unless $WANDB_PROJECT names another
+NO_MEMORY = ("out of memory", "allocate memory", "not enough memory")  # CUDA's and MPS's words, then the CPU's
 
 
 class TrainingStopped(RuntimeError):
@@ -39,31 +40,23 @@ def fit(
     watch: str = "loss",
     callbacks: Sequence[Callable[[dict], None]] = (),
     folder: str | Path | None = None,
-    fabric: Fabric | None = None,
 ) -> tuple[nn.Module, list[dict]]:
-    """Train a model and return it, in evaluation mode, with its history, one dict per epoch.
+    """Train a model; return it with its averaged weights, in evaluation mode, and its history, one dict per epoch.
+
+    A row has epoch, loss (mean), rate, seconds (of the training), losses (of each batch) and the metrics. A loss or a
+    weight that is not finite raises TrainingStopped.
 
     Args:
         batches: `Batches`, or any callable from an epoch to its (inputs, targets) that has a length
         loss: (output, targets) -> mean over the targets that are not missing
-        metrics: model -> further numbers for the epoch's row; the model has the averaged weights
+        metrics: model, with the averaged weights -> further numbers for the epoch's row
         watch: the number of a row, smaller is better, that decides on the best epoch, a plateau and an early stop
         callbacks: called with each epoch's row
         folder: gets `last.pt` after every epoch and `best.safetensors` after every best one. Training resumes from the
             checkpoint there and ends, bit for bit on the CPU, with the weights of a run that was never stopped.
-        fabric: made from the config if not given
-
-    Returns:
-        The model with its averaged weights. A row has epoch, loss (mean), rate, seconds (of the training), losses (of
-        each batch) and the metrics.
-
-    Raises:
-        TrainingStopped: the loss or a weight is not finite any more.
     """
-    fabric = fabric or fabric_for(config, folder)
-    steps, plain = len(batches), model.to(memory_format=torch.channels_last)  # fastest for convolutions on the CPU
-    if not steps:
-        raise InputError("batches: expected at least one batch per epoch, got none")
+    fabric = fabric_for(config, folder)
+    steps, plain = steps_of(batches), model.to(memory_format=torch.channels_last)  # fastest on the CPU
     model, optimiser = fabric.setup(plain, optimiser_for(plain, config))
     average = moving_average(plain, config.average) if config.average else None
     scored = average.module if average else plain
@@ -86,15 +79,15 @@ def fit(
             losses = []
             with memory_errors(config):
                 for step, batch in enumerate(batches(epoch), epoch * steps):
-                    share = rate_share(step, steps * config.epochs, config, watched)
-                    set_rate(optimiser, config, share)
+                    rate = config.learning_rate * rate_share(step, steps * config.epochs, config, watched)
+                    set_rate(optimiser, rate)
                     losses.append(train_step(fabric, model, optimiser, loss, batch, config, epoch))
                     if average:
                         average.update_parameters(plain)
             average_buffers(plain, *([average.module] if average else []))
             if not all(value.isfinite().all() for value in plain.state_dict().values()):
                 raise _stopped("a weight became nan or infinite", config, epoch)
-            losses, rate = torch.stack(losses), config.learning_rate * share
+            losses = torch.stack(losses)
             row = {"epoch": epoch + 1, "loss": losses.mean().item(), "rate": rate}
             row |= {"seconds": time.perf_counter() - started, "losses": losses.tolist()}
             row = from_first(row | (metrics(scored) if metrics else {}))
@@ -108,6 +101,13 @@ def fit(
                     callback(row)
     plain.load_state_dict(scored.state_dict())
     return plain.eval(), history
+
+
+def steps_of(batches) -> int:
+    """Return the number of batches per epoch, at least one."""
+    if not len(batches):
+        raise InputError("batches: expected at least one batch per epoch, got none")
+    return len(batches)
 
 
 def train_step(fabric: Fabric, model, optimiser, loss, batch, config: TrainConfig, epoch: int = 0) -> torch.Tensor:
@@ -174,16 +174,15 @@ def _loggers(config: TrainConfig, folder: str | Path | None) -> list:
 
 @contextlib.contextmanager
 def closing_loggers(fabric: Fabric) -> Iterator[None]:
-    """Tell the loggers at the end whether the training ended well."""
-    status = "failed"
+    """End the runs of the loggers with the training, well or not."""
+    code = 1
     try:
         yield
-        status = "success"
+        code = 0
     finally:
         for logger in fabric.loggers if fabric.is_global_zero else ():
-            logger.finalize(status)
-            if hasattr(logger.experiment, "finish"):
-                logger.experiment.finish(exit_code=int(status == "failed"))
+            if hasattr(logger.experiment, "finish"):  # Weights & Biases
+                logger.experiment.finish(exit_code=code)
 
 
 @contextlib.contextmanager
@@ -192,8 +191,7 @@ def memory_errors(config: TrainConfig) -> Iterator[None]:
     try:
         yield
     except (RuntimeError, MemoryError) as error:
-        signs = ("out of memory", "allocate memory", "not enough memory")  # CUDA's and MPS's, then the CPU's
-        if not isinstance(error, MemoryError) and not any(sign in str(error).lower() for sign in signs):
+        if not isinstance(error, MemoryError) and not any(words in str(error).lower() for words in NO_MEMORY):
             raise
         half = config.batch_size // 2
         advice = f"try a batch size of {half}" if half else "one face is too much for it: try a smaller network"
@@ -201,14 +199,14 @@ def memory_errors(config: TrainConfig) -> Iterator[None]:
 
 
 @torch.no_grad()
-def predict_batches(model: nn.Module, batches, *, device: torch.device | str | None = None) -> tuple:
+def predict_batches(model: nn.Module, batches) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over the batches of epoch 0; return predicted and target keypoints (n, k, 2) in crop pixels.
 
     Processes that train together share the work, so each of them must call this; each gets the whole answer.
     """
     was_training = model.training
     model.eval()
-    device = device or next(model.parameters()).device
+    device = next(model.parameters()).device
     pairs = [(keypoints_from(model(inputs.to(device))).float().cpu(), targets) for inputs, targets in batches(0)]
     pairs = in_order(pairs)
     model.train(was_training)

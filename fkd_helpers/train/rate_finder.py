@@ -14,7 +14,7 @@ from torch import nn
 
 from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.train.loop import TrainingStopped, fabric_for, memory_errors, train_step
+from fkd_helpers.train.loop import TrainingStopped, fabric_for, memory_errors, steps_of, train_step
 from fkd_helpers.train.schedules import optimiser_for, set_rate
 
 BROKEN = 4.0  # a smoothed loss of so many times the best one will not come back
@@ -32,30 +32,28 @@ class RateSearch:
 def find_rate(
     model: nn.Module, batches: Callable[[int], object], loss: Callable, *, config: TrainConfig,
     lowest: float = 1e-6, highest: float = 1.0, steps: int = 100, smoothing: float = 0.8,
-) -> RateSearch:
+) -> RateSearch:  # fmt: skip
     """Train a copy of a model with a rate that grows by the same factor each step, until the loss breaks away.
 
     The suggested rate is where the loss falls most steeply: an order of magnitude to begin with, not a result.
 
     Args:
-        batches, loss: as for `fit`; epoch follows epoch until the steps are done
+        batches, loss: as for `fit`
         config: its learning rate plays no part
         smoothing: share of the past in the running mean of the losses
     """
     if not 0 < lowest < highest or steps < 10 or not 0 <= smoothing < 1:
         wanted = "expected 0 < lowest < highest, 10 steps or more and a smoothing of 0 to below 1"
         raise InputError(f"find_rate: {wanted}, got {lowest:g}, {highest:g}, {steps} and {smoothing:g}")
-    if not len(batches):
-        raise InputError("batches: expected at least one batch per epoch, got none")
-    fabric = fabric_for(config)
-    model = copy.deepcopy(model).train()
+    steps_of(batches)
+    fabric, model = fabric_for(config), copy.deepcopy(model).train()
     model, optimiser = fabric.setup(model, optimiser_for(model, config))
     rates, losses, mean, weight = np.geomspace(lowest, highest, steps), [], 0.0, 0.0
     endless = itertools.chain.from_iterable(map(batches, itertools.count()))
     with torch.random.fork_rng(), memory_errors(config):
         torch.manual_seed(config.seed)
         for rate, batch in zip(rates, endless, strict=False):
-            set_rate(optimiser, config, rate / config.learning_rate)
+            set_rate(optimiser, rate)
             try:
                 value = train_step(fabric, model, optimiser, loss, batch, config).item()
             except TrainingStopped:  # not finite: as far as it goes
@@ -67,10 +65,6 @@ def find_rate(
     if not losses:
         raise InputError(f"find_rate: the loss is not finite even before the first step, at a rate of {lowest:g}")
     rates, losses = rates[: len(losses)], np.array(losses)
-    return RateSearch(rates, losses, float(rates[_steepest(losses)]))
-
-
-def _steepest(losses: np.ndarray) -> int:
-    """Return where losses (m,) fall most, over a stretch of five steps, before they are smallest."""
-    before = losses[: int(losses.argmin()) + 1]
-    return int((before[5:] - before[:-5]).argmin()) + 2 if len(before) > 5 else 0
+    before = losses[: int(losses.argmin()) + 1]  # the steepest fall over five steps comes before the smallest loss
+    steepest = int((before[5:] - before[:-5]).argmin()) + 2 if len(before) > 5 else 0
+    return RateSearch(rates, losses, float(rates[steepest]))

@@ -15,7 +15,6 @@ from torch import nn
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import TrainConfig
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.nets import count_weights, save_weights
 from fkd_helpers.train.batches import Batches
@@ -73,25 +72,18 @@ class Run:
 
 
 def learn(
-    task: Task,
-    config: TrainConfig,
-    folder: str | Path | None = None,
-    *,
-    say: Callable[[str], None] = print,
+    task: Task, config: TrainConfig, folder: str | Path | None = None, *, say: Callable[[str], None] = print,
     callbacks: Sequence[Callable[[dict], None]] = (),
-) -> Run:
-    """Train the network of a task, resuming from the checkpoint in `folder`, and score it; write checkpoints only.
-
-    Args:
-        callbacks: called with each epoch's row (see `fit`)
-    """
-    say = (lambda line: None) if started_as()[0] else say  # the first of several processes speaks
+) -> Run:  # fmt: skip
+    """Train the network of a task, resuming from the checkpoint in `folder`, and score it; write checkpoints only."""
+    first = not started_as()[0]
+    say = say if first else (lambda line: None)  # the first of several processes speaks
     for note in task.notes:
         say(note)
     callbacks = [_progress(task, config, say), *callbacks]
     options = dict(metrics=task.score, watch=task.watch, callbacks=callbacks, folder=folder)
     try:
-        with locked(folder) if folder and not started_as()[0] else contextlib.nullcontext():
+        with locked(folder) if folder and first else contextlib.nullcontext():
             model, history = fit(task.model, task.batches, task.loss, config=config, **options)
     except KeyboardInterrupt:
         if done := len(history_of(folder)) if folder else 0:
@@ -105,13 +97,9 @@ def learn(
 
 
 def run(
-    task: Task,
-    config: TrainConfig,
-    folder: str | Path,
-    *,
-    say: Callable[[str], None] = print,
+    task: Task, config: TrainConfig, folder: str | Path, *, say: Callable[[str], None] = print,
     callbacks: Sequence[Callable[[dict], None]] = (),
-) -> dict:
+) -> dict:  # fmt: skip
     """Run `learn` and leave everything in the folder; return the scores.
 
     The folder then has `last.pt` (the checkpoint), NET.safetensors (the final weights), `best.safetensors` (of the best
@@ -137,25 +125,24 @@ def run(
     header = {"net": config.net, "run": config.name, "data": config.data} | task.header
     save_weights(done.model, folder / f"{config.net}.safetensors", **header)
     write_metrics(folder, done.history, run=config.name, watched=done.facts.get("watched", task.watch))
-    write_csv(folder / HISTORY, pd.DataFrame(short(done.history)))
+    history = pd.DataFrame(short(done.history))
+    write_csv(folder / HISTORY, history)
     write_csv(folder / PREDICTIONS, done.predictions, float_format="%.2f")
     task.write(done, folder)
-    seconds = float(np.mean([row["seconds"] for row in done.history]))
-    watched = [row.get(task.watch, np.nan) for row in done.history]
-    facts = {"config": config, "history": short(done.history), "seconds_an_epoch": seconds} | done.facts
-    facts["best_epoch"] = len(watched) - epochs_since_best(watched)
-    records.write(task.kind, config.name, folder=folder, **facts)
+    best = len(history) - epochs_since_best([row.get(task.watch, np.nan) for row in done.history])
+    facts = {"config": config, "history": short(done.history), "seconds_an_epoch": history["seconds"].mean()}
+    records.write(task.kind, config.name, folder=folder, **facts, **done.facts, best_epoch=best)
     return done.scores
 
 
 def _progress(task: Task, config: TrainConfig, say: Callable[[str], None]) -> Callable[[dict], None]:
     """Return a callback that prints each epoch's numbers and the time left."""
-    started, first = time.perf_counter(), None
+    started, epochs_before = time.perf_counter(), None
 
     def report(row):
-        nonlocal first
-        first = row["epoch"] if first is None else first
-        left = (time.perf_counter() - started) / (row["epoch"] - first + 1) * (config.epochs - row["epoch"])
+        nonlocal epochs_before
+        epochs_before = row["epoch"] - 1 if epochs_before is None else epochs_before
+        left = (time.perf_counter() - started) / (row["epoch"] - epochs_before) * (config.epochs - row["epoch"])
         numbers = "".join(f"  {name} {row[key]:.4f}" for name, key in task.shown.items() if key in row)
         say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}{numbers}  {left / 60:.0f} min left")
 
@@ -181,18 +168,6 @@ def write_metrics(folder: str | Path, history: Iterable[Mapping], **facts) -> Pa
         text = json.dumps(records.plain({**facts, "epochs": short(history)}), indent=1)
         partial.write_text(text + "\n", encoding="utf-8")
     return path
-
-
-def read_metrics(folder: str | Path) -> dict:
-    """Read what `write_metrics` wrote."""
-    path = Path(folder) / METRICS
-    try:
-        found = json.loads(path.read_text(encoding="utf-8"))
-        return {**found, "epochs": [dict(row) for row in found["epochs"]]}
-    except FileNotFoundError:
-        raise InputError(f"{path}: no such file") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path}: not the numbers of a run ({error})") from None
 
 
 def write_csv(path: Path, table: pd.DataFrame, **options) -> None:

@@ -6,13 +6,14 @@ Rates and stops are functions of the config, the step and the history: a run tha
 import math
 from collections.abc import Sequence
 
+import numpy as np
 import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
 from fkd_helpers.core.config import PLATEAU_WAIT, TrainConfig
 
-WARM_UP = 0.1  # share of a one-cycle run in which the learning rate rises
+WARM_UP = 0.1  # share of a warmup_cosine run in which the learning rate rises
 
 
 def optimiser_for(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -40,22 +41,22 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     return average
 
 
-def set_rate(optimiser: torch.optim.Optimizer, config: TrainConfig, share: float) -> None:
-    """Set the learning rate of all weights to a share of the config's."""
+def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
+    """Set the learning rate of all weights."""
     for group in optimiser.param_groups:
-        group["lr"] = config.learning_rate * share
+        group["lr"] = rate
 
 
 def rate_share(step: int, steps: int, config: TrainConfig, watched: Sequence[float] = ()) -> float:
     """Return the share of the learning rate at a step of a run of `steps`.
 
-    one_cycle: a short rise and a cosine down to zero; cosine: only that; step: a tenth after each third; plateau: a
-    tenth each time the watched numbers, one per epoch, have not got better for `PLATEAU_WAIT` epochs.
+    warmup_cosine: a short linear rise, then a cosine down to zero; cosine: only that; step: a tenth after each third;
+    plateau: a tenth each time the watched numbers, one per epoch, have not got better for `PLATEAU_WAIT` epochs.
     """
     done = step / max(steps, 1)
-    if config.schedule == "one_cycle" and done < WARM_UP:
+    if config.schedule == "warmup_cosine" and done < WARM_UP:
         return max(done / WARM_UP, 0.01)
-    if config.schedule == "one_cycle":
+    if config.schedule == "warmup_cosine":
         return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
     if config.schedule == "cosine":
         return 0.5 * (1 + math.cos(math.pi * done))
@@ -80,8 +81,5 @@ def epochs_since_best(watched: Sequence[float]) -> int:
     >>> epochs_since_best([3.0, 1.0, 2.0, float("nan")]), epochs_since_best([])
     (2, 0)
     """
-    best, when = math.inf, -1
-    for i, value in enumerate(watched):
-        if value < best:
-            best, when = value, i
-    return len(watched) - 1 - when if len(watched) else 0
+    values = np.array(watched, float)
+    return len(values) - 1 - int(np.nanargmin(values)) if np.isfinite(values).any() else len(values)
