@@ -28,6 +28,7 @@ from fkd_helpers.train.loop import predict_batches
 from fkd_helpers.train.run import Run, predictions_table
 
 IMAGENET = "imagenet"
+SAMPLE = 100  # training faces that are scored after each epoch, not augmented
 
 
 def loss_for(config: KeypointsConfig) -> Callable:
@@ -147,6 +148,7 @@ class KeypointsTask:
         self.training = self._aimed_at(data.complete_only(training, why="training"), config.data)
         self.batches = self._training_batches(extra)
         self.held_out = {key: self._held_out(key, part) for key, part in sets.items()}
+        self.sample = self._held_out("training", self.training[:SAMPLE])
 
     def _extra(self) -> tuple[FaceSet, FaceSet]:
         try:
@@ -188,11 +190,13 @@ class KeypointsTask:
         return HeldOut(faces, seen.keypoints, self._batches(seen, 64, 0).without_augmentation(), source)
 
     def score(self, model: nn.Module) -> dict[str, float]:
-        """Return NME, and MAE and RMSE in pixels at 224 x 224, on the watched faces."""
+        """Return NME, and MAE and RMSE in pixels at 224 x 224, on the watched faces, and the NME of a training sample."""
         part = self.held_out[self.watched]
         predicted = part.predict(model)
         mae, rmse = pixel_errors(predicted, part.targets, 224 / part.sizes)
-        return {"nme": float(nme(predicted, part.targets).mean()), "mae_224": mae, "rmse_224": rmse}
+        learned = nme(self.sample.predict(model), self.sample.targets).mean()
+        scores = {"nme": nme(predicted, part.targets).mean(), "mae_224": mae, "rmse_224": rmse, "nme_training": learned}
+        return {key: float(value) for key, value in scores.items()}
 
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Score every held-out set against its labels as they are given; predictions are those of the first set."""

@@ -1,0 +1,62 @@
+"""One training as a job of Ray: two workers of `ray.train.torch.TorchTrainer` share every batch.
+
+`python benchmarks/ray_training.py` trains a small network on puppets with two local workers, then with one, and writes
+the record benchmark-ray-training.json: losses, seconds, and whether both workers ended with the same weights.
+"""
+
+import argparse
+import dataclasses
+import tempfile
+import time
+from pathlib import Path
+
+import ray
+import torch
+from ray.train import RunConfig, ScalingConfig, report
+from ray.train.torch import TorchTrainer
+
+from fkd_helpers import data
+from fkd_helpers.core import records
+from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.nets import build
+from fkd_helpers.nets.losses import heatmap
+from fkd_helpers.train.batches import FaceBatches
+from fkd_helpers.train.distributed import in_order
+from fkd_helpers.train.loop import fit
+
+CONFIG = KeypointsConfig(name="ray_training", data="puppets", epochs=3, batch_size=16, device="cpu", average=0.0)
+FACES = 96
+
+
+def train(_config: dict) -> None:
+    """Train in one worker: Ray has connected the processes, Fabric's DDP averages their gradients."""
+    torch.set_num_threads(1)
+    torch.manual_seed(CONFIG.seed)
+    started = time.perf_counter()
+    batches = FaceBatches(data.load("puppets", n=FACES), batch_size=CONFIG.batch_size)
+    model, history = fit(build("small", width=0.5), batches, heatmap, config=CONFIG)
+    total = sum(weight.double().sum().item() for weight in model.parameters())
+    sums = in_order([[total]])  # of all workers
+    report({
+        "losses": [row["loss"] for row in history],
+        "seconds": time.perf_counter() - started,
+        "sums_of_weights": [value for (value,) in sums],  # the same in all
+    })
+
+
+def run(workers: int, folder: str) -> dict:
+    """Return what the first worker reported."""
+    scaling = ScalingConfig(num_workers=workers, use_gpu=False)
+    trainer = TorchTrainer(train, scaling_config=scaling, run_config=RunConfig(name=f"{workers}", storage_path=folder))
+    return trainer.fit().metrics
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, help="folder of the record (data/records)")
+    out = parser.parse_args().out
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    with tempfile.TemporaryDirectory() as place:
+        results = {str(workers): run(workers, place) for workers in (2, 1)}
+    facts = {"config": dataclasses.asdict(CONFIG), "faces": FACES, "ray": ray.__version__, "workers": results}
+    print(records.write("benchmark", "ray-training", folder=out, **facts))
