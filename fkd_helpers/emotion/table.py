@@ -108,7 +108,6 @@ def spread(keypoints: np.ndarray, labels: Sequence[str]) -> pd.DataFrame:
 
 def _text_histogram(values):
     counts = np.histogram(values.dropna().clip(-REACH, REACH), 17, (-REACH, REACH))[0]
-    counts = np.histogram(values.dropna().clip(-REACH, REACH), 17, (-REACH, REACH))[0]
     return bars(np.ceil(7 * counts / max(counts.max(), 1)) / 7)  # a bar for a single face, too
 
 

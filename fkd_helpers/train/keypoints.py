@@ -190,7 +190,7 @@ class KeypointsTask:
         return HeldOut(faces, seen.keypoints, self._batches(seen, 64, 0).without_augmentation(), source)
 
     def score(self, model: nn.Module) -> dict[str, float]:
-        """Return NME, and MAE and RMSE in pixels at 224 x 224, on the watched faces, and the NME of a training sample."""
+        """Return NME, and MAE and RMSE in pixels at 224 x 224, on the watched faces; NME on a training sample."""
         part = self.held_out[self.watched]
         predicted = part.predict(model)
         mae, rmse = pixel_errors(predicted, part.targets, 224 / part.sizes)
