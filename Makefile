@@ -13,15 +13,14 @@ WORKERS ?= 2
 
 BIN := .venv/bin
 STAMP := .venv/.installed
-CPU_WHEELS := https://download.pytorch.org/whl/cpu
-FIRST = $(firstword $(wildcard notebooks/01_*.ipynb))
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab test test-fast test-lowest test-latest course site web data benchmark peers lint readme student clean
+.PHONY: help lab fresh test test-fast test-lowest test-latest course site web data benchmark peers lint readme student clean
 
 help:
-	@echo "make lab     read the course in JupyterLab (the address is printed too)"
+	@echo "make lab     open the course in JupyterLab, on your own copies of the notebooks (the address is printed too)"
+	@echo "make fresh NOTEBOOK=02   a new copy of notebook 02; yours is kept under another name"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
 	@echo "make test-fast   the unit tests that take no long time"
 	@echo "make test-lowest, make test-latest   the same in build/, with the lowest versions that are declared, or the newest"
@@ -36,29 +35,25 @@ help:
 	@echo "make student a copy for students in build/student: no outputs, no solutions"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""
-	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu"
+	@echo "TORCH=cpu    PyTorch without CUDA, when .venv is made: make lab TORCH=cpu; TORCH=plain: as pip gives it"
 	@echo "PINNED=1     the exact versions of constraints.txt, when .venv is made"
 	@echo "PYTHON=...   another Python (3.11 or newer); LAB_ARGS=, TEST_ARGS=, FETCH_ARGS=, PEERS_ARGS=, BENCHMARK_ARGS= go to the command"
 
 # The stamp is written last: an install that failed is done again next time.
 $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
 	@command -v $(PYTHON) >/dev/null || { echo "$(PYTHON) not found: install Python 3.11 or newer, or name one: make PYTHON=python3.12 ..."; exit 1; }
-	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
-		{ echo "Python 3.11 or newer is needed, $(PYTHON) is `$(PYTHON) -V 2>&1`: name another: make PYTHON=python3.12 ..."; exit 1; }
 	@rm -f $(STAMP)
-	@$(BIN)/python -c 'import sys, pip; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || $(PYTHON) -m venv --clear .venv || \
-		{ echo "no virtual environment could be made (on Debian and Ubuntu: apt-get install python3-venv)"; rm -rf .venv; exit 1; }
-ifeq ($(TORCH),cpu)
-	$(BIN)/python -m pip install --index-url $(CPU_WHEELS) \
-		$(if $(PINNED),`grep -E '^torch(vision)?==' constraints.txt`,torch torchvision)
-endif
-	$(BIN)/python -m pip install $(if $(PINNED),-c constraints.txt) -e '.[all]'
+	@$(PYTHON) tools/install.py --torch $(or $(TORCH),auto) $(if $(PINNED),--pinned)
 	@touch $(STAMP)
 
-# JupyterLab refuses to serve root unless told to.
+# Learners work on copies. JupyterLab refuses to serve root unless told to.
 lab: $(STAMP)
-	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/$(FIRST) \
+	@$(BIN)/python tools/my_copies.py
+	$(BIN)/jupyter lab --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my_notebooks/START.md \
 		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS)
+
+fresh: $(STAMP)
+	@$(BIN)/python tools/my_copies.py $(or $(NOTEBOOK),"NOTEBOOK=NN")
 
 # A notebook stays with one process, and so does a file of tests.
 test: $(STAMP)

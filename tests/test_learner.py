@@ -2,10 +2,12 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
 
+import my_copies
 import numpy as np
 import pytest
 
@@ -76,6 +78,30 @@ def test_a_folder_that_cannot_be_written_stops_no_check(notes):
     notes.parent.write_text("a file where the folder should be")
     assert checks.face_box(box).solved
     assert fkd.progress()["done"].sum() == 0
+
+
+# The learner's copies
+
+
+def test_copies_are_made_once_and_a_fresh_one_keeps_the_old(tmp_path, monkeypatch):
+    monkeypatch.setattr(my_copies, "MINE", tmp_path)
+    made = my_copies.copy_missing()
+    assert len(made) == len(list((ROOT / "notebooks").rglob("[0-9]*.ipynb"))) and my_copies.copy_missing() == []
+    mine = tmp_path / "02_train_a_cnn.ipynb"
+    mine.write_text("my work")
+    my_copies.copy_missing()
+    assert mine.read_text() == "my work"
+    fresh, kept = my_copies.copy_fresh("02")
+    assert fresh == mine and fresh.stat().st_size > 1000 and kept.read_text() == "my work"
+    start = (tmp_path / "START.md").read_text(encoding="utf-8")
+    for target in re.findall(r'(?:\]\(|src=")([^)"]+)', start):
+        assert (tmp_path / target.replace("../", f"{ROOT}/")).exists(), target
+
+
+def test_a_fresh_copy_of_no_notebook_names_those_there_are(tmp_path, monkeypatch):
+    monkeypatch.setattr(my_copies, "MINE", tmp_path)
+    with pytest.raises(SystemExit, match="notebook '99': expected one of 01, 02"):
+        my_copies.copy_fresh("99")
 
 
 # The check of the installation

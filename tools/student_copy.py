@@ -12,8 +12,8 @@ from pathlib import Path
 COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
-    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images/11_deploy_and_scale.png", "pyproject.toml",
-    "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
+    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images", "tools/install.py", "tools/my_copies.py",
+    "pyproject.toml", "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 README = """# Facial keypoints, hands on
