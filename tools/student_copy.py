@@ -12,7 +12,7 @@ from pathlib import Path
 COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
-    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images", "tools/install.py", "tools/my_copies.py",
+    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images", "web", "tools/install.py", "tools/my_copies.py",
     "pyproject.toml", "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
 )  # fmt: skip
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")

@@ -15,4 +15,5 @@ from fkd_helpers.course.checks.nb06 import (
 from fkd_helpers.course.checks.nb08 import frames_to_reach, latest_wins, most_fps, picture_age
 from fkd_helpers.course.checks.nb09 import fill_mean, flip_15, leaked, rmse_by_point
 from fkd_helpers.course.checks.nb10 import calibration_error, concordance, kappa, smooth_labels
-from fkd_helpers.course.checks.nb11 import expected_hours, speedup, through_int8, whole_mean
+from fkd_helpers.course.checks.nb11 import calibration_reader, largest_difference, status_for, through_int8
+from fkd_helpers.course.checks.nb12 import expected_hours, speedup, whole_mean
