@@ -23,6 +23,7 @@ NOT_TESTED = {
     "benchmarks/live_browser.py": "a browser with a camera; minutes",
     "benchmarks/scale.py": "minutes",
     "benchmarks/serve.py": "minutes",
+    "benchmarks/smoothing.py": "a minute; its record is tested",
     "tools/expression_records.py": "real faces",
     "tools/fit_detector_box.py": "real faces",
     "tools/fit_emotion_rules.py": "real faces",

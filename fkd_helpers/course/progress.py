@@ -10,7 +10,7 @@ def exercises() -> dict[str, list[str]]:
     """Return the names of each notebook's exercises, in their order.
 
     >>> exercises()["08"]
-    ['latest_wins', 'most_fps', 'picture_age', 'frames_to_reach']
+    ['latest_wins', 'toggle_button', 'picture_age', 'steady']
     """
     found: dict[str, list[str]] = {}
     for name, notebook in EXERCISES.items():

@@ -22,14 +22,50 @@ def age_by(taken, shown, now, *, since=None):
     return ages
 
 
-def counted(m, part):
-    value, frames = 0.0, 0
-    while value < part:
-        value, frames = m * value + 1 - m, frames + 1
-    return frames
+def wired(button, act):
+    button.on_click(act)
+    return button
 
 
-# notebook -> exercise -> wrong answers that look right
+def only_begin(button, begin, end):
+    return wired(button, lambda _: begin())
+
+
+def both_at_once(button, begin, end):
+    return wired(button, lambda _: (begin(), end()))
+
+
+def at_once(button, begin, end):
+    begin()
+    return wired(button, lambda _: end())
+
+
+def silent(button, begin, end):
+    presses = []
+    return wired(button, lambda _: (presses.append(1), begin() if len(presses) % 2 else end()))
+
+
+def reversed_words(button, begin, end):
+    def press(_):
+        (begin if button.description == "Record" else end)()
+        button.description = "Record"
+
+    return wired(button, press)
+
+
+def averaged(points, m):
+    smoothed = [points[0]]
+    for frame in points[1:]:
+        smoothed.append(m * smoothed[-1] + (1 - m) * frame)
+    return np.stack(smoothed)
+
+
+def centred(points, fps, side):
+    padded = np.pad(points, ((4, 4), (0, 0), (0, 0)), mode="edge")
+    return np.mean([padded[i : i + len(points)] for i in range(9)], 0)
+
+
+# exercise -> wrong answers that look right
 WRONG = {
     "latest_wins": [
         lambda arrivals, work: list(range(len(arrivals))),  # a queue: all of them
@@ -38,13 +74,7 @@ WRONG = {
         lambda arrivals, work: taken_by(arrivals, work, lambda waiting: waiting - 1, at_arrival=True),
         lambda arrivals, work: list(range(0, len(arrivals), max(1, round(work / 0.04)))),  # every so many
     ],
-    "most_fps": [
-        lambda window, there, work, back: window / (there + work + back),  # a worker without limit
-        lambda window, there, work, back: min(window / (there + back), 1 / work),  # the work forgotten
-        lambda window, there, work, back: max(window / (there + work + back), 1 / work),
-        lambda window, there, work, back: min(1 / (there + work + back), 1 / work),  # the window forgotten
-        lambda window, there, work, back: min(window / (there + work + back), window / work),  # many workers
-    ],
+    "toggle_button": [only_begin, both_at_once, at_once, silent, reversed_words],
     "picture_age": [
         lambda taken, shown, now: age_by(taken, shown, now, since=shown),  # since it was drawn, not taken
         lambda taken, shown, now: age_by(taken, taken, now),  # as if there were no delay
@@ -52,11 +82,11 @@ WRONG = {
         lambda taken, shown, now: np.nan_to_num(age_by(taken, shown, now)),  # none yet counts as new
         lambda taken, shown, now: np.full(len(now), np.nanmean(shown - taken)),  # the mean delay
     ],
-    "frames_to_reach": [
-        lambda m, part: max(1, int(np.log(1 - part) / np.log(max(m, 1e-9)))),  # rounded down
-        lambda m, part: counted(m, 1 - part),  # what is missing taken for what is there
-        lambda m, part: counted(1 - m, min(part, 0.99)) if m else 1,  # the weights exchanged
-        lambda m, part: counted(m, part) + 1,  # one too many
-        lambda m, part: int(np.ceil(1 + m / (1 - m))),  # the mean delay
+    "steady": [
+        lambda points, fps, side: points,  # no smoothing
+        lambda points, fps, side: averaged(points, 0.4),  # too little
+        lambda points, fps, side: averaged(points, 0.8),  # too late
+        centred,  # looks into the future
+        lambda points, fps, side: np.repeat(points[:1], len(points), 0),  # stands still
     ],
 }

@@ -7,6 +7,8 @@ import numpy as np
 from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
 
+FPS, SIDE = 30, 100.0  # frames per second, pixels of the face, of the tracks of `steady`
+
 
 @exercise("08")
 def latest_wins(function: Callable) -> Verdict:
@@ -22,14 +24,29 @@ def latest_wins(function: Callable) -> Verdict:
 
 
 @exercise("08")
-def most_fps(function: Callable) -> Verdict:
-    """Check exercise 2: answers a second at most, by the window and the seconds of ways and work."""
-    return run(function, [
-        Case("one frame under way, 0.01 s there, 0.02 s of work, 0.02 s back", (1, 0.01, 0.02, 0.02), 20.0),
-        Case("the same with two", (2, 0.01, 0.02, 0.02), 40.0),
-        Case("the same with four: the worker is the limit", (4, 0.01, 0.02, 0.02), 50.0),
-        Case("a long way, 0.1 s there, 0.01 s of work, 0.14 s back, two", (2, 0.1, 0.01, 0.14), 8.0),
-    ])  # fmt: skip
+def toggle_button(function: Callable) -> Verdict:
+    """Check exercise 2: a button that calls `begin` and `end` in turn, and says what the next press does."""
+    import ipywidgets  # slow to import
+
+    calls, button = [], ipywidgets.Button(description="Record")
+    try:
+        answer = function(button, lambda: calls.append("begin"), lambda: calls.append("end"))
+        if answer is None or answer is ...:
+            return Verdict(0, 5, "not attempted yet")
+        if answer is not button:
+            return Verdict(0, 5, f"what it returns: expected the button, got {type(answer).__name__}")
+        expected = [([], "Record"), (["begin"], "Stop recording"), (["begin", "end"], "Record"),
+                    (["begin", "end", "begin"], "Stop recording")]  # fmt: skip
+        for presses, (made, words) in enumerate(expected):
+            if presses:
+                button.click()
+            if calls != made:
+                return Verdict(1 + presses, 5, f"after {presses} presses: expected the calls {made}, got {calls}")
+            if button.description != words:
+                return Verdict(1 + presses, 5, f"after {presses} presses: expected {words!r}, got {button.description!r}")
+    except Exception as error:  # whatever a learner's code raises is part of the verdict
+        return Verdict(0, 5, f"a press: it raised {type(error).__name__}: {error}")
+    return Verdict(5, 5)
 
 
 @exercise("08")
@@ -48,12 +65,33 @@ def picture_age(function: Callable) -> Verdict:
 
 
 @exercise("08")
-def frames_to_reach(function: Callable) -> Verdict:
-    """Check exercise 4: after how many frames a smoothed value has covered a part of a jump."""
-    return run(function, [
-        Case("no smoothing at all, half of the jump", (0.0, 0.5), 1),
-        Case("m = 0.5, 80 % of the jump", (0.5, 0.8), 3),
-        Case("m = 0.4, 90 % of the jump", (0.4, 0.9), 3),
-        Case("m = 0.8, half of the jump", (0.8, 0.5), 4),
-        Case("m = 0.9, 90 % of the jump", (0.9, 0.9), 22),
-    ])  # fmt: skip
+def steady(function: Callable) -> Verdict:
+    """Check exercise 4: a third of the jitter at rest, at most one frame of delay on a pan, no look ahead."""
+    rng = np.random.default_rng(8)
+    rest = rng.uniform(0, SIDE, (1, 10, 2)) + rng.normal(0, 0.2, (90, 10, 2))
+    pan = rest + np.arange(90)[:, None, None] * [1.0, 0.0]  # one pixel per frame to the right
+    answers = []
+    for points in (rest, pan, pan[:60]):
+        try:
+            answer = function(points.copy(), FPS, SIDE)
+        except Exception as error:  # whatever a learner's code raises is part of the verdict
+            return Verdict(0, 4, f"points {points.shape}: it raised {type(error).__name__}: {error}")
+        if answer is None or answer is ...:
+            return Verdict(0, 4, "not attempted yet")
+        if np.shape(answer) != points.shape:
+            return Verdict(0, 4, f"the answer: expected shape {points.shape}, got {np.shape(answer)}")
+        answers.append(np.asarray(answer))
+    jitter = jitter_of(answers[0][30:]) / jitter_of(rest[30:])
+    delay = (pan - answers[1])[30:, :, 0].mean()
+    if jitter > 1 / 3:
+        return Verdict(1, 4, f"a face at rest: expected at most 0.33 of the jitter, got {jitter:.2f}")
+    if delay > 1:
+        return Verdict(2, 4, f"a pan: expected at most one frame of delay, got {delay:.2f}")
+    if not np.allclose(answers[1][:60], answers[2]):
+        return Verdict(3, 4, "frame 59: expected the same answer whether or not later frames come, got another")
+    return Verdict(4, 4)
+
+
+def jitter_of(points: np.ndarray) -> float:
+    """Return the mean length of the second difference of points (n, k, 2)."""
+    return float(np.linalg.norm(np.diff(points, 2, axis=0), axis=-1).mean())
