@@ -43,7 +43,8 @@ def toggle_button(function: Callable) -> Verdict:
             if calls != made:
                 return Verdict(1 + presses, 5, f"after {presses} presses: expected the calls {made}, got {calls}")
             if button.description != words:
-                return Verdict(1 + presses, 5, f"after {presses} presses: expected {words!r}, got {button.description!r}")
+                found = f"expected {words!r}, got {button.description!r}"
+                return Verdict(1 + presses, 5, f"after {presses} presses: {found}")
     except Exception as error:  # whatever a learner's code raises is part of the verdict
         return Verdict(0, 5, f"a press: it raised {type(error).__name__}: {error}")
     return Verdict(5, 5)
