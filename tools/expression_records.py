@@ -1,6 +1,7 @@
 """What is said of the real expression set, and of models together: records from run folders, and the model we ship.
 
     FKD_DATA_DIR=... python tools/expression_records.py facts
+    FKD_DATA_DIR=... python tools/expression_records.py raters
     FKD_DATA_DIR=... python tools/expression_records.py together RUN RUN ... --name NAME
     python tools/expression_records.py keep RUN RUN ...
     python tools/expression_records.py export RUN
@@ -13,10 +14,13 @@ import time
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import skimage.data
 
+from fkd_helpers import data
 from fkd_helpers.core import records
 from fkd_helpers.expressions.data import conflicts, contents, load_expressions, split_expressions
+from fkd_helpers.expressions.metrics import krippendorff_alpha
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.task import facts_of
@@ -35,13 +39,40 @@ def facts(options) -> None:
     points = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
     means = np.stack([points[expression == k].mean(0) for k in range(8)])
     right = np.linalg.norm(points[:, None] - means, axis=2).argmin(1) == expression
+    test = split_expressions(faces)[2]
     by_scales = {name: right[expression == k].mean() for k, name in enumerate(EXPRESSIONS)}
     records.write(
         "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), conflicts=len(different),
         damaged=len(faces.problems), landmarks_outside=outside,
         class_from_scales=right.mean(), class_from_scales_by_class=by_scales,
-        contents=contents(faces).to_dict("records"),
+        contents=contents(faces).to_dict("records"), test_faces=len(test),
+        test_positive={key: (test.extras[key] > 0).mean() for key in ("valence", "arousal")},
         parts=dict(zip(("training", "validation", "test"), map(len, split_expressions(faces)), strict=True)),
+    )  # fmt: skip
+
+
+def raters(options) -> None:
+    """Write the record of how far the ten raters of each face of FER+ agree; `votes.csv` has their votes."""
+    columns = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
+    table = pd.read_csv(data.find("ferplus") / "votes.csv")
+    votes = table[columns].to_numpy()
+    unrated = votes.sum(1) < 2  # by most raters no face, or unknown
+    votes, first = votes[~unrated], votes[~unrated].max(1, keepdims=True)
+    ratings = np.full((votes.sum(1).max(), len(votes)), np.nan)
+    for i, row in enumerate(votes):
+        ratings[: row.sum(), i] = np.repeat(np.arange(8), row)
+    clear = (votes == first).sum(1) == 1  # one expression has more votes than any other
+    others = votes[:, None] - np.eye(8, dtype=int)  # the votes of the other raters, for a vote for each expression
+    leads = others == others.max(2, keepdims=True)
+    agrees = leads[:, range(8), range(8)] / leads.sum(2)  # a tie of the others counts in parts
+    pairs = (votes * (votes - 1)).sum() / (votes.sum(1) * (votes.sum(1) - 1)).sum()
+    rates = (votes * agrees).sum(0) / votes.sum(0)
+    majority = np.bincount(votes[clear].argmax(1), minlength=8) / clear.sum()
+    records.write(
+        "raters", "ferplus", folder=options.out, faces=len(votes), left_out=int(unrated.sum()), votes=int(votes.sum()),
+        with_majority_of_others=(votes * agrees).sum() / votes.sum(), pairs_agree=pairs, ties=1 - clear.mean(),
+        alpha=krippendorff_alpha(ratings), by_expression=dict(zip(EXPRESSIONS, rates, strict=True)),
+        majority=dict(zip(EXPRESSIONS, majority, strict=True)),
     )  # fmt: skip
 
 
@@ -95,14 +126,15 @@ def milliseconds(path: Path, times: int = 100) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("facts", "together", "keep", "export"))
+    parser.add_argument("what", choices=("facts", "raters", "together", "keep", "export"))
     parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--data", default="affectnet")
     parser.add_argument("--name", default="together", help="of the record of several runs together")
     parser.add_argument("--classes", type=int, choices=(7, 8), default=8)
     parser.add_argument("--out", type=Path, help="folder (default: the course's own)")
     options = parser.parse_args()
-    {"facts": facts, "together": together, "keep": keep, "export": export}[options.what](options)
+    actions = {"facts": facts, "raters": raters, "together": together, "keep": keep, "export": export}
+    actions[options.what](options)
 
 
 if __name__ == "__main__":

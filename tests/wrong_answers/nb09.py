@@ -1,6 +1,9 @@
 """Plausible wrong answers to the exercises of notebook 09."""
 
 import numpy as np
+import torch
+from torch import nn
+from torch.nn import functional
 
 
 def masked_mean(values, axes):
@@ -8,16 +11,36 @@ def masked_mean(values, axes):
     return np.where(count > 0, np.nansum(values, axes) / np.maximum(count, 1), np.nan)
 
 
-def mirrored_15(keypoints, pairs, side, *, axis=0, swap=True, move=True):
-    found, order = keypoints.copy(), np.arange(keypoints.shape[1])
-    if move:
-        found[..., axis] = side - found[..., axis]
-    for a, b in pairs if swap else []:
-        order[[a, b]] = b, a
-    return found[:, order]
+def huber(predicted, target):
+    there = ~target.isnan()
+    return functional.huber_loss(predicted[there], target[there], reduction="sum"), there.sum().clamp(min=1)
+
+
+def masked_late(predicted, target):
+    each, there = functional.huber_loss(predicted, target, reduction="none"), ~target.isnan()
+    return torch.where(there, each, 0.0).sum() / there.sum().clamp(min=1)
+
+
+def projection(inputs, outputs, stride, bias=False):
+    return nn.Sequential(nn.Conv2d(inputs, outputs, 1, stride, bias=bias), nn.BatchNorm2d(outputs))
 
 
 WRONG = {
+    "masked_loss": [
+        masked_late,  # 0 x NaN in the gradient
+        lambda p, t: functional.huber_loss(p, t.nan_to_num()),  # a gap counts as 0
+        lambda p, t: huber(p, t)[0] / t.numel(),  # the mean over all coordinates
+        lambda p, t: huber(p, t)[0],  # a sum
+        lambda p, t: functional.mse_loss(p[~t.isnan()], t[~t.isnan()]),  # another loss
+        lambda p, t: functional.huber_loss(p[~t.isnan()], t[~t.isnan()]),  # NaN where nothing is there
+    ],
+    "shortcut": [
+        lambda i, o, s: nn.Identity(),  # whatever the shapes
+        lambda i, o, s: projection(i, o, s),  # never the identity
+        lambda i, o, s: nn.Identity() if i == o else projection(i, o, s),  # the stride forgotten
+        lambda i, o, s: nn.Identity() if s == 1 and i == o else projection(i, o, s, bias=True),  # a bias too many
+        lambda i, o, s: nn.Identity() if s == 1 and i == o else projection(i, o, 1),  # full size
+    ],
     "rmse_by_point": [
         lambda p, t: np.sqrt((np.nan_to_num(p - t) ** 2).mean((0, 2))),  # a gap counts as a hit
         lambda p, t: np.sqrt(masked_mean((p - t) ** 2, (0, 1))),  # of each axis
@@ -25,20 +48,6 @@ WRONG = {
         lambda p, t: masked_mean(np.abs(p - t), (0, 2)),  # MAE
         lambda p, t: masked_mean((p - t) ** 2, (0, 2)),  # the root forgotten
         lambda p, t: np.nan_to_num(np.sqrt(masked_mean((p - t) ** 2, (0, 2)))),  # 0 for a point that nobody has
-    ],
-    "fill_mean": [
-        lambda k: np.nan_to_num(k),  # zeros
-        lambda k: np.where(np.isnan(k), np.nanmean(k), k),  # one number for everything
-        lambda k: np.where(np.isnan(k), np.nanmean(k, (0, 1)), k),  # of all points
-        lambda k: np.broadcast_to(np.nanmean(k, 0), k.shape),  # the real labels too
-        lambda k: np.where(np.isnan(k), np.nanmedian(k, 0), k) + 0.01,
-    ],
-    "flip_15": [
-        lambda k, pairs, side=96: mirrored_15(k, pairs, side, swap=False),  # names stay
-        lambda k, pairs, side=96: mirrored_15(k, pairs, side - 1),  # pixels from their middles
-        lambda k, pairs, side=96: mirrored_15(k, pairs, side, axis=1),  # upside down
-        lambda k, pairs, side=96: mirrored_15(k, pairs, side, move=False),  # names only
-        lambda k, pairs, side=96: np.nan_to_num(mirrored_15(k, pairs, side)),  # a gap becomes a point
     ],
     "leaked": [
         lambda groups, held: np.isin(groups[~held], groups[held]).mean(),  # of the others

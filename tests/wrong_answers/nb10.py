@@ -1,12 +1,8 @@
 """Plausible wrong answers to the exercises of notebook 10."""
 
 import numpy as np
-
-
-def place(weights):
-    shares = weights / weights.sum()
-    cells = np.arange(len(shares))
-    return np.array([(shares.sum(0) * cells).sum(), (shares.sum(1) * cells).sum()])
+import torch
+from torch.nn import functional
 
 
 def by_chance(a, b):
@@ -14,9 +10,33 @@ def by_chance(a, b):
     return (np.bincount(a, minlength=classes) * np.bincount(b, minlength=classes)).sum() / len(a) ** 2
 
 
-def binned(sure, bins):
-    place = np.ceil(sure * bins)
-    return [np.flatnonzero(place == b) for b in np.unique(place)]
+def learning(net):
+    return sum(weight.numel() for weight in net.parameters() if weight.requires_grad)
+
+
+def frozen_wholly(net):
+    net.requires_grad_(False)
+    return learning(net)
+
+
+def frozen_convolution(net):
+    net.backbone[0].requires_grad_(False)  # batch normalisation has weights, too
+    return learning(net)
+
+
+def counted_all(net):
+    net.backbone.requires_grad_(False)
+    return sum(weight.numel() for weight in net.parameters())
+
+
+def counted_tensors(net):
+    net.backbone.requires_grad_(False)
+    return sum(1 for weight in net.parameters() if weight.requires_grad)
+
+
+def in_evaluation(net):
+    net.backbone.eval()  # keeps the statistics, not the weights
+    return learning(net)
 
 
 WRONG = {
@@ -26,23 +46,18 @@ WRONG = {
         lambda a, b: np.mean(a == b) - by_chance(a, b),  # not divided
         lambda a, b: (np.mean(a == b) - by_chance(a, a)) / (1 - by_chance(a, a)),  # one rater's habits twice
     ],
+    "multi_task_loss": [
+        lambda z, s, y, t, w: functional.cross_entropy(torch.softmax(z, 1), y) + w * functional.mse_loss(s, t),
+        lambda z, s, y, t, w: functional.cross_entropy(z, y) + functional.mse_loss(s, t),  # the weight forgotten
+        lambda z, s, y, t, w: functional.cross_entropy(z, y) + w * functional.l1_loss(s, t),
+        lambda z, s, y, t, w: functional.cross_entropy(z, y, reduction="sum") + w * functional.mse_loss(s, t),
+        lambda z, s, y, t, w: (1 - w) * functional.cross_entropy(z, y) + w * functional.mse_loss(s, t),
+    ],
+    "freeze": [frozen_wholly, frozen_convolution, counted_all, counted_tensors, in_evaluation],
     "concordance": [
         lambda p, t: np.corrcoef(p, t)[0, 1],  # Pearson's r
         lambda p, t: 2 * np.cov(p, t)[0, 1] / (p.var() + t.var() + (p.mean() - t.mean()) ** 2),  # n - 1 above only
         lambda p, t: 2 * np.cov(p, t, ddof=0)[0, 1] / (p.var() + t.var()),  # means not compared
         lambda p, t: 2 * np.mean(p * t) / np.mean(p * p + t * t),  # about zero
-    ],
-    "smooth_labels": [
-        lambda e, classes, s: np.eye(classes)[e] * (1 - s),  # the rest of the share is lost
-        lambda e, classes, s: np.where(np.eye(classes)[e] == 1, 1 - s, s / (classes - 1)),  # the label gets no part
-        lambda e, classes, s: np.eye(classes)[e] * (1 - s) + s,  # not divided
-    ],
-    "calibration_error": [
-        lambda sure, right, bins: abs(sure.mean() - right.mean()),  # one bin
-        lambda sure, right, bins: np.abs(sure - right).mean(),  # a bin an answer
-        lambda sure, right, bins: np.mean([abs(sure[i].mean() - right[i].mean()) for i in binned(sure, bins)]),
-        lambda sure, right, bins: sum(
-            len(i) / len(sure) * (sure[i].mean() - right[i].mean()) for i in binned(sure, bins)
-        ),  # signs cancel
     ],
 }

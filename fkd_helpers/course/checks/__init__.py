@@ -13,7 +13,7 @@ from fkd_helpers.course.checks.nb06 import (
     two_point_map,
 )  # fmt: skip
 from fkd_helpers.course.checks.nb08 import latest_wins, picture_age, steady, toggle_button
-from fkd_helpers.course.checks.nb09 import fill_mean, flip_15, leaked, rmse_by_point
-from fkd_helpers.course.checks.nb10 import calibration_error, concordance, kappa, smooth_labels
+from fkd_helpers.course.checks.nb09 import leaked, masked_loss, rmse_by_point, shortcut
+from fkd_helpers.course.checks.nb10 import concordance, freeze, kappa, multi_task_loss
 from fkd_helpers.course.checks.nb11 import calibration_reader, largest_difference, status_for, through_int8
 from fkd_helpers.course.checks.nb12 import expected_hours, speedup, whole_mean

@@ -3,6 +3,8 @@
 from collections.abc import Callable
 
 import numpy as np
+import torch
+from torch import nn
 
 from fkd_helpers.course.exercises import exercise
 from fkd_helpers.course.verdicts import Case, Verdict, run
@@ -11,8 +13,59 @@ GAP = np.nan
 
 
 @exercise("09")
+def masked_loss(function: Callable) -> Verdict:
+    """Check exercise 1: the mean Huber loss of the labels that are there, followed by its gradient."""
+    target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
+    predicted = target + np.array([[[0.5, -0.5], [0.0, 3.0]], [[1.0, 2.0], [-2.0, 0.0]]])
+    one, half, none = target.copy(), target.copy(), np.full_like(target, GAP)
+    one[0, 1] = GAP
+    half[1, :, 0] = GAP
+
+    def with_gradient(predicted, target):
+        leaf = torch.tensor(predicted, requires_grad=True)
+        loss = function(leaf, torch.tensor(target))
+        if not isinstance(loss, torch.Tensor):
+            return loss
+        return np.append(loss.item(), torch.autograd.grad(loss, leaf)[0])
+
+    def expected(target):
+        error = np.nan_to_num(predicted - target)
+        count = max((~np.isnan(target)).sum(), 1)
+        loss = np.where(np.abs(error) < 1, error**2 / 2, np.abs(error) - 0.5).sum() / count
+        return np.append(loss, error.clip(-1, 1) / count)
+
+    return run(with_gradient, [
+        Case("loss and gradient, no label missing", (predicted, target), expected(target)),
+        Case("loss and gradient, one point missing", (predicted, one), expected(one)),
+        Case("loss and gradient, two coordinates missing", (predicted, half), expected(half)),
+        Case("no label at all: loss 0, gradient 0", (predicted, none), expected(none)),
+    ])  # fmt: skip
+
+
+@exercise("09")
+def shortcut(function: Callable) -> Verdict:
+    """Check exercise 2: the skip path of a residual block, by the shape of its output and its number of weights."""
+
+    def shape_and_weights(inputs, outputs, stride):
+        module = function(inputs, outputs, stride)
+        if not isinstance(module, nn.Module):
+            return module
+        images = torch.linspace(-1, 1, 2 * inputs * 64).reshape(2, inputs, 8, 8)
+        answer = module.eval()(images)
+        same = answer.shape == images.shape and torch.equal(answer, images)
+        return [*answer.shape, sum(weight.numel() for weight in module.parameters()), same]
+
+    return run(shape_and_weights, [
+        Case("shape, weights, unchanged?: 8 to 8 channels, stride 1", (8, 8, 1), [2, 8, 8, 8, 0, True]),
+        Case("shape, weights, unchanged?: 8 to 16 channels, stride 2", (8, 16, 2), [2, 16, 4, 4, 8 * 16 + 32, False]),
+        Case("shape, weights, unchanged?: 8 to 8 channels, stride 2", (8, 8, 2), [2, 8, 4, 4, 8 * 8 + 16, False]),
+        Case("shape, weights, unchanged?: 4 to 8 channels, stride 1", (4, 8, 1), [2, 8, 8, 8, 4 * 8 + 16, False]),
+    ])  # fmt: skip
+
+
+@exercise("09")
 def rmse_by_point(function: Callable) -> Verdict:
-    """Check exercise 1: the RMSE (k,) of each point over the labels that are there."""
+    """Check exercise 3: the RMSE (k,) of each point over the labels that are there."""
     target = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
     predicted = target + np.array([[[1.0, -1.0], [0.0, 4.0]], [[3.0, 5.0], [0.0, 0.0]]])
     lacking, none = target.copy(), target.copy()
@@ -22,38 +75,6 @@ def rmse_by_point(function: Callable) -> Verdict:
         Case("two faces of two points", (predicted, target), [3.0, 2.0]),
         Case("one face lacks the first point", (predicted, lacking), [1.0, 2.0]),
         Case("nobody has the second point: NaN", (predicted, none), [3.0, GAP]),
-    ])  # fmt: skip
-
-
-@exercise("09")
-def fill_mean(function: Callable) -> Verdict:
-    """Check exercise 2: keypoints (n, k, 2) with each blank filled by the mean of what is there."""
-    full = np.array([[[1.0, 2.0], [3.0, 8.0]], [[3.0, 6.0], [5.0, 0.0]]])
-    gap, half = np.concatenate([full, full[:1] + 10]), full.copy()
-    gap[2, 1] = GAP
-    half[0, 0, 0] = GAP
-    filled, one = gap.copy(), full.copy()
-    filled[2, 1] = 4, 4
-    one[0, 0, 0] = 3
-    return run(function, [
-        Case("nothing missing", (full,), full),
-        Case("one face lacks a point", (gap,), filled),
-        Case("one coordinate missing", (half,), one),
-    ])  # fmt: skip
-
-
-@exercise("09")
-def flip_15(function: Callable) -> Verdict:
-    """Check exercise 3: keypoints (n, k, 2) of mirrored faces, given pairs (p, 2) that change places."""
-    points = np.array([[[66.0, 39.0], [30.0, 36.0], [44.0, 57.0]], [[70.0, 41.0], [33.0, 40.0], [48.0, 60.0]]])
-    lacking, pairs = points.copy(), np.array([[0, 1]])
-    lacking[1, 0] = GAP
-    swapped = [[[66, 36], [30, 39], [52, 57]], [[63, 40], [26, 41], [48, 60]]]
-    gone = [swapped[0], [[63, 40], [GAP, GAP], [48, 60]]]
-    return run(function, [
-        Case("a nose alone", (points[:, 2:], np.zeros((0, 2), int)), [[[52, 57]], [[48, 60]]]),
-        Case("two eyes and a nose", (points, pairs), swapped),
-        Case("a missing eye", (lacking, pairs), gone),
     ])  # fmt: skip
 
 
