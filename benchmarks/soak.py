@@ -50,7 +50,7 @@ def soak(minutes: float, fps: float, folder: Path | None) -> dict:
             print(f"{now / 60:.1f} min: {memory[-1]:.0f} MB, {sent} frames", flush=True)
         time.sleep(max(0.0, begun + sent / fps - time.monotonic()))
     engine.stop()
-    saved, statistics = engine.finish(), engine.meter.read()
+    saved, statistics = engine.finish(), engine.run.meter.read()
     memory.append(process.memory_info().rss / 1e6)
     once = sum(answers[key] == 1 for key in range(sent))
     kept = ("fps_mean", "p50", "p95", "frames", "dropped", "unreadable", "frames_with_faces", "emotions")

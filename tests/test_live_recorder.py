@@ -48,11 +48,6 @@ def test_recorder_keeps_the_times_of_the_frames_and_writes_a_summary(tmp_path):
     assert summary["settings"]["calm"] == 0.4
 
 
-def test_recorder_keeps_frames_of_the_same_time_in_order(tmp_path):
-    saved = write(tmp_path / "film.mp4", [50.0, 50.1, 50.1, 50.0, 50.2])
-    assert played(saved.path)[1] == [0, 100, 101, 102, 200]
-
-
 @pytest.mark.parametrize("shape", [(119, 161, 3), (1, 1, 3), (2, 3, 3)])
 def test_recorder_makes_odd_sizes_even(tmp_path, shape):
     frames, _ = played(write(tmp_path / "film.mp4", TIMES, *[RNG.integers(0, 256, shape, np.uint8)] * 6).path)

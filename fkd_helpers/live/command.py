@@ -47,24 +47,20 @@ def run(
             pass
     finally:
         engine.stop()
-        saved, statistics = engine.finish(), engine.meter.read()
+        saved, statistics = engine.finish(), engine.run.meter.read()
         if statistics["frames"]:
             _report(engine, statistics, saved)
             if log:
-                write_json(Path(log), {"source": kind} | summary(engine.meter, engine.settings))
-    if engine.error is not None:
-        raise engine.error
+                write_json(Path(log), {"source": kind} | summary(engine.run.meter, engine.settings))
+    if engine.run.error is not None:
+        raise engine.run.error
     if saved and saved.message:
         raise InputError(saved.message)
     return 0
 
 
 def source_of(name: str) -> tuple[str, str]:
-    """Return kind and address of a source that the user named, for `open_source`.
-
-    >>> source_of("0"), source_of("rtsp://door/1"), source_of("film.mp4")
-    (('camera', '0'), ('camera', 'rtsp://door/1'), ('file', 'film.mp4'))
-    """
+    """Return kind and address of a source that the user named, for `open_source`."""
     if name == "puppet":
         return name, ""
     if name == "browser":

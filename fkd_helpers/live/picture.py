@@ -29,7 +29,7 @@ class Picture(anywidget.AnyWidget):
 
     Args:
         on: what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello().
-            The key of a frame goes back with `answer` or `drop`, exactly once.
+            The key of a frame goes back with a "result" or a "drop", exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -70,21 +70,13 @@ class Picture(anywidget.AnyWidget):
         with self._lock:
             self.session, self._source, self._in_flight = self.session + 1, source, {}
         self.heard, self.skipped = time.monotonic(), 0
-        self._post("start", source=source, camera=camera, max_fps=max_fps, side=side)
+        self.post("start", source=source, camera=camera, max_fps=max_fps, side=side)
 
     def end(self, message: str = "") -> None:
         """Stop: the page turns its camera off, and frames that still come are ignored."""
-        self._post("stop", message=message)
+        self.post("stop", message=message)
         with self._lock:
             self.session, self._source = self.session + 1, None
-
-    def answer(self, key: tuple, faces: Sequence[Face], moods: Sequence[Mood | None], shown: np.ndarray | None = None):
-        """Send what was found in a frame of the browser, and the frame (h, w, 3) to show where it has a filter."""
-        self._post("result", key, faces, moods, [] if shown is None else [to_jpeg(shown)])
-
-    def drop(self, key: tuple) -> None:
-        """Tell the page that a frame gets no result."""
-        self._post("drop", key)
 
     def push(self, frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None], *, age: float) -> bool:
         """Show a frame (h, w, 3) of the kernel's own source, age in seconds; False when the page is behind."""
@@ -97,14 +89,14 @@ class Picture(anywidget.AnyWidget):
             self._count += 1
             self._in_flight[self._count] = now
             key = (self.session, self._count)
-        self._post("frame", key, faces, moods, [to_jpeg(frame)], age=1000 * age)
+        self.post("frame", key, faces, moods, [to_jpeg(frame)], age=1000 * age)
         return True
 
-    def tell(self, **readout) -> None:
-        """Send what the page shows beside its own measurements; it is also the kernel's sign of life."""
-        self._post("readout", **readout)
-
-    def _post(self, kind, key=None, faces=None, moods=(), buffers=(), **content):
+    def post(
+        self, kind: str, key: tuple | None = None, faces: Sequence[Face] | None = None,
+        moods: Sequence[Mood | None] = (), buffers: Sequence[bytes] = (), **content,
+    ) -> None:  # fmt: skip
+        """Send a message; `key` names the frame that it answers, by a "result" (JPEG: to show instead) or a "drop"."""
         session, number = key or (self.session, None)
         content |= {"type": kind, "session": session, "id": number}
         if faces is not None:
@@ -136,7 +128,7 @@ class Picture(anywidget.AnyWidget):
                 if len(buffers) == 1 and 0 < len(buffers[0]) <= MAX_BYTES:
                     self._on["frame"](bytes(buffers[0]), (self.session, number))
                 else:
-                    self.drop((self.session, number))
+                    self.post("drop", (self.session, number))
 
 
 def to_jpeg(frame: np.ndarray, quality: int = 80) -> bytes:

@@ -18,14 +18,10 @@ def timed(
     source: Source, *, every: bool, seconds: float | None, max_fps: Callable[[], float | None],
     stopped: threading.Event,
 ) -> Generator[tuple[np.ndarray, float], None, None]:  # fmt: skip
-    """Yield the frames of a source, each at its time, with its time in seconds.
+    """Yield the frames of a source with their times in seconds, at most `max_fps` of them and no longer than `seconds`.
 
-    Args:
-        every: read a film as fast as possible, with the times of its own clock; otherwise it plays at its own speed,
-            and a frame has the time of its arrival, as that of a camera always has
-        seconds: end the source after so long
-        max_fps: asked for each frame; frames that come faster are left out
-        stopped: once set, nothing is waited for
+    With `every` a film is read as fast as possible, by its own clock; otherwise it plays at its own speed, and a frame
+    has the time of its arrival, as that of a camera always has. Once `stopped` is set, nothing is waited for.
     """
     began = first = None
     due = 0.0
