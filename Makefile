@@ -16,7 +16,7 @@ STAMP := .venv/.installed
 NBVAL := --nbval --nbval-current-env --nbval-cell-timeout 300 --nbval-sanitize-with tests/nbval_sanitize.cfg
 
 .DEFAULT_GOAL := help
-.PHONY: help lab fresh test test-fast test-lowest test-latest course site web data benchmark peers lint readme student clean
+.PHONY: help lab fresh results test test-fast test-lowest test-latest course site web data benchmark peers lint readme student clean
 
 help:
 	@echo "make lab     open the course in JupyterLab, on your own copies of the notebooks (the address is printed too)"
@@ -32,6 +32,7 @@ help:
 	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
 	@echo "make lint    ruff over package, tests and notebooks"
 	@echo "make readme  render tables, and numbers that are bound to records"
+	@echo "make results  score the shipped network again, beside the numbers of the README (needs the real set)"
 	@echo "make student a copy for students in build/student: no outputs, no solutions"
 	@echo "make clean   remove .venv, build/ and caches; data stays"
 	@echo ""
@@ -97,6 +98,9 @@ lint: $(STAMP)
 
 readme: $(STAMP)
 	$(BIN)/python tools/render_docs.py
+
+results: $(STAMP)
+	$(BIN)/python tools/results.py
 
 student: $(STAMP)
 	rm -rf build/student

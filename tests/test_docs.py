@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import render_docs
+import results
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
@@ -35,6 +36,15 @@ def test_the_shipped_network_reaches_its_goal_on_the_official_test():
     scores = records.read(records.RECORDS / "evaluation-ytf-test-small.json")["scores"]
     assert scores["faces"] == 770 and scores["not_found"] == 0
     assert scores["nme"] <= 0.041
+
+
+def test_results_that_agree_and_those_that_do_not_are_told_apart():
+    published = records.read(records.RECORDS / results.RECORD)
+    table, different = results.compare(published, published)
+    assert len(table) == 8 and different == []
+    worse = published | {"scores": published["scores"] | {"nme": 0.05}, "data_digest": "another"}
+    nme, digest = results.compare(published, worse)[1]
+    assert nme.endswith("0.05 now") and "digests differ" in digest
 
 
 def test_the_shipped_files_are_small_and_have_a_card():
