@@ -7,16 +7,9 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fkd_helpers.emotion.features import (
-    CORNERS,
-    FEATURES,
-    LIP_MIDDLE,
-    LOWER_INNER,
-    LOWER_OUTER,
-    UPPER_INNER,
-    UPPER_OUTER,
-)
+    CORNERS, FEATURES, LIP_MIDDLE, LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER,
+)  # fmt: skip
 from fkd_helpers.emotion.rules import LABELS
-from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import OKABE_ITO
 from fkd_helpers.plots import figure
 
@@ -56,43 +49,12 @@ def draw_feature(axes, keypoints: np.ndarray, name: str) -> None:
         axes.plot(*middles.T, color=OKABE_ITO["sky blue"], linewidth=2.5)
 
 
-def feature_sketches(image: np.ndarray, keypoints: np.ndarray, *, columns: int = 6, size: float = 1.7) -> Figure:
-    """Show each of FEATURES on a face (68, 2) in its image."""
-    meanings = "; ".join(f"{name}, {meaning}" for name, (meaning, *_) in FEATURES.items())
-    alt = f"The same face twelve times; on each a line shows what one feature measures: {meanings}"
-    made, axes = figure(math.ceil(len(FEATURES) / columns), columns, size=size, alt=alt)
-    x, y, w, h = box_of(keypoints)
-    for ax, name in zip(axes.ravel(), FEATURES, strict=False):
-        ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-        draw_feature(ax, keypoints, name)
-        ax.set(xlim=(x, x + w), ylim=(y + 0.95 * h, y - 0.05 * h))
-        ax.set_title(name, fontsize=8)
-    for ax in axes.ravel():
-        ax.set_axis_off()
-    return made
-
-
-def average_faces(mean_faces: Mapping[str, np.ndarray], *, size: float = 2.6) -> Figure:
-    """Show faces (68, 2) by label beside one another, each over the neutral one in gray."""
-    made, axes = figure(1, len(mean_faces), size=size, alt="Average faces in outline: " + ", ".join(mean_faces))
-    for ax, (label, face) in zip(axes[0], mean_faces.items(), strict=True):
-        if "neutral" in mean_faces:
-            draw_face(ax, np.asarray(mean_faces["neutral"]), colour="#BBBBBB")
-        draw_face(ax, np.asarray(face), colour=HUES.get(label, "black"))
-        ax.set(aspect="equal", title=label)
-        ax.invert_yaxis()
-        ax.set_axis_off()
-    return made
-
-
-def feature_histograms(
-    histograms: Mapping[str, Mapping], names: Sequence[str] | None = None, *, columns: int = 4
-) -> Figure:
+def feature_histograms(histograms: Mapping[str, Mapping], names: Sequence[str] | None = None) -> Figure:
     """Show how features are spread by label, from `emotion.table.histograms` or the record of the rules."""
     names = list(names or histograms)
-    columns = min(columns, len(names))
-    alt = f"Histograms of {', '.join(names)}, one line for each of negative, neutral and positive"
-    made, axes = figure(math.ceil(len(names) / columns), columns, size=2.4, alt=alt)
+    columns = min(4, len(names))
+    alt = f"Histograms of {', '.join(names)}, one line for each of {', '.join(LABELS)}"
+    made, axes = figure(math.ceil(len(names) / columns), columns, size=2.6, alt=alt)
     for ax, name in zip(axes.ravel(), names, strict=False):
         edges = 100 * np.asarray(histograms[name]["edges"])
         for label in LABELS:
@@ -104,19 +66,4 @@ def feature_histograms(
     made.supxlabel("change from the neutral face, % of the eye distance", fontsize=9)
     made.supylabel("% of the faces of that label", fontsize=9)
     made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return made
-
-
-def confusion(tables: Mapping[str, np.ndarray], labels: Sequence[str] = LABELS) -> Figure:
-    """Show confusion matrices (k, k) by title: rows are the labels, as shares of their row."""
-    from sklearn.metrics import ConfusionMatrixDisplay  # slow to import
-
-    alt = "Confusion matrices, rows what was labelled, columns what was said: " + ", ".join(tables)
-    made, axes = figure(1, len(tables), size=3.0, alt=alt)
-    for ax, (title, table) in zip(axes[0], tables.items(), strict=True):
-        shares = np.asarray(table, np.float64) / np.maximum(np.sum(table, 1, keepdims=True), 1)
-        display = ConfusionMatrixDisplay(shares, display_labels=labels)
-        display.plot(ax=ax, cmap="Blues", values_format=".0%", colorbar=False, im_kw={"vmin": 0, "vmax": 1})
-        ax.set(title=title, xlabel="said", ylabel="labelled")
-        ax.tick_params(labelsize=8)
     return made

@@ -42,10 +42,6 @@ def swapped(frame, keypoints, other, other_keypoints, *, back=False, hull=True, 
     return np.where(mask[..., None] > 0, warped, frame)
 
 
-def lips(keypoints):
-    return keypoints[[67, 66, 65]].mean(0) - keypoints[[61, 62, 63]].mean(0)
-
-
 def only_shifted(source, target):
     return np.column_stack([np.eye(2), target.mean(0) - source.mean(0)])
 
@@ -78,20 +74,5 @@ WRONG = {
         lambda f, k, other, there: swapped(f, k, other, there, fit=only_shifted),
         lambda f, k, other, there: cv2.warpAffine(other, sprites.fit_affine(there, k), f.shape[1::-1]),  # no mask
         lambda f, k, other, there: f.copy(),
-    ],
-    "mouth_opening": [
-        lambda k: lips(k)[1],  # pixels
-        lambda k: np.linalg.norm(lips(k)) / np.linalg.norm(k[42] - k[39]),  # the inner corners of the eyes
-        lambda k: np.linalg.norm(lips(k)) / np.ptp(k[:, 0]),  # in widths of the face
-        lambda k: np.linalg.norm(k[57] - k[51]) / np.linalg.norm(k[45] - k[36]),  # the outer lips
-        lambda k: np.linalg.norm(lips(k)) / np.linalg.norm(k[54] - k[48]),  # in widths of the mouth
-        lambda k: lips(k)[1] / np.linalg.norm(k[45] - k[36]),  # downwards in the picture, not on the face
-    ],
-    "balanced_accuracy": [
-        lambda c: np.trace(c) / c.sum(),  # plain accuracy
-        lambda c: (np.diag(c) / np.maximum(c.sum(0), 1)).mean(),  # columns: of what was said
-        lambda c: (np.diag(c) / c.sum()).mean(),
-        lambda c: (np.diag(c) / c.sum(1)).max(),
-        lambda c: np.average(np.diag(c) / c.sum(1), weights=c.sum(1)),  # each class by its size
     ],
 }

@@ -4,14 +4,8 @@ from fkd_helpers.course.checks.capstone import own_filter, own_rule, practice_fa
 from fkd_helpers.course.checks.nb01 import face_box, flip_keypoints, frames_of, normalise, resize_keypoints
 from fkd_helpers.course.checks.nb02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
 from fkd_helpers.course.checks.nb05 import back_to_frame, crop_square, keep_best, rectangle_sum
-from fkd_helpers.course.checks.nb06 import (
-    balanced_accuracy,
-    blend,
-    lip_colour,
-    mouth_opening,
-    other_face,
-    two_point_map,
-)  # fmt: skip
+from fkd_helpers.course.checks.nb06 import blend, lip_colour, other_face, two_point_map
+from fkd_helpers.course.checks.nb07 import balanced_accuracy, mouth_opening, paired_interval, upright_picture
 from fkd_helpers.course.checks.nb08 import latest_wins, picture_age, steady, toggle_button
 from fkd_helpers.course.checks.nb09 import leaked, masked_loss, rmse_by_point, shortcut
 from fkd_helpers.course.checks.nb10 import concordance, freeze, kappa, multi_task_loss

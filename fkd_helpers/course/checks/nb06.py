@@ -42,7 +42,7 @@ def two_point_map(function: Callable) -> Verdict:
     ])  # fmt: skip
 
 
-def _at(function: Callable, places: np.ndarray) -> Callable:
+def read_at(function: Callable, places: np.ndarray) -> Callable:
     """Return a function whose answer is looked at in a few pixels only, (n, 2) as (x, y): edges may differ a little."""
     columns, rows = np.round(places).astype(int).T
 
@@ -67,7 +67,7 @@ def lip_colour(function: Callable) -> Verdict:
         return np.stack([lips, lips, *np.repeat(frame[:1, 0], 3, 0)])
 
     where = "read at upper lip, lower lip, open mouth, chin, corner of the frame"
-    return run(_at(function, places), [
+    return run(read_at(function, places), [
         Case(f"strength {strength}, {where}", (frame, keypoints, red, strength), painted(strength), 1.01)
         for strength in (0.0, 0.4, 1.0)
     ])  # fmt: skip
@@ -96,39 +96,4 @@ def other_face(function: Callable) -> Verdict:
         there_points = here @ there[:, :2].T + there[:, 2]
         cases.append(Case(f"{what}, read at nose, cheeks, brow, beside the chin, corner of the frame",
                           (frame, here, other, there_points), wanted, 2.5))  # fmt: skip
-    return run(_at(function, np.array([*inside, corner, [3, 3]])), cases)
-
-
-@exercise("06")
-def mouth_opening(function: Callable) -> Verdict:
-    """Check exercise 5: the gap between the inner lips, in distances of the outer eye corners."""
-    shut, wide, smile = (
-        face_shape([], knobs) for knobs in ({}, {"mouth_open": 1.0}, {"smile": 0.8, "mouth_open": 0.3})
-    )
-    turn = np.radians(35)
-    tilt = np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]])
-
-    def gap(face):
-        upper, lower = face[[61, 62, 63], 1].mean(), face[[67, 66, 65], 1].mean()
-        return (lower - upper) / np.linalg.norm(face[45] - face[36])
-
-    return run(function, [
-        Case("a mouth that is shut", (100 * shut + 80,), gap(shut), 0.005),
-        Case("wide open", (100 * wide + 80,), gap(wide), 0.005),
-        Case("the same face, three times as large", (300 * wide + 80,), gap(wide), 0.005),
-        Case("a smile with parted lips", (100 * smile + 80,), gap(smile), 0.005),
-        Case("wide open, on a head tilted by 35 degrees", (100 * wide @ tilt + 80,), gap(wide), 0.005),
-    ])  # fmt: skip
-
-
-@exercise("06")
-def balanced_accuracy(function: Callable) -> Verdict:
-    """Check exercise 6: the mean over classes of the share that was recognised; rows are the truth."""
-    return run(function, [
-        Case("all right", (np.diag([5, 7, 9]),), 1.0, 1e-6),
-        Case("always the first of three, which is nine in ten", (np.array([[90, 0, 0], [5, 0, 0], [5, 0, 0]]),), 1 / 3,
-             1e-6),
-        Case("two classes", (np.array([[8, 2], [1, 3]]),), (0.8 + 0.75) / 2, 1e-6),
-        Case("three classes of other sizes", (np.array([[30, 10, 10], [2, 6, 2], [0, 5, 15]]),), (0.6 + 0.6 + 0.75) / 3,
-             1e-6),
-    ])  # fmt: skip
+    return run(read_at(function, np.array([*inside, corner, [3, 3]])), cases)
