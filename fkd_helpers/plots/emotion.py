@@ -7,7 +7,12 @@ import numpy as np
 from matplotlib.figure import Figure
 
 from fkd_helpers.emotion.features import (
-    CORNERS, FEATURES, LIP_MIDDLE, LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER,
+    CORNERS,
+    LIP_MIDDLE,
+    LOWER_INNER,
+    LOWER_OUTER,
+    UPPER_INNER,
+    UPPER_OUTER,
 )  # fmt: skip
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.landmarks import OKABE_ITO

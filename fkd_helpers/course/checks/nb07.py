@@ -59,11 +59,12 @@ def upright_picture(function: Callable) -> Verdict:
         keypoints = face * side @ np.array([[np.cos(turn), np.sin(turn)], [-np.sin(turn), np.cos(turn)]]) + [150, 140]
         eyes = [keypoints[36:42].mean(0), keypoints[42:48].mean(0)]
         along = (eyes[1] - eyes[0]) / np.linalg.norm(eyes[1] - eyes[0])
-        unit = np.linalg.norm(keypoints[45] - keypoints[36]) / (size / 2)  # pixels of the frame per pixel of the picture
+        unit = np.linalg.norm(keypoints[45] - keypoints[36]) / (size / 2)  # frame pixels per pixel of the picture
         offsets = (PLACES - [size / 2, 0.4 * size]) * unit
         seen = (eyes[0] + eyes[1]) / 2 + offsets @ np.array([along, [-along[1], along[0]]])
         wanted = np.column_stack([seen * 0.8, seen.sum(1) * 0.4])
-        cases.append(Case(f"{what}, read at left eye, right eye, nose, mouth, chin", (frame, keypoints, size), wanted, 3))
+        where = f"{what}, read at left eye, right eye, nose, mouth, chin"
+        cases.append(Case(where, (frame, keypoints, size), wanted, 3))
     return run(read_at(function, PLACES), cases)
 
 
@@ -74,8 +75,9 @@ def paired_interval(function: Callable) -> Verdict:
     people = rng.normal(0.6, 0.2, 20)  # hard and easy people, for both
     a, b = people + rng.normal(0.03, 0.02, 20), people + rng.normal(0, 0.02, 20)
     draws = rng.integers(0, 20, (400, 20))
+    means = (a - b)[draws].mean(1)
     return run(function, [
         Case("a is better by 0.1 on everybody", (people + 0.1, people, draws), [0.1, 0.1]),
-        Case("people differ more than the classifiers", (a, b, draws), np.percentile((a - b)[draws].mean(1), [2.5, 97.5])),
-        Case("a and b exchanged", (b, a, draws), np.percentile((b - a)[draws].mean(1), [2.5, 97.5])),
+        Case("people differ more than the classifiers", (a, b, draws), np.percentile(means, [2.5, 97.5])),
+        Case("a and b exchanged", (b, a, draws), np.percentile(-means, [2.5, 97.5])),
     ])  # fmt: skip
