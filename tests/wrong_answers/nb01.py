@@ -29,18 +29,16 @@ def swapped(frame, keypoints, other, other_keypoints, *, back=False, hull=True, 
     return np.where(mask[..., None] > 0, warped, frame)
 
 
+def tiny_picture(crop):
+    return cv2.resize(crop, (24, 24), interpolation=cv2.INTER_AREA).ravel().astype(float)
+
+
 WRONG = {
     "face_box": [
         lambda k: np.concatenate([k.min(0), k.max(0) - k.min(0)]),  # NaN spreads
         lambda k: np.concatenate([np.nanmin(k, 0), np.nanmax(k, 0)]),  # corners, not sizes
         lambda k: np.concatenate([np.nanmin(np.nan_to_num(k), 0), np.ptp(np.nan_to_num(k), 0)]),  # missing = 0
         lambda k: np.concatenate([np.nanmin(k, 0)[::-1], (np.nanmax(k, 0) - np.nanmin(k, 0))[::-1]]),  # y first
-    ],
-    "normalise": [
-        lambda k, box: (k - box[:2] - box[2:] / 2) / box[2:],  # each side by itself
-        lambda k, box: (k - box[:2]) / max(box[2:]),  # from the corner
-        lambda k, box: (k - box[:2] - box[2:] / 2) / box[2],  # always the width
-        lambda k, box: (k - k.mean(0)) / max(box[2:]),  # the mean of the points is not the middle of the box
     ],
     "resize_keypoints": [
         lambda k, old, new: k * np.array(new) / np.array(old),  # half a pixel forgotten
@@ -61,5 +59,10 @@ WRONG = {
         lambda names, people: [name.split("/")[1].split("_")[0] in people for name in names],  # the first _
         lambda names, people: [name.rpartition("_")[0] in people for name in names],  # the folder kept
         lambda names, people: [i for i, name in enumerate(names) if any(p in name for p in people)],  # places
+    ],
+    "features": [
+        tiny_picture,
+        lambda crop: crop.mean(keepdims=True).ravel(),  # the brightness alone
+        lambda crop: cv2.Canny(crop, 100, 200),  # a picture in place of a vector
     ],
 }
