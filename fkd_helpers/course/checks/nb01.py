@@ -82,7 +82,7 @@ def edges(crop: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def _crops():
-    """Return gray crops (n, 96, 96) of puppet people, the keypoints in them (n, 68, 2), and which are training faces."""
+    """Return gray crops (n, 96, 96) of puppet people, the keypoints in them (n, 68, 2), and which are for training."""
     faces = load("puppets", n=250, seed=3, looks=True)
     squares = square_of(faces.boxes)
     crops = [crop(to_gray(image), square, 96) for image, square in zip(faces.images, squares, strict=True)]
