@@ -13,6 +13,7 @@ import yaml
 
 from fkd_helpers import cli, filters
 from fkd_helpers.course import checks
+from fkd_helpers.emotion import LABELS
 from fkd_helpers.faces.landmarks import COLOURS, REGIONS
 
 ROOT = Path(__file__).parents[1]
@@ -91,7 +92,10 @@ def test_page_options_exist(capsys):
         assert not [option for option in re.findall(r"--[a-z-]+", options.partition("#")[0]) if option not in told]
 
 
-@pytest.mark.parametrize("name", ["docs/prerequisites.md", "docs/capstone.md", "CONTRIBUTING.md"])
+EXAMPLES = ["docs/prerequisites.md", "docs/capstone.md", "docs/cheat_sheet.md", "CONTRIBUTING.md"]
+
+
+@pytest.mark.parametrize("name", EXAMPLES)
 def test_page_examples_run(name):
     """The first example of a page does what the page says: it prints the answer, or a check stops where it says."""
     snippets, space = re.findall(r"^```python\n(.*?)^```", page(name), re.M | re.S), {}
@@ -103,6 +107,8 @@ def test_page_examples_run(name):
         if name == "docs/prerequisites.md":
             answer = page(name).partition("<summary>Answer</summary>")[2]
             assert said.getvalue().splitlines() == re.findall(r"`([^`]+)`", answer)[:4]
+        elif name == "docs/cheat_sheet.md":
+            assert space["picture"].shape == space["astronaut"]().shape and said.getvalue().strip() in LABELS
         else:
             own = space.get("monocle") or space["clown_nose"]
             assert checks.own_filter(own).message.startswith("half as large")
