@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from fkd_helpers.faces.boxes import box_of, crop, iou, settle, square_of, to_crop, to_frame
+from fkd_helpers.faces.boxes import box_of, crop, iou, settle, to_crop, to_frame
 
 
 def noise(*shape, seed=0):
@@ -36,11 +36,6 @@ def test_to_crop_maps_the_outer_edges_of_a_square_to_those_of_the_crop():
 @pytest.mark.parametrize("shape", [(64, 64, 3), (64, 64)])
 def test_crop_of_the_whole_image_at_its_own_size_is_the_image(shape):
     assert (crop(noise(*shape), np.array([0, 0, 64, 64]), 64) == noise(*shape)).all()
-
-
-def test_crop_moves_the_content_by_the_shift_of_the_square():
-    frame = noise(90, 120)
-    assert (crop(frame, np.array([17, 5, 40, 40]), 40) == frame[5:45, 17:57]).all()
 
 
 def test_crop_repeats_the_edge_of_the_frame():
@@ -82,11 +77,6 @@ def test_box_of_leaves_out_missing_points():
     assert box_of(np.full((2, 3, 2), np.nan)).shape == (2, 4) and np.isnan(box_of(np.full((3, 2), np.nan))).all()
     with pytest.raises(ValueError, match=r"expected \(..., k, 2\), got \(136,\)"):
         box_of(np.zeros(136))
-
-
-def test_square_of_keeps_the_centre():
-    tall = square_of(np.array([[10.0, 20.0, 40.0, 80.0]]), margin=0.25)[0]
-    assert tall.tolist() == [-30.0, 0.0, 120.0, 120.0]  # same centre (30, 60), 80 * 1.5
 
 
 def test_iou():

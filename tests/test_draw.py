@@ -30,10 +30,6 @@ def test_draw_faces_puts_a_dot_of_its_colour_on_each_keypoint(scene, channels):
     np.testing.assert_array_equal(given, before)
 
 
-def test_draw_faces_without_a_face_is_the_frame(scene):
-    np.testing.assert_array_equal(draw_faces(scene[0], []), scene[0])
-
-
 def test_draw_faces_draws_box_id_and_caption(scene):
     _, keypoints = scene
     blank, box = np.full((320, 320, 3), 255, np.uint8), box_of(keypoints)

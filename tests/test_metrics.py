@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fkd_helpers.faces.landmarks import REGIONS
-from fkd_helpers.faces.metrics import auc, bootstrap, eye_distance, nme, pck, pixel_errors, summary, unit
+from fkd_helpers.faces.metrics import auc, bootstrap, eye_distance, nme, pck, summary, unit
 
 SHIFT = np.array([3.0, -4.0])  # 5 pixels long
 
@@ -43,11 +43,6 @@ def test_nme_leaves_out_missing_targets_and_is_infinite_for_a_lost_face(target):
         assert np.isnan(nme(predicted, target)).nonzero()[0].tolist() == [2]
 
 
-def test_nme_of_other_shapes_is_refused(target):
-    with pytest.raises(ValueError, match=r"expected two arrays \(n, k, 2\), got \(9, 68, 2\) and \(8, 68, 2\)"):
-        nme(target, target[1:])
-
-
 def test_pck_is_the_share_of_points_within_the_threshold():
     errors = np.array([[0.01, 0.05, 0.1], [np.inf, np.nan, 0.2]])
     assert pck(errors, 0.05) == pytest.approx(2 / 5) and pck(errors, 0.2) == pytest.approx(4 / 5)
@@ -58,14 +53,6 @@ def test_auc_is_the_area_under_the_counted_curve():
     counted = np.mean([(faces <= step).mean() for step in np.linspace(0, 0.08, 20_001)])
     assert auc(faces, 0.08) == pytest.approx(counted, abs=1e-3)
     assert auc(np.zeros(3), 0.08) == 1 and auc(np.array([0.08, np.inf]), 0.08) == 0
-
-
-def test_pixel_errors(target):
-    predicted = target + np.array([3.0, -1.0])
-    assert pixel_errors(predicted, target, 2.0) == pytest.approx((4, 2 * 5**0.5))
-    assert pixel_errors(predicted, target, np.tile([1.0, 5.0], (9, 1))) == pytest.approx((4, 17**0.5))
-    predicted[0] = np.nan
-    assert pixel_errors(predicted, target) == pytest.approx((2, 5**0.5))
 
 
 def test_bootstrap_is_wider_over_people_than_over_frames():

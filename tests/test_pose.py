@@ -7,7 +7,6 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.faces import pose
-from fkd_helpers.faces.landmarks import generic_face
 
 
 @pytest.mark.parametrize(
@@ -25,12 +24,6 @@ def test_head_pose_of_puppets():
         _, keypoints, info = puppets.make_face(seed)
         errors.append(np.subtract(pose.angles_of(pose.head_pose(keypoints, (160, 160))), info.pose))
     assert (np.abs(errors).max(0) < [4, 12, 15]).all() and (np.abs(np.mean(errors, 0)) < 5).all()
-
-
-def test_project_puts_the_generic_face_onto_itself():
-    keypoints = shapes.face_shape([], {}, yaw=10) * 120 + [330, 220]
-    projected = pose.project(generic_face(), pose.head_pose(keypoints, (640, 480)), (640, 480))
-    assert np.abs(projected - keypoints)[pose.STIFF].max() < 4
 
 
 def test_head_pose_is_none_where_there_is_no_face():

@@ -12,7 +12,7 @@ import pytest
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import split
-from fkd_helpers.data.puppets import Puppet, looks, make_face, make_puppet, make_set, portraits, scenery, shapes, stream
+from fkd_helpers.data.puppets import Puppet, looks, make_face, make_puppet, make_set, portraits, shapes, stream
 from fkd_helpers.data.puppets.puppet import LEAST_STRETCH
 from fkd_helpers.faces import boxes
 from fkd_helpers.faces.images import to_gray
@@ -44,12 +44,6 @@ def test_make_set_has_the_promised_form(faces):
     assert 55 < sides.min() and sides.max() < 125
 
 
-def test_make_set_shows_test_people_in_training_too(faces):
-    training, test = split(faces, "official")
-    assert len(test) == 16
-    assert set(test.people) <= set(training.people)
-
-
 def test_make_set_same_seed_same_bits():
     first, again, other = make_set(6, seed=1, size=96), make_set(6, seed=1, size=96), make_set(6, seed=2, size=96)
     assert all(np.array_equal(a, b) for a, b in zip(first.images, again.images, strict=True))
@@ -70,27 +64,6 @@ def test_make_face_draws_the_rest_as_before():
     assert np.array_equal(drawn, given)
 
 
-@pytest.mark.parametrize("name", portraits.PORTRAITS)
-def test_warp_onto_itself_returns_the_portrait(name):
-    face = portraits.portrait(name)
-    height, width = (round(side / face.zoom) for side in face.levels[0].shape[:2])
-    warp = portraits.warp_onto(face, face.keypoints, (width, height), step=4)
-    rows, columns = warp.grid.shape[:2]
-    expected = np.stack(np.meshgrid(np.arange(columns) * 4, np.arange(rows) * 4), -1)
-    assert np.abs(warp.grid - expected).max() < 0.01
-    shown = portraits.sample(face, warp, (width, height))
-    original = face.levels[0] if face.zoom == 1 else cv2.resize(face.levels[0], (width, height))
-    assert np.abs(shown.astype(int) - original).mean() < 2
-
-
-@pytest.mark.parametrize("name", portraits.PORTRAITS)
-def test_portrait_shows_through_its_outline_only(name):
-    picture = portraits.portrait(name).levels[0]
-    assert (picture[:10, :10, 3] == 0).all()
-    middle = (portraits.portrait(name).keypoints[30] * portraits.portrait(name).zoom).astype(int)
-    assert picture[middle[1], middle[0], 3] == 255
-
-
 def test_markers_on_the_portrait_are_found_again_at_the_labels():
     real = portraits.portrait("admiral")
     far_apart = [0, 3, 6, 8, 10, 13, 16, 17, 21, 22, 26, 28, 30, 36, 39, 42, 45, 48, 54, 57]
@@ -109,25 +82,6 @@ def test_markers_on_the_portrait_are_found_again_at_the_labels():
         y, x = (np.mgrid[:240, :240] * shown).sum((1, 2)) / shown.sum()
         errors.append(np.hypot(*(keypoints[point] - (x, y))))
     assert max(errors) < 1.0 and np.median(errors) < 0.3
-
-
-def test_labels_lie_where_the_warp_puts_the_portrait_points():
-    errors = []
-    for seed in range(60):
-        rng = np.random.default_rng(seed)
-        face = portraits.portrait(portraits.PORTRAITS[seed % 2], mirrored=bool(seed % 3))
-        shape = shapes.face_shape(
-            rng.normal(0, 0.7, 12),
-            {"mouth_open": rng.random(), "smile": rng.random()},
-            yaw=rng.normal(0, 7),
-            roll=rng.normal(0, 8),
-            opening=face.opening,
-        )
-        keypoints = shape * 85 + 80
-        warp = portraits.warp_onto(face, keypoints, (160, 160))
-        there = portraits.between(warp.grid, keypoints / warp.step)
-        errors.append(np.linalg.norm(there - face.keypoints, axis=1) * warp.scale)
-    assert np.max(errors) < 1 and np.percentile(errors, 99) < 0.3 and np.mean(errors) < 0.05
 
 
 def test_no_face_folds():
@@ -213,17 +167,6 @@ def test_face_shape_turns_with_the_pose():
     assert np.isclose(np.degrees(np.arctan2(eyes[1], eyes[0])), 30, atol=0.1)
 
 
-def test_shape_model_is_small_and_says_where_it_comes_from():
-    model = shapes.shape_model()
-    assert shapes.SHAPE_MODEL.stat().st_size < 200_000
-    assert model.mean.shape == (68, 3) and model.modes.shape == (12, 68, 2) and (np.diff(model.spreads) <= 0).all()
-    assert np.allclose(np.linalg.norm(model.modes.reshape(12, -1), axis=1), 1, atol=1e-5)
-    assert "sha256" in model.source
-    fields = shapes.knob_fields()
-    overlap = model.modes.reshape(12, -1) @ fields.reshape(len(fields), -1).T
-    assert np.abs(overlap).max() < 1e-4  # who it is and what the face does are told apart
-
-
 def test_portraits_say_where_they_come_from():
     entries = json.loads(portraits.FILE.read_text(encoding="utf-8"))["portraits"]
     assert tuple(entries) == portraits.PORTRAITS
@@ -248,11 +191,6 @@ def test_stream_shows_several_faces_without_end():
     assert infos[0].puppet.portrait != infos[1].puppet.portrait
 
 
-def test_stream_faces_have_the_size_of_a_camera_picture():
-    for _, keypoints, _ in stream(seed=0, n=30):
-        assert 180 < np.ptp(keypoints[0], axis=0).max() < 280
-
-
 def test_make_face_keeps_a_given_background():
     wall = np.full((160, 160, 3), (10, 200, 30), np.uint8)
     frame, keypoints, _ = make_face(1, background=wall, **(PLAIN | {"side": 50.0}))
@@ -260,12 +198,6 @@ def test_make_face_keeps_a_given_background():
     assert (frame[0, 0] == (10, 200, 30)).all()
     x, y = keypoints[30].astype(int)
     assert not (frame[y, x] == (10, 200, 30)).all()
-
-
-def test_background_of_every_kind_varies():
-    for kind in range(4):
-        one, two = (scenery.background(np.random.default_rng(seed), (50, 40), kind=kind) for seed in (0, 1))
-        assert one.shape == (40, 50, 3) and one.dtype == np.uint8 and one.std() > 0 and not np.array_equal(one, two)
 
 
 def test_cascade_finds_puppets():
