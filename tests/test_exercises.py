@@ -28,7 +28,7 @@ def code(path: Path) -> list[str]:
 def answer(path: Path, name: str) -> Callable:
     """Return a function of a notebook, made by the imports of the first code cell and by the cell that defines it."""
     cells = code(path)
-    (source,) = [source for source in cells if re.search(rf"^def {name}\(", source, re.M)]
+    (source,) = [source for source in cells if re.search(rf"^(?:def|class) {name}\b", source, re.M)]
     source = re.sub(rf"^checks\.{name}\(.*", "", source, flags=re.M)
     space: dict = {}
     exec("\n".join(re.findall(r"^(?:import|from) .*", cells[0], re.M)), space)

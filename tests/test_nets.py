@@ -19,24 +19,21 @@ from fkd_helpers.predict import load_runner
 from fkd_helpers.predict.runtime import WEIGHTS
 from fkd_helpers.train.batches import FaceBatches
 
-HEATMAPS = {"small": 28, "resnet18_heatmap": 28, "resnet34_heatmap": 28}
-HEATMAPS |= {"resnet18_heatmap56": 56, "resnet34_heatmap56": 56}
 POINT_LOSSES = ["mse", "l1", "smooth_l1", "wing"]
 
 
 # networks by name
 
 
-def test_table_has_the_numbers_that_one_finds_by_hand_and_in_print():
-    table = nets.table()
-    assert list(table.index) == list(nets.NETS)
-    for name, row in table.iterrows():
-        assert row["heatmap"] == HEATMAPS.get(name, 0) and row["input"] == nets.INPUT_SIZES[name]
-    assert table.loc["two_layers", "weights"] == 8 * (25 + 1) + 8 * 14 * 14 * 136 + 136
-    assert table.loc["two_layers", "multiply-adds"] == 28 * 28 * 8 * 25 + 8 * 14 * 14 * 136
+def test_counts_are_those_that_one_finds_by_hand_and_in_print():
+    def count(name):
+        with torch.device("meta"):
+            return nets.count_weights(nets.build(name))
+
+    assert count("two_layers") == 8 * (25 + 1) + 8 * 14 * 14 * 136 + 136
     published = 11_689_512 - 513_000 - 2 * 64 * 49  # torchvision's ResNet-18 less its classifier and two colours
-    assert table.loc["resnet18", "weights"] == published + 512 * 136 + 136
-    assert [round(table.loc[f"course_cnn{end}", "weights"] / 1e6, 1) for end in ("", "_large")] == [15.5, 90.0]
+    assert count("resnet18") == published + 512 * 136 + 136
+    assert [round(count(f"course_cnn{end}") / 1e6, 1) for end in ("", "_large")] == [15.5, 90.0]
 
 
 @pytest.mark.parametrize("name", nets.NETS)
@@ -49,24 +46,6 @@ def test_build_answers_in_pixels_for_any_number_of_keypoints(name):
             answer = nets.keypoints_from(model(torch.rand(2, 1, size, size)))
         assert answer.shape == (2, keypoints, 2) and model.facts["keypoints"] == str(keypoints)
         assert ((answer > 0) & (answer < size)).float().mean() > 0.9
-
-
-@pytest.mark.parametrize("cells", [28, 56])
-@pytest.mark.parametrize("backbone", nets.backbones.BACKBONES)
-def test_backbones_give_heatmaps_of_both_sizes(backbone, cells):
-    with torch.device("meta"):
-        model = nets.OnBackbone(backbone, cells=cells, keypoints=15)
-        assert model(torch.empty(2, 1, 112, 112)).shape == (2, 15, cells, cells)
-
-
-@pytest.mark.parametrize("name", ["mobilenet_v3", "efficientnet_lite0", "resnet18", "resnet18_heatmap", "residual"])
-def test_every_layer_learns(name):
-    torch.manual_seed(0)
-    model = nets.build(name)
-    output = model(torch.rand(2, 1, *[nets.INPUT_SIZES[name]] * 2))
-    loss = nets.losses.heatmap if output.ndim == 4 else nets.losses.mse
-    loss(output, torch.full((2, 68, 2), 30.0)).backward()
-    assert all(weight.grad.abs().sum() > 0 for weight in model.parameters())
 
 
 def test_gray_and_repeated_colour_answer_the_same():
@@ -120,13 +99,12 @@ def test_pretrained_takes_imagenet_weights(monkeypatch):
     assert torch.equal(model.features[7][1].conv2.weight, state["layer4.1.conv2.weight"])
 
 
-@pytest.mark.parametrize("error", [OSError("no route to host"), EOFError(), RuntimeError("invalid hash\nvalue")])
-def test_pretrained_without_a_connection_warns_and_starts_at_random(monkeypatch, error):
+def test_pretrained_without_a_connection_warns_and_starts_at_random(monkeypatch):
     def fetch(self, **options):
-        raise error
+        raise OSError("no route to host")
 
     monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fetch)
-    with pytest.warns(UserWarning, match=r"^resnet18: no ImageNet weights \(.+\); it starts from random ones$"):
+    with pytest.warns(UserWarning, match=r"^resnet18: no ImageNet weights \(no route to host\); it starts from random"):
         assert not nets.build("resnet18", pretrained=True).pretrained
 
 
@@ -154,14 +132,7 @@ def test_loss_ignores_missing_targets(name):
     value.backward()
     assert torch.isclose(value, loss(predicted[~missing], target[~missing]))
     assert (predicted.grad[missing] == 0).all() and (predicted.grad[~missing] != 0).all()
-
-
-@pytest.mark.parametrize("name", POINT_LOSSES)
-def test_loss_without_targets_is_zero_with_a_zero_gradient(name):
-    predicted = torch.randn(2, 68, 2, requires_grad=True)
-    value = nets.losses.loss_named(name)(predicted, torch.full((2, 68, 2), torch.nan))
-    value.backward()
-    assert value == 0 and (predicted.grad == 0).all()
+    assert loss(predicted, torch.full_like(target, torch.nan)) == 0
 
 
 def test_losses_are_those_of_torch_and_refuse_other_shapes():
@@ -204,19 +175,13 @@ def test_soft_argmax_finds_a_bump_between_cells():
 # weights and headers
 
 
-def test_weights_come_back_in_whatever_order_they_lie(tmp_path):
-    model = nn.Conv2d(3, 4, 3).to(memory_format=torch.channels_last)  # as training has them
-    assert not model.weight.is_contiguous()
-    again = nets.load_weights(nn.Conv2d(3, 4, 3), nets.save_weights(model, tmp_path / "net.safetensors"))
-    assert torch.equal(again.weight, model.weight)
-
-
 @pytest.mark.parametrize("name, keypoints, options", [
-    ("small", 5, {}), ("small", 98, {"width": 0.5}), ("two_layers", 21, {}), ("residual_narrow", 106, {}),
+    ("small", 98, {"width": 0.5}), ("classic", 21, {}), ("residual_narrow", 106, {}),
 ])  # fmt: skip
 def test_header_brings_back_network_points_and_facts(tmp_path, name, keypoints, options):
     torch.manual_seed(0)
-    model, order = nets.build(name, keypoints, **options).eval(), json.dumps(list(range(keypoints))[::-1])
+    model = nets.build(name, keypoints, **options).eval().to(memory_format=torch.channels_last)  # as training has it
+    order = json.dumps(list(range(keypoints))[::-1])
     weights = nets.save_weights(model, tmp_path / "own.safetensors", mirror=order, min_score=0.08)
     onnx = nets.export_onnx(nets.load(weights), tmp_path / "own.onnx")
     size = nets.INPUT_SIZES[name]
@@ -228,7 +193,7 @@ def test_header_brings_back_network_points_and_facts(tmp_path, name, keypoints, 
         assert runner.facts["mirror"] == order and runner.facts["net"] == name
 
 
-@pytest.mark.parametrize("name, keypoints", [("small", 21), ("two_layers", 68), ("resnet18_heatmap", 5)])
+@pytest.mark.parametrize("name, keypoints", [("small", 21), ("two_layers", 68), ("classic", 68)])
 def test_weights_without_a_header_are_known_by_their_shapes(tmp_path, name, keypoints):
     model = nets.build(name, keypoints)
     del model.facts
@@ -238,7 +203,7 @@ def test_weights_without_a_header_are_known_by_their_shapes(tmp_path, name, keyp
 
 def test_weights_of_something_else_are_refused(tmp_path):
     path = nets.save_weights(nn.Linear(2, 3), tmp_path / "linear.safetensors")
-    with pytest.raises(InputError, match="its layers are those of none of two_layers, small"):
+    with pytest.raises(InputError, match="its layers are those of none of two_layers"):
         nets.load(path)
     with pytest.raises(InputError, match=r"unknown model 'sma'.*did you mean 'small'"):
         nets.load(nets.save_weights(nets.build("small"), path, net="sma"))

@@ -1,9 +1,8 @@
-"""What goes beside a training: the learning-rate finder, the live curve, its picture, the loggers."""
+"""What goes beside a training: the learning-rate finder, the picture of its curves, the loggers."""
 
 import csv
 import dataclasses
 import importlib.util
-from unittest import mock
 
 import numpy as np
 import pytest
@@ -14,8 +13,7 @@ from fkd_helpers import cli
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.nets.losses import mse
-from fkd_helpers.plots import training as live_curve
-from fkd_helpers.plots.training import LiveCurve, training_curves
+from fkd_helpers.plots.training import training_curves
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.rate_finder import find_rate
 
@@ -76,18 +74,6 @@ def test_the_suggested_rate_learns_and_one_far_above_breaks():
 def test_a_range_that_is_none_is_named(options):
     with pytest.raises(InputError, match="find_rate: expected 0 < lowest < highest"):
         search(**options)
-
-
-def test_live_curve_redraws_one_figure_in_a_notebook(monkeypatch):
-    handle = mock.Mock()
-    show = mock.Mock(return_value=handle)
-    monkeypatch.setattr(live_curve, "in_notebook", lambda: True)
-    monkeypatch.setattr("IPython.display.display", show)
-    curve = LiveCurve(epochs=2, say=pytest.fail)
-    for row in HISTORY:
-        curve(row)
-    ((first,), _), ((last,), _) = show.call_args, handle.update.call_args
-    assert "after epoch 1 of 2" in first.get_label() and "after epoch 2 of 2: loss 1, NME 0.15" in last.get_label()
 
 
 def test_the_curves_have_a_panel_a_kind_and_mark_the_best():

@@ -1,4 +1,4 @@
-"""Networks by name, for any number of keypoints: build, count, load; losses; weights as safetensors and ONNX.
+"""Networks by name, for any number of keypoints; losses; weights as safetensors and ONNX.
 
 Every network takes gray images (n, 1, size, size), float32 in 0..1, and answers with keypoints (n, k, 2) in pixels of
 the image or with the logits of one heatmap per keypoint (n, k, g, g); `keypoints_from` makes keypoints of either.
@@ -9,10 +9,8 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-import pandas as pd
 import torch
 from torch import nn
-from torch.utils.flop_counter import FlopCounterMode
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
@@ -25,7 +23,7 @@ from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, s
 __all__ = [
     "INPUT_SIZES", "NETS", "OnBackbone", "WithKeypoints", "backbones", "build", "count_weights", "export_onnx",
     "feature_maps", "heatmap_centres", "keypoints_from", "load", "load_weights", "losses", "measure_min_score",
-    "measured_facts", "save_weights", "small", "soft_argmax", "table", "to_onnx", "to_program", "weights",
+    "measured_facts", "save_weights", "small", "soft_argmax", "to_onnx", "to_program", "weights",
 ]  # fmt: skip
 
 NETS: dict[str, Callable[..., nn.Module]] = {
@@ -45,7 +43,8 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "resnet18_heatmap56": partial(OnBackbone, "resnet18", cells=56),
     "resnet34_heatmap56": partial(OnBackbone, "resnet34", cells=56),
 }
-INPUT_SIZES = {name: {"course": 224, "residu": 96, "classi": 96}.get(name[:6], CROP_SIZE) for name in NETS}
+OTHER_SIZES = {"classic": 96, "course_cnn": 224, "course_cnn_large": 224, "residual": 96, "residual_narrow": 96}
+INPUT_SIZES = {name: OTHER_SIZES.get(name, CROP_SIZE) for name in NETS}
 
 
 def build(name: str, keypoints: int = 68, **options) -> nn.Module:
@@ -100,25 +99,6 @@ def _recognise(path, state):
 def count_weights(model: nn.Module) -> int:
     """Return the number of trained weights."""
     return sum(weight.numel() for weight in model.parameters())
-
-
-def table() -> pd.DataFrame:
-    """Return one row per network: input size, heatmap size (0: none), weights, multiply-adds for one image."""
-    rows = []
-    for name, size in INPUT_SIZES.items():
-        with torch.device("meta"):  # shapes without values: nothing is computed
-            model, images = build(name).eval(), torch.empty(1, 1, size, size)
-        with torch.no_grad(), FlopCounterMode(display=False) as counter:
-            output = model(images)
-        rows.append({
-            "net": name,
-            "input": size,
-            "heatmap": output.shape[-1] if output.ndim == 4 else 0,
-            "weights": count_weights(model),
-            "multiply-adds": counter.get_total_flops() // 2,  # a multiplication and an addition count as two
-            "ImageNet": isinstance(model, OnBackbone),
-        })
-    return pd.DataFrame(rows).set_index("net")
 
 
 def feature_maps(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:

@@ -137,7 +137,6 @@ class OnBackbone(nn.Module):
 
     Input (n, 1, 112, 112); output keypoints (n, k, 2) in its pixels, by an average pool and a linear layer; or, with
     `cells` 28 or 56, logits (n, k, cells, cells), by deconvolutions that double a 7 x 7 map until it is that large.
-    `nets.table()` lists weights and multiply-adds.
 
     Args:
         channels: 1 sums the first convolution over the colours, which answers the same to a gray crop for a third of

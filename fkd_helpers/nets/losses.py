@@ -56,13 +56,9 @@ def wing(error: torch.Tensor, *, width: float = 5.0, curvature: float = 1.0) -> 
     return torch.where(size < width, bend, size + offset)
 
 
-def _huber(error):
-    return F.huber_loss(error, torch.zeros_like(error), reduction="none")
-
-
 mse = masked(torch.square)
 l1 = masked(torch.abs)
-smooth_l1 = masked(_huber)  # with its bend at 1 it is the Huber loss
+smooth_l1 = masked(lambda error: F.smooth_l1_loss(error, torch.zeros_like(error), reduction="none"))
 wing_loss = masked(wing)
 
 

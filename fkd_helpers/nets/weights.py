@@ -37,12 +37,11 @@ class WithKeypoints(nn.Module):
 
 def save_weights(model: nn.Module, path: str | Path, **facts: object) -> Path:
     """Write weights as safetensors; the header holds `model.facts` and further facts."""
-    path = Path(path)
     state = {key: value.contiguous() for key, value in model.state_dict().items()}  # training puts the channels last
     header = getattr(model, "facts", {}) | {key: str(value) for key, value in facts.items()}
-    with whole_file(path) as partial:
+    with whole_file(Path(path)) as partial:
         save_file(state, str(partial), metadata=header)
-    return path
+    return Path(path)
 
 
 def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
@@ -59,9 +58,8 @@ def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
 def load_weights(model: nn.Module, path: str | Path, *, points: Sequence[Sequence[int]] | None = None) -> nn.Module:
     """Load safetensors weights into a network of the same kind and return it in evaluation mode.
 
-    Args:
-        points: For a heatmap network, the points of the file of which each of ours is the mean; the head becomes the
-            mean of those rows. Ignored where the file has fewer points than that.
+    points: for a heatmap network, the points of the file of which each of ours is the mean; ignored where the file has
+    fewer points than that
     """
     state, _ = read(path)
     if points is not None and len(state.get("head.bias", ())) > max(map(max, points)):
@@ -84,10 +82,9 @@ def export_onnx(model: nn.Module, path: str | Path, *, size: int | None = None, 
 
 def save_onnx(program, path: str | Path) -> Path:
     """Write an ONNX program to a file."""
-    path = Path(path)
-    with whole_file(path) as partial:
+    with whole_file(Path(path)) as partial:
         partial.write_bytes(program.SerializeToString())
-    return path
+    return Path(path)
 
 
 def store_half(program):
@@ -129,12 +126,7 @@ def to_onnx(
     model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None,
     facts: Mapping[str, str] = {},
 ):  # fmt: skip
-    """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine.
-
-    Args:
-        opset: Version of ONNX's operators; None takes the exporter's own.
-        facts: Written into the file's metadata.
-    """
+    """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine."""
     import onnx  # slow
 
     program = torch.onnx.export(

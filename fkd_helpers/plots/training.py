@@ -1,8 +1,7 @@
-"""The curves of a training: loss, NME, pixels; drawn at its end, or while it runs."""
+"""The curves of a training: loss, NME, pixels."""
 
 import json
-import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -84,45 +83,3 @@ def save_curves(folder: Path, *, epochs: int) -> None:
         with whole_file(folder / "training_curves.png") as partial:
             curves = training_curves(history, epochs=epochs, size=3.6)
             curves.savefig(partial, format="png", dpi=100)
-
-
-class LiveCurve:
-    """A callback that shows the curves of a training while it runs: `fit(..., callbacks=[LiveCurve(epochs=20)])`.
-
-    In a notebook one figure is redrawn after each epoch; elsewhere about ten lines are printed.
-
-    Args:
-        epochs: how many there will be; if None, each epoch has its line
-        history: rows of earlier epochs, if the run is resumed: `checkpoint.history_of(folder)`
-        say: takes the lines
-    """
-
-    def __init__(
-        self, *, epochs: int | None = None, history: Sequence[Mapping] = (), say: Callable[[str], None] = print
-    ):
-        self.epochs, self.history, self.say, self.handle = epochs, list(history), say, None
-
-    def __call__(self, row: Mapping) -> None:
-        """Take the row of a finished epoch."""
-        self.history.append(row)
-        if not in_notebook():
-            if row["epoch"] == self.epochs or row["epoch"] % max(1, (self.epochs or 1) // 10) == 0:
-                self.say(self._line(row))
-            return
-        from IPython.display import display
-
-        curves = training_curves(self.history, epochs=self.epochs)
-        if self.handle is None:
-            self.handle = display(curves, display_id=True)
-        else:
-            self.handle.update(curves)
-
-    def _line(self, row) -> str:
-        numbers = [f"{name} {row[key]:.4f}" for key, name in (("loss", "loss"), ("nme", "NME")) if key in row]
-        return f"epoch {row['epoch']}{f'/{self.epochs}' if self.epochs else ''}  {'  '.join(numbers)}"
-
-
-def in_notebook() -> bool:
-    """True in a Jupyter kernel, where a figure can be shown and changed."""
-    ipython = sys.modules.get("IPython")
-    return hasattr(ipython and ipython.get_ipython(), "kernel")

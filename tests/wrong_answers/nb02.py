@@ -1,56 +1,135 @@
 """Plausible wrong answers to the exercises of notebook 02."""
 
 import numpy as np
+import torch
+from torch import nn
 
 
-def averaged(values, weight, start):
-    smoothed = [start]
-    for value in values:
-        smoothed.append(weight * smoothed[-1] + (1 - weight) * value)
-    return smoothed[1:]
+def cropping(corner, shift):
+    """Return a CentreCrop class from functions for the corner (y, x) and for the keypoints' shift."""
+
+    class CentreCrop:
+        def __init__(self, size):
+            self.size = size
+
+        def __call__(self, sample):
+            y, x = corner(*sample["image"].shape, self.size)
+            image = sample["image"][y : y + self.size, x : x + self.size]
+            return {"image": image, "keypoints": sample["keypoints"] - np.array(shift(x, y))}
+
+    return CentreCrop
 
 
-def place(weights):
-    shares = weights / weights.sum()
-    cells = np.arange(len(shares))
-    return np.array([(shares.sum(0) * cells).sum(), (shares.sum(1) * cells).sum()])
+def middle(rows, columns, size):
+    return (rows - size) // 2, (columns - size) // 2
 
 
-def soft_place(heat):
-    return place(np.exp(heat - heat.max()))
+def mirroring(change, first=lambda i, n: i % n, transformed=True):
+    """Return a MirroredDataset class from what it does to a mirrored face."""
+
+    class MirroredDataset:
+        def __init__(self, images, keypoints, order, transform=None):
+            self.images, self.keypoints, self.order, self.transform = images, keypoints, order, transform
+
+        def __getitem__(self, i):
+            n = len(self.images)
+            image, keypoints = self.images[first(i, n)], self.keypoints[first(i, n)].copy()
+            if i >= n:
+                image, keypoints = change(image, keypoints, self.order)
+            sample = {"image": image, "keypoints": keypoints}
+            return self.transform(sample) if self.transform and transformed else sample
+
+    return MirroredDataset
+
+
+def flipped(keypoints, columns):
+    return keypoints * [-1, 1] + [columns, 0]
+
+
+def block(*layers):
+    """Return a conv_block from functions that make its layers."""
+    return lambda inputs, outputs, kernel=3, dropout=0.0: nn.Sequential(
+        *(layer(inputs, outputs, kernel, dropout) for layer in layers)
+    )
+
+
+def conv(a, b, k, _p):
+    return nn.Conv2d(a, b, k, padding="same")
+
+
+def relu(*_):
+    return nn.ReLU()
+
+
+def pool(*_):
+    return nn.MaxPool2d(2)
+
+
+def drop(_a, _b, _k, p):
+    return nn.Dropout(p)
+
+
+def evaluating(mode, weighted):
+    def evaluate(net, loader, loss_function):
+        net.train(mode)
+        with torch.no_grad():
+            pairs = [(loss_function(net(b["image"]), b["keypoints"]).item(), len(b["image"])) for b in loader]
+        losses, sizes = np.array(pairs).T
+        return (losses * sizes).sum() / sizes.sum() if weighted else losses.mean()
+
+    return evaluate
+
+
+def with_gradients(net, loader, loss_function):
+    net.eval()
+    total = sum(len(b["image"]) * loss_function(net(b["image"]), b["keypoints"]).item() for b in loader)
+    return total / sum(len(b["image"]) for b in loader)
+
+
+def small(width):
+    return nn.Sequential(nn.AvgPool2d(8), nn.Flatten(), nn.Linear(144, width), nn.Linear(width, 136))
 
 
 WRONG = {
-    "masked_l1": [
-        lambda p, t: np.abs(p - t).mean(),  # NaN spreads
-        lambda p, t: np.nansum(np.abs(p - t)) / t.size,  # divided by what is missing too
-        lambda p, t: np.abs(p - np.nan_to_num(t)).mean(),  # missing = 0
-        lambda p, t: np.nan_to_num(np.nanmean(np.abs(p - t))) ** 2,  # squared
-        lambda p, t: np.nan_to_num([np.abs(a - b)[~np.isnan(b)].mean() for a, b in zip(p, t, strict=True)]).mean(),
+    "CentreCrop": [
+        cropping(lambda rows, columns, size: (0, 0), lambda x, y: (x, y)),  # the top left corner
+        cropping(middle, lambda x, y: (0, 0)),  # keypoints stay behind
+        cropping(middle, lambda x, y: (-x, -y)),  # they move the wrong way
+        cropping(middle, lambda x, y: (y, x)),  # y first
     ],
-    "momentum_step": [
-        lambda w, g, v, rate, m: (w - rate * g, m * v + g),  # the velocity is kept, and not used
-        lambda w, g, v, rate, m: (w - rate * v, m * v + g),  # the old velocity
-        lambda w, g, v, rate, m: (w - rate * (m * v + (1 - m) * g), m * v + (1 - m) * g),  # an average, as in Adam
-        lambda w, g, v, rate, m: (w + rate * (m * v + g), m * v + g),  # uphill
-        lambda w, g, v, rate, m: (w - rate * (m * v + g), v),  # the velocity stays as it was
+    "MirroredDataset": [
+        mirroring(lambda image, keypoints, order: (image[:, ::-1], keypoints)),  # the image only
+        mirroring(lambda image, keypoints, order: (image[:, ::-1], flipped(keypoints, image.shape[1] - 1))),  # no order
+        mirroring(lambda image, keypoints, order: (image[:, ::-1], flipped(keypoints, image.shape[1])[order])),  # by 1
+        mirroring(lambda image, keypoints, order: (image[::-1], flipped(keypoints, image.shape[1] - 1)[order])),  # rows
+        mirroring(
+            lambda image, keypoints, order: (image[:, ::-1], flipped(keypoints, image.shape[1] - 1)[order]),
+            transformed=False,
+        ),
+        mirroring(
+            lambda image, keypoints, order: (image[:, ::-1], flipped(keypoints, image.shape[1] - 1)[order]),
+            first=lambda i, n: i // 2,  # pairs beside each other
+        ),
     ],
-    "smooth": [
-        lambda x, weight: averaged(x, weight, start=0.0),
-        lambda x, weight: averaged(x, 1 - weight, start=x[0]),  # the weights exchanged
-        lambda x, weight: np.append(x[0], weight * x[:-1] + (1 - weight) * x[1:]),  # of raw neighbours
-        lambda x, weight: np.full_like(x, x.mean()),
+    "conv_block": [
+        block(lambda a, b, k, _p: nn.Conv2d(a, b, k), relu, pool, drop),  # no padding
+        block(lambda a, b, k, _p: nn.Conv2d(a, b, k, padding=1), relu, pool, drop),  # for 3 x 3 only
+        block(conv, relu, drop),  # no pooling
+        block(conv, pool, drop),  # no ReLU
+        block(conv, relu, lambda *_: nn.AvgPool2d(2), drop),
+        block(conv, relu, pool),  # no dropout
+        block(conv, relu, pool, lambda *_: nn.Dropout(0.1)),  # of its own share
+        block(lambda a, b, k, _p: nn.Conv2d(a, b, k, padding="same", bias=False), relu, pool, drop),
     ],
-    "soft_argmax": [
-        lambda h: soft_place(h)[::-1],  # y first
-        lambda h: np.unravel_index(h.argmax(), h.shape)[::-1],  # the highest cell
-        lambda h: place(h - h.min() + 1e-9),  # no exponential
-        lambda h: place(np.exp(np.minimum(h, 700))),  # too large a number for exp, cut off
+    "evaluate": [
+        evaluating(mode=True, weighted=True),  # with dropout
+        evaluating(mode=False, weighted=False),  # batches count alike
+        with_gradients,
+        lambda net, loader, loss: 0.0,
     ],
-    "one_draw": [
-        lambda v, people, drawn: v[np.isin(people, drawn)].mean(),  # twice drawn counts once
-        lambda v, people, drawn: np.mean([v[people == one].mean() for one in drawn]),  # a person counts as one
-        lambda v, people, drawn: v.mean(),
-        lambda v, people, drawn: np.mean([v[people == one][0] for one in drawn]),  # the first frame only
+    "tiny_net": [
+        lambda loader: small(1000),  # too large
+        lambda loader: nn.Sequential(small(8), nn.Unflatten(1, (68, 2))),  # not trained
+        lambda loader: 0.05,  # a score, not a network
     ],
 }

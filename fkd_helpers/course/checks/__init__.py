@@ -2,7 +2,14 @@
 
 from fkd_helpers.course.checks.capstone import own_filter, own_rule, practice_faces
 from fkd_helpers.course.checks.nb01 import face_box, features, flip_keypoints, frames_of, resize_keypoints
-from fkd_helpers.course.checks.nb02 import masked_l1, momentum_step, one_draw, smooth, soft_argmax
+from fkd_helpers.course.checks.nb02 import (
+    CentreCrop,
+    MirroredDataset,
+    conv_block,
+    evaluate,
+    practice_loader,
+    tiny_net,
+)
 from fkd_helpers.course.checks.nb05 import back_to_frame, crop_square, keep_best, rectangle_sum
 from fkd_helpers.course.checks.nb06 import blend, lip_colour, other_face, two_point_map
 from fkd_helpers.course.checks.nb07 import balanced_accuracy, mouth_opening, paired_interval, upright_picture
