@@ -11,7 +11,7 @@ import pytest
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.live import live_demo, sources, widget
+from fkd_helpers.live import controls, live_demo, sources
 from fkd_helpers.live.moods import CAUTION, Mood
 from fkd_helpers.live.picture import MAX_BYTES, WINDOW, Picture
 from fkd_helpers.predict import Face
@@ -156,12 +156,12 @@ def test_buttons_report_what_makes_no_sense(demo, tmp_path):
 
 def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, tmp_path):
     write_photo(tmp_path / "face.png", np.full((64, 64, 3), 90, np.uint8))
-    demo.settings["address"].value = str(tmp_path)
-    demo.settings["source"].value = "images"
+    demo.settings.by_name["address"].value = str(tmp_path)
+    demo.settings.by_name["source"].value = "images"
     demo.start()
     until(lambda: "were shown" in demo.picture.status)
     until(lambda: not demo.picture.showing and not demo.buttons["Start"].disabled)
-    demo.settings["source"].value = "file"
+    demo.settings.by_name["source"].value = "file"
     demo.buttons["Start"].click()
     assert "expected a film" in demo.picture.status and not demo.picture.showing
 
@@ -169,22 +169,22 @@ def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, 
 def test_controls_change_the_engine_while_it_runs(demo):
     demo.start()
     for name, value in (("filter", "crown"), ("calm", 0.4), ("smooth", 0.0), ("mirror", True)):
-        demo.settings[name].value = value
+        demo.settings.by_name[name].value = value
     settings = demo.engine.settings
     assert (settings.filter, settings.calm, settings.smooth) == ("crown", 0.4, 0.0)
     assert demo.picture.mirror and demo.engine.running
-    demo.settings["filter"].value = "none"
-    assert not demo.engine.settings.filters() and set(widget.SOURCES) == set(sources.SOURCES)
-    demo.settings["emotion"].value = "expressions"
+    demo.settings.by_name["filter"].value = "none"
+    assert not demo.engine.settings.filters() and set(controls.SOURCES) == set(sources.SOURCES)
+    demo.settings.by_name["emotion"].value = "expressions"
     assert "eight, by a network" in demo.picture.status and demo.picture.caution == CAUTION
     until(lambda: set(demo.engine.run.meter.read()["emotions"]) & set(EXPRESSIONS) - {"neutral"})
-    demo.settings["emotion"].value = "none"
+    demo.settings.by_name["emotion"].value = "none"
     assert demo.picture.caution == ""
 
 
 def test_live_demo_takes_its_source_from_the_environment(monkeypatch):
     monkeypatch.setenv("FKD_LIVE_SOURCE", "puppet")
-    assert live_demo().settings["source"].value == "puppet" and live_demo("file").settings["source"].value == "file"
+    assert live_demo().settings["source"] == "puppet" and live_demo("file").settings["source"] == "file"
     with pytest.raises(InputError, match="did you mean 'puppet'"):
         live_demo("pupet")
 

@@ -9,26 +9,17 @@ from pathlib import Path
 
 import ipywidgets as widgets
 
-from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.filters.filters import FILTERS
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.live.controls import SOURCES, WRAP, Controls, call
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION, EMOTIONS
 from fkd_helpers.live.picture import Picture, to_jpeg
-from fkd_helpers.live.settings import LONGEST
-from fkd_helpers.predict.runtime import WEIGHTS
 
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
 LARGEST_SHOWN = 50_000_000  # bytes of a recording that is sent to the page; a larger one stays in its folder
 NAME = "live-%Y%m%d-%H%M%S"  # of a recording or a snapshot, by its time
 VIDEO = '<video controls width="400" aria-label="{name}" src="{url}"></video>'
 IMAGE = '<img width="400" alt="The snapshot: the live picture with its keypoints" src="{url}">'
-SOURCES = {  # what it is, and what its address means
-    "browser": ("this page's camera", ""),
-    "camera": ("a camera at the kernel", "number or URL"),
-    "file": ("a video file", "path of the file, or its URL"),
-    "images": ("a folder of pictures", "path of the folder"),
-    "puppet": ("a moving puppet face", ""),
-}
 BUTTONS = {  # tooltip and colour
     "Start": ("Start the source", "success"),
     "Stop": ("Stop: the camera goes off", "danger"),
@@ -57,34 +48,31 @@ class LiveDemo(widgets.VBox):
         self, source: str = "browser", *, address: str | int = "", mirror: bool | None = None,
         folder: str | Path = "recordings", **settings,
     ):  # fmt: skip
-        if source not in SOURCES:
-            raise unknown("source", source, SOURCES)
         self.folder, self._lock = Path(folder), threading.RLock()
         mirror = source in ("browser", "camera") if mirror is None else mirror
         self.engine = LiveEngine(
             on_result=self._on_result, on_drop=lambda key: self.picture.post("drop", key), **settings
         )
-        events = {"frame": self.engine.submit, "stop": self.stop, "cameras": self._offer_cameras,
+        place = {"source": source, "address": str(address), "mirror": mirror}
+        self.settings = Controls(self.engine.settings, self._on_change, self._say, **place)
+        events = {"frame": self.engine.submit, "stop": self.stop, "cameras": self.settings.offer_cameras,
                   "hello": self._announce}  # fmt: skip
         self.picture, self.saved, self.buttons = Picture(events, mirror=mirror), widgets.HTML(), {}
         for name, (tooltip, style) in BUTTONS.items():
             self.buttons[name] = button = widgets.Button(description=name, tooltip=tooltip, button_style=style)
-            button.on_click(lambda _, name=name: self._call(getattr(self, name.lower())))
-        place = {"source": source, "camera": "", "address": str(address), "mirror": mirror}
-        self.settings = self._make_settings(vars(self.engine.settings) | place)
+            button.on_click(lambda _, name=name: call(self._say, getattr(self, name.lower())))
         self._say("Press Start.")
-        wrap = widgets.Layout(flex_flow="row wrap")
-        rows = [widgets.HBox(list(each.values()), layout=wrap) for each in (self.buttons, self.settings)]
-        super().__init__([rows[0], self.picture, self.saved, rows[1]])
+        row = widgets.HBox(list(self.buttons.values()), layout=WRAP)
+        super().__init__([row, self.picture, self.saved, self.settings])
         self.add_class("fkd-demo")
 
     def start(self) -> None:
         """Start the source that is chosen; the browser asks for its camera's permission."""
         with self._lock:
             self.stop("")
-            source = self.settings["source"].value
-            self.engine.start(source, self.settings["address"].value)
-            camera, max_fps = self.settings["camera"].value or None, self.engine.settings.max_fps
+            source = self.settings["source"]
+            self.engine.start(source, self.settings["address"])
+            camera, max_fps = self.settings["camera"] or None, self.engine.settings.max_fps
             self.picture.begin(source, camera=camera, max_fps=max_fps)
             self._say(f"Showing {SOURCES[source][0]}.")
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
@@ -114,46 +102,7 @@ class LiveDemo(widgets.VBox):
         self._show_file(path, IMAGE, "image/png")
         self._say(f"Saved the picture to {path}.")
 
-    # -- what the engine and the settings say
-
-    def _make_settings(self, values):
-        def choice(texts):
-            return {"options": [(f"{name}: {text}", name) for name, text in texts.items()]}
-
-        models = dict.fromkeys([*(file.stem for file in sorted(WEIGHTS.glob("*.safetensors"))), values["model"]])
-        filters = dict.fromkeys(["none", *FILTERS, values["filter"] or "none"])
-        seconds = {"min": 0, "max": LONGEST, "step": 0.05}
-        kinds = {  # numbers, not sliders: a slider of ipywidgets has no name for a screen reader
-            "source": ("Source", widgets.Dropdown, choice({name: what for name, (what, _) in SOURCES.items()})),
-            "camera": ("Camera", widgets.Dropdown, {"options": [("any", "")]}),
-            "address": ("Address", widgets.Text, {"continuous_update": False}),
-            "model": ("Model", widgets.Dropdown, {"options": list(models)}),
-            "filter": ("Filter", widgets.Dropdown, {"options": list(filters)}),
-            "smooth": ("Smooth (seconds)", widgets.BoundedFloatText, seconds),
-            "emotion": ("Emotion", widgets.Dropdown, choice(EMOTIONS)),
-            "calm": ("Calm (seconds)", widgets.BoundedFloatText, seconds),
-            "mirror": ("Mirror", widgets.Checkbox, {}),
-        }
-        made = {}
-        for name, (description, kind, options) in kinds.items():
-            value = "none" if values[name] is None else values[name]
-            made[name] = widget = kind(description=description, value=value, **options)
-            widget.layout.width, widget.style.description_width = "400px", "120px"
-            widget.observe(lambda change, name=name: self._call(self._on_change, name, change.new), "value")
-        return made
-
-    def _offer_cameras(self, cameras):
-        """Offer the cameras (name, id) of the page; the one that was chosen stays."""
-        camera = self.settings["camera"]
-        if cameras and camera.value in ("", *(identity for _, identity in cameras)):
-            with camera.hold_trait_notifications():
-                camera.options, camera.value = [("any", ""), *cameras], camera.value
-
-    def _call(self, function, *values):
-        try:
-            function(*values)
-        except (InputError, OSError) as error:
-            self._say(str(error))
+    # -- what the engine and the controls say
 
     def _on_result(self, result):
         if result.key is None:
@@ -167,14 +116,15 @@ class LiveDemo(widgets.VBox):
         if name == "mirror":
             self.picture.mirror = value
         elif name in ("source", "camera", "address"):
-            self.start() if self.engine.running else self._say(self.picture.status)
+            if self.engine.running:
+                self.start()
         else:
             try:
                 self.engine.change(**{name: value})
                 if name == "emotion":
                     self._say(f"Emotion: {EMOTIONS[value]}.")
             finally:  # a value that was refused is not shown as chosen
-                self.settings[name].value = getattr(self.engine.settings, name)
+                self.settings.by_name[name].value = getattr(self.engine.settings, name)
                 self._say(self.picture.status)
 
     def _show_recording(self) -> str:
@@ -202,10 +152,6 @@ class LiveDemo(widgets.VBox):
 
     def _show(self, message):
         self.picture.status = message
-        source, address = self.settings["source"].value, self.settings["address"]
-        address.placeholder = SOURCES[source][1]
-        address.layout.display = None if address.placeholder else "none"
-        self.settings["camera"].layout.display = None if source == "browser" else "none"
         self.picture.caution = CAUTION if self.engine.settings.emotion == "expressions" else ""
         for name, button in self.buttons.items():
             button.disabled = self.engine.running == (name == "Start")
@@ -217,7 +163,7 @@ class LiveDemo(widgets.VBox):
             if time.monotonic() - self.picture.heard > GONE_AFTER:
                 return self.stop("Stopped: no page showed the picture for a while.")
             recording = self.engine.recording
-            own = self.settings["source"].value != "browser"  # the page counts the browser's frames itself
+            own = self.settings["source"] != "browser"  # the page counts the browser's frames itself
             dropped = self.engine.run.meter.read()["dropped"] + self.picture.skipped if own else 0
             self.picture.post("readout", recording=recording and recording.seconds, dropped=dropped)
             with self._lock:
