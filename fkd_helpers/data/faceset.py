@@ -111,8 +111,7 @@ def _mirror_order(mirror, count: int) -> np.ndarray | None:
         return LAYOUT_MIRRORS.get(count)
     if mirror is None:
         return None
-    order = np.asarray(mirror)
-    indices = np.arange(count)
+    order, indices = np.asarray(mirror), np.arange(count)
     if order.shape != (count,) or not np.array_equal(np.sort(order), indices):
         raise InputError(f"mirror: expected each of 0 to {count - 1} once, got {order.tolist()}")
     if not np.array_equal(order[order], indices):
@@ -133,11 +132,9 @@ def person_of(name: str) -> str:
 
 
 def split(faces: FaceSet, by: str = "person", *, seed: int = 0, held_out: float = 0.2) -> tuple[FaceSet, FaceSet]:
-    """Split a set into training and test part.
+    """Split a set into training and test part: "official" by the two folders, or by "person".
 
-    Args:
-        by: "official" = by the two folders; "person" = all frames of some people are test frames.
-        held_out: Share of the people in the test part.
+    By person, all frames of a share `held_out` of the people are test frames.
     """
     if by == "official":
         return faces.part("training"), faces.part("test")

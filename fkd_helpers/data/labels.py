@@ -159,8 +159,7 @@ def _is_label_table(table: Path) -> bool:
 def write_classic(faces: FaceSet, folder: Path, *, parts: Iterable[str] | None = None) -> Path:
     """Write a set in the classic layout (images, and one CSV per part) and return the folder.
 
-    Args:
-        parts: n folder names; by default the folder in each face's own name, else "training".
+    `parts` are n folder names; by default the folder in each face's own name, else "training".
     """
     folder = Path(folder)
     if parts is None:

@@ -46,10 +46,9 @@ def find(name: str | Path) -> Path:
 
 
 def _find_ytf() -> Path:
-    for parent in data_dirs():
-        for folder in (parent / "ytf", parent):
-            if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
-                return folder
+    for folder in (folder for parent in data_dirs() for folder in (parent / "ytf", parent)):
+        if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
+            return folder
     folders = " nor ".join(map(str, data_dirs()))
     raise InputError(f"data set 'ytf' is not, or not whole, in {folders}: run `make data`, or set FKD_DATA_DIR")
 

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fkd_helpers.data.puppets.portraits import Portrait, portrait
+from fkd_helpers.data.puppets.portraits import Portrait, circle, portrait
 from fkd_helpers.faces.sprites import Sprite, make_sprite
 
-CIRCLE = np.column_stack([f(np.arange(60) * np.pi / 30) for f in (np.cos, np.sin)])
+CIRCLE = circle(60)
 HAIR = np.array([
     [28, 24, 24], [52, 36, 28], [86, 58, 38], [120, 62, 34], [178, 138, 84], [216, 190, 140], [150, 148, 146],
     [222, 220, 214], [40, 44, 84], [150, 40, 60],

@@ -77,12 +77,13 @@ def prepare(name: str, picture: np.ndarray, outline: np.ndarray, keypoints: np.n
     while min(levels[-1].shape[:2]) >= 128:
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     centre = (keypoints.min(0) + keypoints.max(0)) / 2
-    rings = [centre + side * radius * _circle(count) for radius, count in ((1.05, 16), (2.2, 8))]
+    rings = [centre + side * radius * circle(count) for radius, count in ((1.05, 16), (2.2, 8))]
     opening, gap = float(lid_gaps(keypoints).mean()) / side, float(np.linalg.norm(keypoints[66] - keypoints[62])) / side
     return Portrait(name, tuple(levels), keypoints, np.concatenate([keypoints, *rings]), side, zoom, opening, gap)
 
 
-def _circle(count: int) -> np.ndarray:
+def circle(count: int) -> np.ndarray:
+    """Return points (count, 2) at equal distances on the unit circle, clockwise in a picture from the right."""
     angle = np.arange(count) * 2 * np.pi / count
     return np.column_stack([np.cos(angle), np.sin(angle)])
 
@@ -122,12 +123,7 @@ class Warp:
 
 
 def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, step: int = 3) -> Warp:
-    """Fit the warp that shows a portrait with its keypoints at given ones (68, 2), pixels of a frame.
-
-    Args:
-        size: (width, height) of the frame.
-        step: Pixels between grid points.
-    """
+    """Fit the warp that shows a portrait with its keypoints at given pixels (68, 2) of a frame of `size` (w, h)."""
     # solved in units of the portrait's face side, after the similarity: what is left to bend is small
     there = similarity(face.keypoints, keypoints)
     scale = float(np.hypot(there[0, 0], there[1, 0]))

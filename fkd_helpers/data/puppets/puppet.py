@@ -75,18 +75,10 @@ def make_face(
 ) -> tuple[np.ndarray, np.ndarray, Info]:
     """Make one face; whatever is not given is drawn from the seed.
 
-    Args:
-        size: Pixels, of a square or (width, height).
-        person: A Puppet, or the seed of one.
-        knobs: See `shapes.KNOBS`, each 0..1.
-        pose: Roll, yaw, pitch in degrees.
-        side: The face's side in pixels.
-        centre: Where the middle of the head goes, (x, y) in pixels.
-        background: uint8 (h, w, 3).
-        plain: No change of light, no noise.
-
-    Returns:
-        frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32 in its pixels, Info
+    `size` is of a square or (width, height); `person` a Puppet or the seed of one; `knobs` are those of `shapes.KNOBS`,
+    each 0..1; `pose` is roll, yaw, pitch in degrees; `side` the face's side and `centre` the middle of the head, in
+    pixels; `plain` changes no light and adds no noise. Returns the frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32
+    in its pixels, and Info.
 
     >>> frame, keypoints, info = make_face(0, knobs={"smile": 1.0})
     >>> frame.shape, keypoints.shape, shapes.EXPRESSIONS[info.expression]
@@ -189,14 +181,9 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = Fals
 def stream(
     *, seed: int = 0, size: tuple[int, int] = (640, 480), fps: float = 30, n: int | None = None, faces: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Info, ...]]]:
-    """Play a camera: faces that turn, wander, blink, smile and talk, smoothly in time.
+    """Play a camera: faces that turn, wander, blink, smile and talk, smoothly in time; without end where n is None.
 
-    Args:
-        n: How many frames; None = without end.
-        faces: 1 or more, beside one another.
-
-    Yields:
-        frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face
+    Yields frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face.
     """
     width, height = size = _size(size)
     if not fps > 0 or faces < 1:

@@ -78,8 +78,7 @@ def _window(frame, points, pad):
 def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, own_gap: float) -> None:
     """Paint the inside of the mouth within the inner lips of keypoints (68, 2), in place: dark red, teeth above.
 
-    side: the face's side in pixels, for sizes
-    own_gap: how far the portrait's own lips stand apart, pixels; it is painted over where they open further
+    It is painted where the lips stand further apart than the portrait's own (`own_gap`, pixels).
     """
     inner = keypoints[60:68]
     gap = np.linalg.norm(inner[6] - inner[2])
