@@ -109,6 +109,22 @@ class ExpressionsConfig(TrainConfig):
 
 
 @dataclass(frozen=True)
+class DetectorConfig(TrainConfig):
+    """The face detector, on pictures composed of labelled photos and of scenery."""
+
+    task: ClassVar[str] = "detector"
+
+    name: str = setting("detector")
+    data: str = setting("puppets", help="names or folders of data sets, separated by blanks")
+    net: str = setting("detector", "detector")
+    loss: str = setting("focal", "focal", help="of the map of centres")
+    scenery: str = setting("", help="a folder with face-free photos in training and validation; '' = drawn scenery")
+    steps: int = setting(100, 1, 1_000_000, help="batches an epoch")
+    width: int = setting(192, 64, 1024, help="of a picture, pixels")
+    height: int = setting(160, 64, 1024, help="of a picture, pixels")
+
+
+@dataclass(frozen=True)
 class TrainOptions:
     """What every training subcommand offers beside the fields of its config."""
 
@@ -118,7 +134,8 @@ class TrainOptions:
     devices: int = setting(1, help="processes that train together on this machine")
 
 
-TASKS: dict[str, type[TrainConfig]] = {kind.task: kind for kind in (KeypointsConfig, Kaggle15Config, ExpressionsConfig)}
+KINDS = KeypointsConfig, Kaggle15Config, ExpressionsConfig, DetectorConfig
+TASKS: dict[str, type[TrainConfig]] = {kind.task: kind for kind in KINDS}
 
 
 def load_config(path: str | Path | None = None, *, task: str | None = None, **overrides) -> TrainConfig:

@@ -7,7 +7,7 @@ import numpy as np
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import similarity
-from fkd_helpers.faces.landmarks import LEFT_EYE, RIGHT_EYE, generic_face
+from fkd_helpers.faces.landmarks import LEFT_EYE, REGIONS, RIGHT_EYE, generic_face
 
 STIFF = [0, 1, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]  # keypoints that an expression hardly moves
 BEHIND = np.array([1, 1, -1])  # the shape model's z comes towards the camera, OpenCV's goes away from it
@@ -19,6 +19,18 @@ def level_rotation(keypoints: np.ndarray) -> np.ndarray:
     with np.errstate(invalid="ignore"):
         along = (right - left) / np.linalg.norm(right - left, axis=-1, keepdims=True)
     return np.stack([along, along[..., ::-1] * [-1, 1]], -2)
+
+
+def roll_of(keypoints: np.ndarray) -> np.ndarray:
+    """Return the roll (...) of faces (..., 68, 2) in radians: 0 upright, a quarter turn clockwise is pi / 2.
+
+    The line through the eyes and the one from the eyes to the mouth count by their lengths, for in profile the eyes lie
+    close together.
+    """
+    left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
+    down = keypoints[..., list(REGIONS["mouth"]), :].mean(-2) - (left + right) / 2
+    across = right - left + down[..., ::-1] * [1, -1]
+    return np.arctan2(across[..., 1], across[..., 0])
 
 
 def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:

@@ -1,0 +1,161 @@
+"""The task of the face detector: composed pictures, maps to learn, and the share of faces found."""
+
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import torch
+import torch.nn.functional as F
+
+from fkd_helpers import data
+from fkd_helpers.core.config import DetectorConfig
+from fkd_helpers.core.errors import InputError
+from fkd_helpers.data import FaceSet
+from fkd_helpers.faces.boxes import iou
+from fkd_helpers.faces.images import find_photos, read_photo, to_gray
+from fkd_helpers.nets import load_weights
+from fkd_helpers.nets.detector import STRIDE, UNIT, FaceDetector, decode
+from fkd_helpers.train.batches import Batches
+from fkd_helpers.train.run import Run
+from fkd_helpers.train.scenes import Sources, compose, place_of, scaled_photo, shrunk
+
+VALIDATION = 0.05  # of the people of each set
+SCORED = 320  # composed pictures
+SCENERY = 640  # pixels: longer side of a stored photo without a face
+DOUBT = 0.5  # where a face that nobody labelled may be, the network is not told off for one that it is sure of
+AGREE = 0.35  # intersection over union from which a face counts as found
+
+
+def maps_of(places: np.ndarray, known: np.ndarray) -> np.ndarray:
+    """Return the maps (8, h, w) that the network is to answer with for the faces (k, 4) of a picture.
+
+    They are the heat of centres (a bell about each), where the heat is known, then offset x, y, log size, sine and
+    cosine of the roll, and how much these five count in a cell.
+    """
+    height, width = (side // STRIDE for side in known.shape)
+    maps = np.zeros((8, height, width), np.float32)
+    maps[1] = known[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
+    rows, columns = np.mgrid[:height, :width]
+    for x, y, side, roll in places:
+        x, y = ((v + 0.5) / STRIDE - 0.5 for v in (x, y))
+        column, row = int(np.clip(round(x), 0, width - 1)), int(np.clip(round(y), 0, height - 1))
+        spread = max(0.09 * side / STRIDE, 0.45)
+        bell = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * spread**2)).astype(np.float32)
+        near = bell > np.maximum(maps[7], 0.3)
+        values = (x - columns, y - rows, np.log(side / UNIT), np.sin(roll), np.cos(roll))
+        for channel, value in enumerate(values, 2):
+            maps[channel][near] = np.broadcast_to(value, near.shape)[near]
+        maps[7][near] = bell[near]
+        maps[0] = np.maximum(maps[0], bell)
+        maps[1][near] = 1
+    return maps
+
+
+def detector_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+    """Return the focal loss of the heat, in the manner of CenterNet, and the mean errors of place, size and roll.
+
+    Source: X. Zhou, D. Wang, P. Kraehenbuehl, Objects as Points, 2019.
+    """
+    logits, heat, known = output[:, :1], target[:, :1], target[:, 1:2]
+    centre = heat == 1
+    probability = logits.sigmoid()
+    known = ~(~known.bool() & (probability > DOUBT))
+    found = F.logsigmoid(logits) * (1 - probability) ** 2 * centre
+    quiet = F.logsigmoid(-logits) * probability**2 * (1 - heat) ** 4 * known * ~centre
+    faces = centre.sum().clamp(min=1)
+    weight = target[:, 7:8]
+    errors = (output[:, 1:] - target[:, 2:7]).abs() * weight
+    scale = torch.tensor([1.0, 1.0, 2.0, 1.0, 1.0], device=output.device)
+    return -(found.sum() + quiet.sum()) / faces + (errors.sum((0, 2, 3)) * scale).sum() / weight.sum().clamp(min=1)
+
+
+class SceneBatches(Batches):
+    """Composed pictures (n, 1, h, w) float32 in 0..1 and the maps (n, 8, h / 8, w / 8) to learn."""
+
+    def __init__(self, sources: Sources, size: tuple[int, int], **rest):
+        super().__init__(len(sources.photos), **rest)
+        self.sources, self.size = sources, size
+
+    def make(self, index, rng):
+        scenes = [compose(self.sources, i, self.size, rng) for i in index]
+        pictures = torch.from_numpy(np.stack([picture for picture, _, _ in scenes]))[:, None].float() / 255
+        return pictures, torch.from_numpy(np.stack([maps_of(places, known) for _, places, known in scenes]))
+
+
+class DetectorTask:
+    """Find faces at any size and roll; trained and watched on composed pictures.
+
+    Args:
+        config: its `data` names the labelled sets, `scenery` a folder with face-free photos in `training` and
+            `validation`
+    """
+
+    kind, watch, shown = "training", "missed", {"missed": "missed", "false": "false_faces", "roll": "roll_error"}
+
+    def __init__(self, config: DetectorConfig):
+        self.config, self.loss, self.notes, self.header = config, detector_loss, [], {"kind": "detector"}
+        torch.manual_seed(config.seed)
+        self.model = FaceDetector()
+        if config.start:
+            load_weights(self.model, config.start).train()
+        sets = [_parts(name) for name in config.data.split()]
+        training, validation = (_sources([part[i] for part in sets], config, i) for i in (0, 1))
+        shared = dict(size=(config.width, config.height), seed=config.seed)
+        self.batches = SceneBatches(training, batch_size=config.batch_size, steps=config.steps, **shared)
+        rng = np.random.default_rng(1)
+        order = rng.permutation(len(validation.photos))
+        self.pictures = [compose(validation, order[i % len(order)], shared["size"], rng) for i in range(SCORED)]
+        self.notes.append(f"{len(training.photos)} photos to learn from, {len(training.scenery)} without a face")
+
+    @torch.no_grad()
+    def score(self, model: torch.nn.Module) -> dict[str, float]:
+        """Return the share of faces missed, false faces per picture, and the mean error of the roll in degrees."""
+        was_training = model.training
+        model.eval()
+        faces = found = false = 0
+        turns: list[float] = []
+        for start in range(0, len(self.pictures), 32):
+            part = self.pictures[start : start + 32]
+            output = model(torch.from_numpy(np.stack([p for p, _, _ in part]))[:, None].float() / 255).numpy()
+            for maps, (_, places, known) in zip(output, part, strict=True):
+                squares, rolls, _ = decode(maps, min_score=0.3)
+                true = np.concatenate([places[:, :2] - places[:, 2:3] / 2, places[:, 2:3], places[:, 2:3]], 1)
+                shared = iou(true, squares)
+                hit = shared.max(1, initial=0) > AGREE
+                faces, found = faces + len(places), found + hit.sum()
+                for i in np.flatnonzero(hit):
+                    turns.append(abs(np.angle(np.exp(1j * (rolls[shared[i].argmax()] - places[i, 3])))))
+                centre = np.clip((squares[:, :2] + squares[:, 2:] / 2).astype(int), 0, np.array(known.shape)[::-1] - 1)
+                false += ((shared.max(0, initial=0) <= AGREE) & known[centre[:, 1], centre[:, 0]]).sum()
+        model.train(was_training)
+        roll = float(np.degrees(np.mean(turns))) if turns else 180.0
+        return {"missed": 1 - found / faces, "false_faces": false / len(self.pictures), "roll_error": roll}
+
+    def finish(self, model: torch.nn.Module) -> tuple[pd.DataFrame, dict]:
+        """Return the scores on the composed pictures."""
+        return pd.DataFrame(), {"scores": self.score(model), "photos": self.batches.n}
+
+    def write(self, run: Run, folder: Path) -> None:
+        """Write nothing else."""
+
+
+def _parts(name: str) -> tuple[FaceSet, FaceSet]:
+    """Return the training and the validation part of a set; of an extra set the usual tenth is kept out of both."""
+    faces = data.load(name)
+    if name == "ytf":
+        faces = data.centred(data.split(faces, "official")[0], name)
+    else:
+        faces = data.split(faces, "person", held_out=data.EXTRA_HELD_OUT)[0]
+    return data.split(data.complete_only(faces, why="training"), "person", held_out=VALIDATION, seed=1)
+
+
+def _sources(sets: list[FaceSet], config: DetectorConfig, part: int) -> Sources:
+    pairs = [
+        scaled_photo(to_gray(image), place_of(keypoints))
+        for faces in sets
+        for image, keypoints in zip(faces.images, faces.keypoints, strict=True)
+    ]
+    photos, places = zip(*pairs, strict=True)
+    folder = Path(config.scenery) / ("training", "validation")[part]
+    scenery = [shrunk(to_gray(read_photo(path)), SCENERY) for path in find_photos(folder).found]
+    return Sources(photos, np.array(places), scenery)
