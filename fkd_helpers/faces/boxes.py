@@ -12,8 +12,16 @@ CROP_SIZE = 112  # pixels, the input of our own network
 MAX_WARPED = 32_000  # pixels: OpenCV warps with 16-bit coordinates
 
 
-def box_of(keypoints: np.ndarray) -> np.ndarray:
+def turned(points: np.ndarray, rolls: np.ndarray) -> np.ndarray:
+    """Return points (..., k, 2) turned clockwise about (0, 0) by angles (...) in radians."""
+    cosine, sine = np.cos(rolls), np.sin(rolls)
+    return points @ np.stack([np.stack([cosine, sine], -1), np.stack([-sine, cosine], -1)], -2)
+
+
+def box_of(keypoints: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray:
     """Return the tight box (..., 4) of points (..., k, 2); missing points (NaN) are left out.
+
+    With rolls (...) in radians it is the box of the face turned upright about the box's own centre.
 
     >>> box_of(np.array([[2.0, 3.0], [np.nan, np.nan], [6.0, 4.0]])).tolist()
     [2.0, 3.0, 4.0, 1.0]
@@ -21,9 +29,13 @@ def box_of(keypoints: np.ndarray) -> np.ndarray:
     keypoints = np.asarray(keypoints, np.float32)
     if keypoints.ndim < 2 or keypoints.shape[-1] != 2:
         raise ValueError(f"keypoints: expected (..., k, 2), got {keypoints.shape}")
+    keypoints = keypoints if rolls is None else turned(keypoints, -np.asarray(rolls))
     low, high = np.fmin.reduce(keypoints, -2), np.fmax.reduce(keypoints, -2)
     box = np.concatenate([low, high - low], -1)
-    return np.where(np.isfinite(box).all(-1, keepdims=True), box, np.nan)
+    box = np.where(np.isfinite(box).all(-1, keepdims=True), box, np.nan)
+    if rolls is not None:
+        box[..., :2] = turned((box[..., :2] + box[..., 2:] / 2)[..., None, :], rolls)[..., 0, :] - box[..., 2:] / 2
+    return box
 
 
 def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
@@ -34,22 +46,30 @@ def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
     return np.concatenate([corner, side, side], -1)
 
 
-def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
-    """Move keypoints (..., k, 2) from frame pixels to the pixels of a crop of `size` cut by squares (..., 4)."""
+def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
+    """Move keypoints (..., k, 2) from frame pixels to the pixels of a crop of `size` cut by squares (..., 4).
+
+    With rolls (...) in radians the squares are turned clockwise about their centres, so that faces come upright.
+    """
     squares = np.asarray(squares, np.float64)
-    scale = size / squares[..., None, 2:3]
-    return ((keypoints - squares[..., None, :2] + 0.5) * scale - 0.5).astype(np.float32)
+    points = (keypoints - squares[..., None, :2] + 0.5) * (size / squares[..., None, 2:3]) - 0.5
+    return _about_middle(points, size, None if rolls is None else -np.asarray(rolls)).astype(np.float32)
 
 
-def to_frame(keypoints: np.ndarray, squares: np.ndarray, size: int) -> np.ndarray:
+def to_frame(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
     """Move keypoints (..., k, 2) from the pixels of a crop back to frame pixels; undoes `to_crop`."""
     squares = np.asarray(squares, np.float64)
-    scale = squares[..., None, 2:3] / size
-    return ((keypoints + 0.5) * scale + squares[..., None, :2] - 0.5).astype(np.float32)
+    points = _about_middle(keypoints, size, rolls)
+    return ((points + 0.5) * (squares[..., None, 2:3] / size) + squares[..., None, :2] - 0.5).astype(np.float32)
 
 
-def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.ndarray:
-    """Cut the square (4,) out of a uint8 frame (h, w[, 3]) and resize it to (size, size[, 3]).
+def _about_middle(points, size, rolls):
+    middle = size / 2 - 0.5
+    return points if rolls is None else turned(points - middle, rolls) + middle
+
+
+def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE, roll: float = 0.0) -> np.ndarray:
+    """Cut the square (4,), turned clockwise by `roll` radians, out of a uint8 frame and resize it to (size, size[, 3]).
 
     Outside the frame its edge is repeated. A large face is averaged down first against aliasing: bilinear sampling
     looks at four pixels only.
@@ -59,18 +79,22 @@ def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE) -> np.nda
         raise ValueError(f"square: expected a finite position and a positive side, got {np.asarray(square).tolist()}")
     shrink = int(side / size)
     if shrink >= 2 or max(frame.shape[:2]) > MAX_WARPED:
-        frame, x, y, side = _averaged(frame, x, y, side, max(shrink, 1))
+        frame, x, y, side = _averaged(frame, x, y, side, max(shrink, 1), room=0.21 * side if roll else 0)
     scale = size / side
     matrix = np.array([[scale, 0, (0.5 - x) * scale - 0.5], [0, scale, (0.5 - y) * scale - 0.5]])
+    if roll:
+        matrix[:, :2] = turned(matrix[:, :2].T, -roll).T
+        matrix[:, 2:] = _about_middle(matrix[:, 2:].T, size, -roll).T
     return cv2.warpAffine(frame, matrix, (size, size), flags=cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
 
-def _averaged(frame, x, y, side, shrink):
+def _averaged(frame, x, y, side, shrink, room):
     """Average blocks of `shrink` x `shrink` pixels around the square; return the small image and its square."""
     height, width = frame.shape[:2]
-    left, top = (int(np.clip(np.floor(v) - shrink, 0, limit - 1)) for v, limit in ((x, width), (y, height)))
-    right = int(np.clip(np.ceil(x + side) + shrink, left + 1, width))
-    bottom = int(np.clip(np.ceil(y + side) + shrink, top + 1, height))
+    room += shrink
+    left, top = (int(np.clip(np.floor(v - room), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
+    right = int(np.clip(np.ceil(x + side + room), left + 1, width))
+    bottom = int(np.clip(np.ceil(y + side + room), top + 1, height))
     part = frame[top:bottom, left:right]
     missing = [-size % shrink for size in part.shape[:2]]  # to whole blocks
     part = cv2.copyMakeBorder(part, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)

@@ -1,20 +1,16 @@
-"""Our one-shot face detector: a gray picture in, a map of face centres with sizes and roll angles out.
+"""Our one-shot face detector: a gray picture in, the map of its faces out, see `faces.face_map`."""
 
-Every cell of the map stands for STRIDE x STRIDE pixels and has six channels: the logit of a face's centre, where in the
-cell the centre lies (x, y), the logarithm of the face's size, and sine and cosine of its roll.
-"""
+from pathlib import Path
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import nn
 from torchvision.ops import Conv2dNormActivation
 
-from fkd_helpers.faces.boxes import settle
+from fkd_helpers.faces.face_map import MULTIPLE
+from fkd_helpers.nets.weights import save_onnx, to_onnx
 
-STRIDE, MULTIPLE = 8, 32  # pixels: of a cell; both sides of the input are multiples of the deepest stride
-UNIT = 32.0  # pixels: a face of this size has the log size 0
-WIDTHS = (16, 32, 64, 96, 128)
+WIDTHS = (16, 32, 64, 96, 128)  # channels at strides 2, 4 ... 32
 
 
 class Separable(nn.Sequential):
@@ -65,21 +61,8 @@ class FaceDetector(nn.Module):
         return self.head(self.up8(F.relu(x + x8)))
 
 
-def decode(maps: np.ndarray, *, min_score: float = 0.3) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Return the faces of a map (6, h, w), the surest first: squares (n, 4) in pixels of the input, rolls (n,) in
-    radians, scores (n,).
-
-    A square has the size of the face's tight box when it is turned upright. Of squares that overlap the surest stays.
-    """
-    logits = torch.from_numpy(np.ascontiguousarray(maps[:1]))
-    peaks = (F.max_pool2d(logits, 3, 1, 1) == logits)[0].numpy()
-    scores = logits[0].sigmoid().numpy()
-    rows, columns = np.nonzero(peaks & (scores >= min_score))
-    scores = scores[rows, columns]
-    _, x, y, size, sine, cosine = maps[:, rows, columns].astype(np.float64)
-    side = np.exp(np.clip(size, -4, 4)) * UNIT
-    centre = (np.stack([columns + x, rows + y], 1) + 0.5) * STRIDE - 0.5
-    squares = np.concatenate([centre - side[:, None] / 2, side[:, None], side[:, None]], 1)
-    kept = np.array(settle(squares, scores), int)
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
-    return squares[kept], np.arctan2(sine, cosine)[kept], scores[kept]
+def export_detector(model: FaceDetector, path: str | Path, **facts: object) -> Path:
+    """Write a detector as ONNX: pictures (n, 1, h, w), sides multiples of 32, -> maps (n, 6, h / 8, w / 8)."""
+    header = model.facts | {key: str(value) for key, value in ({"kind": "detector"} | facts).items()}
+    sides = {2: MULTIPLE * torch.export.Dim("rows", max=999), 3: MULTIPLE * torch.export.Dim("columns", max=999)}
+    return save_onnx(to_onnx(model, (1, 160, 192), ["maps"], facts=header, varies=sides), path)

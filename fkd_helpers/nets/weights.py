@@ -124,14 +124,17 @@ def check_opset(opset: int | None) -> int | None:
 
 def to_onnx(
     model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None,
-    facts: Mapping[str, str] = {},
+    facts: Mapping[str, str] = {}, varies: Mapping[int, object] = {},
 ):  # fmt: skip
-    """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine."""
+    """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine.
+
+    varies: dimensions of the input that may vary beside the number of images
+    """
     import onnx  # slow
 
     program = torch.onnx.export(
         model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
-        dynamic_shapes=({0: torch.export.Dim("n", min=1)},), dynamo=True, verbose=False, optimize=True,
+        dynamic_shapes=({0: torch.export.Dim("n", min=1), **varies},), dynamo=True, verbose=False, optimize=True,
         external_data=False, opset_version=check_opset(opset),
     ).model_proto  # fmt: skip
     graph = program.graph

@@ -22,7 +22,7 @@ from fkd_helpers.faces.images import find_photos, read_scaled, software_of, writ
 from fkd_helpers.predict import tables
 from fkd_helpers.predict.haar import detect_fast
 from fkd_helpers.predict.predictor import Face, KeypointPredictor
-from fkd_helpers.predict.tables import DAMAGED, NO_FACE, CsvTable, Summary, left_out_path
+from fkd_helpers.predict.tables import DAMAGED, NO_FACE, Summary, left_out_path
 
 SOFTWARE = "fkd_helpers predict"  # noted in the pictures that we draw
 FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
@@ -158,14 +158,13 @@ def predict_paths(
     if out and out.is_file():
         raise InputError(f"{out}: a file, expected a folder for pictures")
     with contextlib.ExitStack() as stack:
-        if csv:
-            table = CsvTable(Path(csv))
-            stack.callback(table.close)
-            table.write([list(_columns(predictor, options.get("read_emotion")))])  # the place to write is tried first
+        if csv:  # the place to write is tried first
+            header = _columns(predictor, options.get("read_emotion"))
+            write = stack.enter_context(tables.growing_csv(Path(csv), header))
         records = stack.enter_context(contextlib.closing(predict_photos(photos, predictor, out=out, **options)))
         for record in records:
             if csv:
-                table.write(tables.table_rows(record))
+                write(tables.table_rows(record))
             if not record["faces"]:
                 failed += 1
                 print(f"predict: {record['photo']}: {_complaint(record)}", file=sys.stderr)
@@ -174,7 +173,7 @@ def predict_paths(
     notes = sys.stderr if json else sys.stdout
     if out and out.is_dir():
         print(f"pictures: {out}", file=notes)
-    if csv and table.lines > 1:
+    if csv and Path(csv).exists():
         print(f"rows: {csv}", file=notes)
     return failed
 

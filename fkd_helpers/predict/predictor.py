@@ -8,6 +8,7 @@ import numpy as np
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of, crop, settle, square_of, to_frame
 from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.haar import detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
@@ -39,8 +40,8 @@ class KeypointPredictor:
 
     Args:
         model, backend, device, threads, size: which network runs and where, see `load_runner`
-        detectors: functions from a frame to tight face boxes (n, 4), asked in turn until one leads to a face; none for
-            a predictor that is always given boxes
+        detectors: functions from a frame to face boxes, as in `at_boxes`, asked in turn until one leads to a face; none
+            for a predictor that is always given boxes
         passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
             it has none
@@ -86,26 +87,33 @@ class KeypointPredictor:
     def faces_at(
         self, frame: np.ndarray, boxes: np.ndarray, *, passes: int | None = None, min_score: float | None = None
     ) -> list[Face]:
-        """Return the faces that tight boxes (n, 4) lead to, the surest first; boxes that end on one face give one."""
+        """Return the faces that boxes lead to, the surest first; boxes that end on one face give one."""
         keypoints, scores = self.at_boxes(frame, boxes, passes=passes or self.passes)
         return to_faces(keypoints, scores.mean(1), self.min_score if min_score is None else min_score)
 
     def at_boxes(self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = 1) -> tuple[np.ndarray, np.ndarray]:
-        """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k) for tight boxes (n, 4), in order."""
+        """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k), in the order of the boxes.
+
+        Boxes (n, 4) are tight; boxes (n, 5) are those of faces turned upright about their centres, with the roll in
+        radians: the network then sees upright faces.
+        """
         gray = to_gray(frame)
         boxes = np.asarray(boxes, np.float64)
-        if boxes.ndim != 2 or boxes.shape[1] != 4 or not np.isfinite(boxes).all():
-            raise InputError(f"boxes: expected finite (n, 4), got {boxes.shape}")
+        if boxes.ndim != 2 or boxes.shape[1] not in (4, 5) or not np.isfinite(boxes).all():
+            raise InputError(f"boxes: expected finite (n, 4) or (n, 5), got {boxes.shape}")
         if not len(boxes):
             count = self.runner.keypoints
             return np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32)
-        size = self.runner.size
+        size, rolls = self.runner.size, boxes[:, 4] if boxes.shape[1] == 5 else None
         for _ in range(passes):
-            squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:], 1)], 1))  # never below a pixel
-            crops = np.stack([crop(gray, square, size) for square in squares])
+            squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:4], 1)], 1))  # never below a pixel
+            turns = np.zeros(len(boxes)) if rolls is None else rolls
+            crops = np.stack([crop(gray, *cut) for cut in zip(squares, [size] * len(boxes), turns, strict=True)])
             keypoints, scores = self.runner(crops[:, None].astype(np.float32) / 255)
-            keypoints = to_frame(keypoints, squares, size)
-            boxes = box_of(keypoints)
+            keypoints = to_frame(keypoints, squares, size, rolls)
+            if rolls is not None and keypoints.shape[1] == 68:
+                rolls = roll_of(keypoints)
+            boxes = box_of(keypoints, rolls)
         return keypoints, scores
 
 

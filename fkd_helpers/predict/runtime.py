@@ -1,8 +1,4 @@
-"""Run a trained network behind one call, by ONNX Runtime or torch: float32 crops in, keypoints and scores out.
-
-`runner(images)` takes (n, 1, size, size) float32 in 0..1 and returns keypoints (n, k, 2) in crop pixels and scores
-(n, k): how peaked each keypoint's heatmap is, 1 where the network has none.
-"""
+"""Run a trained network behind one call, by ONNX Runtime or torch: float32 crops in, keypoints and scores out."""
 
 import json
 import sys
@@ -22,12 +18,13 @@ BATCH = 8  # crops at once; with 64 a face took 1.6 times as long: they no longe
 
 
 class Runner:
-    """A function from crops to keypoints, or to keypoints and scores, and what is known of its network.
+    """A function from crops (n, 1, size, size), float32 in 0..1, to keypoints (n, k, 2) in their pixels and scores.
+
+    The scores (n, k) say how peaked the heatmap of each keypoint is; they are 1 where the network has none.
 
     Attributes:
-        size: Side of the crops in pixels.
-        facts: Header of the file: "net", "keypoints", "mirror", "min_score", "run", "data", as far as they are known.
-        file: What it was read from, if from a file.
+        facts: header of the file: "net", "keypoints", "mirror", "min_score", "run", "data", as far as they are known
+        file: what it was read from, if from a file
     """
 
     def __init__(self, function: Callable, size: int = CROP_SIZE, facts: dict[str, str] | None = None):
@@ -63,12 +60,12 @@ def load_runner(
     """Return the runner of a model.
 
     Args:
-        model: The name of a model we ship, a path to .onnx (of 32, 16 or 8 bits), .pt2 (torch.export) or .safetensors,
-            a torch network, or a function such as a runner's own.
-        backend: "onnx" or "torch", for a name; a path's suffix decides for a path.
-        device: Where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU.
-        threads: Of ONNX Runtime, for one batch; torch has its own setting for the whole process.
-        size: Side of the crops in pixels; None asks the model.
+        model: the name of a model that ships, a path to .onnx (of 32, 16 or 8 bits), .pt2 or .safetensors, a torch
+            network, or a function such as a runner's own
+        backend: "onnx" or "torch", for a name; a path's suffix decides for a path
+        device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU
+        threads: of ONNX Runtime; torch has its own setting for the whole process
+        size: side of the crops in pixels; None asks the model
     """
     if not isinstance(model, str | Path):
         torch = sys.modules.get("torch")  # whoever holds a torch network has imported torch
@@ -92,18 +89,18 @@ def load_runner(
 
 
 def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
-    """Return the file of a model, given by path or by the name of one we ship."""
+    """Return the file of a model, given by path or by the name of one that ships."""
     path = Path(model)
     if path.suffix in (*SUFFIXES.values(), PROGRAM):
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
         return path
     shipped = {file.stem: file for file in WEIGHTS.glob(f"*{suffix}")}
-    if str(model) in shipped:
-        return shipped[str(model)]
-    if path.exists():
+    if str(model) not in shipped and path.exists():
         raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or {PROGRAM}")
-    raise unknown("model", str(model), shipped)
+    if str(model) not in shipped:
+        raise unknown("model", str(model), shipped)
+    return shipped[str(model)]
 
 
 class Exported(NamedTuple):
@@ -124,9 +121,7 @@ def open_exported(path: str | Path, threads: int = 1) -> Exported:
     import onnxruntime  # slow to import
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = 3
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     try:
         session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
@@ -134,13 +129,11 @@ def open_exported(path: str | Path, threads: int = 1) -> Exported:
     taken, given = session.get_inputs(), session.get_outputs()
     if len(taken) != 1:
         raise InputError(f"{path}: expected a model of one input, got {len(taken)}")
-    name = taken[0].name
-
-    def run(images):
-        return tuple(session.run(None, {name: images}))
-
     facts = session.get_modelmeta().custom_metadata_map
-    return Exported(run, tuple(taken[0].shape), tuple(given[0].shape), facts)
+    name = taken[0].name
+    return Exported(
+        lambda images: tuple(session.run(None, {name: images})), tuple(taken[0].shape), tuple(given[0].shape), facts
+    )
 
 
 def _program(path):
@@ -155,13 +148,17 @@ def _program(path):
     except Exception as error:  # a damaged archive can fail in any of its parts
         raise InputError(f"{path}: not a whole program of torch.export ({_first_line(error)})") from None
     shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
-    module = program.module()
+    return Exported(_by_torch(program.module(), "cpu"), *shapes, facts)
+
+
+def _by_torch(module, device):
+    import torch  # here already
 
     def run(images):
         with torch.inference_mode():
-            return tuple(value.numpy() for value in module(torch.from_numpy(images)))
+            return tuple(value.float().cpu().numpy() for value in module(torch.from_numpy(images).to(device)))
 
-    return Exported(run, *shapes, facts)
+    return run
 
 
 def _from_exported(path, threads, size):
@@ -174,22 +171,14 @@ def _from_exported(path, threads, size):
 
 
 def _from_module(model, device, size):
-    import torch  # here already
-
-    from fkd_helpers.nets import WithKeypoints
+    from fkd_helpers.nets import WithKeypoints  # torch is here already
 
     try:
         whole = WithKeypoints(model).eval().to(device)
     except (RuntimeError, AssertionError) as error:  # torch's ways of saying that there is no such device
         raise InputError(f"device {device!r}: {_first_line(error)}") from None
-
-    def run(images):
-        with torch.inference_mode():
-            keypoints, scores = whole(torch.from_numpy(images).to(device))
-        return keypoints.float().cpu().numpy(), scores.float().cpu().numpy()
-
     facts = getattr(model, "facts", {})
-    return Runner(run, size or int(facts.get("size", CROP_SIZE)), facts)
+    return Runner(_by_torch(whole, device), size or int(facts.get("size", CROP_SIZE)), facts)
 
 
 def _first_line(error):

@@ -6,7 +6,7 @@ import importlib.util
 import itertools
 import json
 import os
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -41,31 +41,31 @@ def spelled(path: str | Path) -> str:
     return os.fsencode(path).decode("utf-8", "backslashreplace")
 
 
-class CsvTable:
-    """A CSV file that is written row by row: `close` keeps the rows so far, and leaves no file where there is none."""
+@contextlib.contextmanager
+def growing_csv(path: Path, header: Iterable[str]) -> Iterator[Callable[[list[list]], None]]:
+    """Give a function that writes rows to the disk; however the block ends, they are kept, if there is any."""
+    if path.suffix.lower() != ".csv" or not path.parent.is_dir():
+        raise InputError(f"{path}: expected a name ending in .csv, in a folder that is there")
+    partial, ends = path.with_name(f"{path.name}.partial"), []  # where each batch of rows ends
+    file = partial.open("w", newline="", encoding="utf-8")
 
-    def __init__(self, path: Path):
-        if path.suffix.lower() != ".csv" or not path.parent.is_dir():
-            raise InputError(f"{path}: expected a name ending in .csv, in a folder that is there")
-        self.path, self.partial, self.lines, self.size = path, path.with_name(f"{path.name}.partial"), 0, 0
-        self.file = self.partial.open("w", newline="", encoding="utf-8")
+    def write(rows):
+        csv.writer(file).writerows(rows)
+        file.flush()
+        if rows:
+            ends.append(file.tell())
 
-    def write(self, rows: list[list]) -> None:
-        """Write rows, the header first, to the disk."""
-        csv.writer(self.file).writerows(rows)
-        self.file.flush()
-        self.lines, self.size = self.lines + len(rows), self.file.tell()
-
-    def close(self) -> None:
-        """Give the file its name, if it has more than a header."""
+    try:
+        write([list(header)])
+        yield write
+    finally:
         with contextlib.suppress(OSError):
-            self.file.close()
-        with contextlib.suppress(OSError):
-            os.truncate(self.partial, self.size)  # no half row of a full disk
-        if self.lines > 1:
-            self.partial.replace(self.path)
+            file.close()
+        if len(ends) > 1:
+            os.truncate(partial, ends[-1])  # no half row of a full disk
+            partial.replace(path)
         else:
-            self.partial.unlink(missing_ok=True)
+            partial.unlink(missing_ok=True)
 
 
 @dataclass(frozen=True)
@@ -147,7 +147,7 @@ def _write_part(path: Path, rows: list[list], columns: dict[str, str], facts: di
     import pandas as pd  # slow to import
 
     values = zip(*rows, strict=True) if rows else [()] * len(columns)
-    pairs = zip(columns.items(), values, strict=True)
+    pairs = zip(columns.items(), values, strict=True)  # one column at a time is faster than all rows
     table = pd.DataFrame({name: pd.Series(column, dtype=kind) for (name, kind), column in pairs})
     table.attrs = facts  # pandas keeps them in the file
     partial = path.with_name("_partial")  # pandas reads no file of a dataset whose name begins so

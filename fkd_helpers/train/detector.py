@@ -9,46 +9,21 @@ import torch.nn.functional as F
 
 from fkd_helpers import data
 from fkd_helpers.core.config import DetectorConfig
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.boxes import iou
+from fkd_helpers.faces.face_map import decode, encode, places_of
 from fkd_helpers.faces.images import find_photos, read_photo, to_gray
 from fkd_helpers.nets import load_weights
-from fkd_helpers.nets.detector import STRIDE, UNIT, FaceDetector, decode
+from fkd_helpers.nets.detector import FaceDetector
 from fkd_helpers.train.batches import Batches
 from fkd_helpers.train.run import Run
-from fkd_helpers.train.scenes import Sources, compose, place_of, scaled_photo, shrunk
+from fkd_helpers.train.scenes import Sources, compose, scaled_photo, shrunk
 
 VALIDATION = 0.05  # of the people of each set
 SCORED = 320  # composed pictures
 SCENERY = 640  # pixels: longer side of a stored photo without a face
 DOUBT = 0.5  # where a face that nobody labelled may be, the network is not told off for one that it is sure of
 AGREE = 0.35  # intersection over union from which a face counts as found
-
-
-def maps_of(places: np.ndarray, known: np.ndarray) -> np.ndarray:
-    """Return the maps (8, h, w) that the network is to answer with for the faces (k, 4) of a picture.
-
-    They are the heat of centres (a bell about each), where the heat is known, then offset x, y, log size, sine and
-    cosine of the roll, and how much these five count in a cell.
-    """
-    height, width = (side // STRIDE for side in known.shape)
-    maps = np.zeros((8, height, width), np.float32)
-    maps[1] = known[STRIDE // 2 :: STRIDE, STRIDE // 2 :: STRIDE]
-    rows, columns = np.mgrid[:height, :width]
-    for x, y, side, roll in places:
-        x, y = ((v + 0.5) / STRIDE - 0.5 for v in (x, y))
-        column, row = int(np.clip(round(x), 0, width - 1)), int(np.clip(round(y), 0, height - 1))
-        spread = max(0.09 * side / STRIDE, 0.45)
-        bell = np.exp(-((columns - column) ** 2 + (rows - row) ** 2) / (2 * spread**2)).astype(np.float32)
-        near = bell > np.maximum(maps[7], 0.3)
-        values = (x - columns, y - rows, np.log(side / UNIT), np.sin(roll), np.cos(roll))
-        for channel, value in enumerate(values, 2):
-            maps[channel][near] = np.broadcast_to(value, near.shape)[near]
-        maps[7][near] = bell[near]
-        maps[0] = np.maximum(maps[0], bell)
-        maps[1][near] = 1
-    return maps
 
 
 def detector_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
@@ -65,7 +40,7 @@ def detector_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     faces = centre.sum().clamp(min=1)
     weight = target[:, 7:8]
     errors = (output[:, 1:] - target[:, 2:7]).abs() * weight
-    scale = torch.tensor([1.0, 1.0, 2.0, 1.0, 1.0], device=output.device)
+    scale = torch.tensor([1.0, 1.0, 2.0, 3.0, 3.0], device=output.device)
     return -(found.sum() + quiet.sum()) / faces + (errors.sum((0, 2, 3)) * scale).sum() / weight.sum().clamp(min=1)
 
 
@@ -79,7 +54,7 @@ class SceneBatches(Batches):
     def make(self, index, rng):
         scenes = [compose(self.sources, i, self.size, rng) for i in index]
         pictures = torch.from_numpy(np.stack([picture for picture, _, _ in scenes]))[:, None].float() / 255
-        return pictures, torch.from_numpy(np.stack([maps_of(places, known) for _, places, known in scenes]))
+        return pictures, torch.from_numpy(np.stack([encode(places, known) for _, places, known in scenes]))
 
 
 class DetectorTask:
@@ -118,14 +93,14 @@ class DetectorTask:
             part = self.pictures[start : start + 32]
             output = model(torch.from_numpy(np.stack([p for p, _, _ in part]))[:, None].float() / 255).numpy()
             for maps, (_, places, known) in zip(output, part, strict=True):
-                squares, rolls, _ = decode(maps, min_score=0.3)
+                boxes, _ = decode(maps)
                 true = np.concatenate([places[:, :2] - places[:, 2:3] / 2, places[:, 2:3], places[:, 2:3]], 1)
-                shared = iou(true, squares)
+                shared = iou(true, boxes[:, :4])
                 hit = shared.max(1, initial=0) > AGREE
                 faces, found = faces + len(places), found + hit.sum()
                 for i in np.flatnonzero(hit):
-                    turns.append(abs(np.angle(np.exp(1j * (rolls[shared[i].argmax()] - places[i, 3])))))
-                centre = np.clip((squares[:, :2] + squares[:, 2:] / 2).astype(int), 0, np.array(known.shape)[::-1] - 1)
+                    turns.append(abs(np.angle(np.exp(1j * (boxes[shared[i].argmax(), 4] - places[i, 3])))))
+                centre = np.clip((boxes[:, :2] + boxes[:, 2:4] / 2).astype(int), 0, np.array(known.shape)[::-1] - 1)
                 false += ((shared.max(0, initial=0) <= AGREE) & known[centre[:, 1], centre[:, 0]]).sum()
         model.train(was_training)
         roll = float(np.degrees(np.mean(turns))) if turns else 180.0
@@ -151,9 +126,9 @@ def _parts(name: str) -> tuple[FaceSet, FaceSet]:
 
 def _sources(sets: list[FaceSet], config: DetectorConfig, part: int) -> Sources:
     pairs = [
-        scaled_photo(to_gray(image), place_of(keypoints))
+        scaled_photo(to_gray(image), place)
         for faces in sets
-        for image, keypoints in zip(faces.images, faces.keypoints, strict=True)
+        for image, place in zip(faces.images, places_of(faces.keypoints), strict=True)
     ]
     photos, places = zip(*pairs, strict=True)
     folder = Path(config.scenery) / ("training", "validation")[part]

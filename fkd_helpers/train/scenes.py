@@ -10,9 +10,6 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.faces.pose import roll_of
-
 STORED = 128  # pixels: longer side of a stored face
 SIZES = 10.0, 1.1  # pixels of the smallest face; of the largest, as a share of the picture's shorter side
 OWN = 0.8  # sides of a face: what lies further from its centre in a photo may be a face that nobody labelled
@@ -24,21 +21,13 @@ class Sources:
 
     Args:
         photos: n gray photos, each with one labelled face
-        places: (n, 4) of each face: its centre, the side of its tight box when upright (pixels), its roll (radians)
+        places: (n, 4) of each face, see `faces.face_map`
         scenery: gray pictures without a face
     """
 
     photos: Sequence[np.ndarray]
     places: np.ndarray
     scenery: Sequence[np.ndarray]
-
-
-def place_of(keypoints: np.ndarray) -> np.ndarray:
-    """Return centre x, y, side of the tight upright box, and roll (4,) of a face's keypoints (68, 2)."""
-    roll = roll_of(keypoints)
-    turn = np.array([[np.cos(roll), np.sin(roll)], [-np.sin(roll), np.cos(roll)]])  # the face's roll -> 0
-    box = box_of(keypoints @ turn.T).astype(np.float64)
-    return np.array([*((box[:2] + box[2:] / 2) @ turn), box[2:].max(), roll])
 
 
 def shrunk(gray: np.ndarray, longest: float) -> np.ndarray:
@@ -92,7 +81,7 @@ def compose(sources: Sources, first: int, size: tuple[int, int], rng: np.random.
 
 
 def _angle(rng):
-    return rng.uniform(-np.pi, np.pi) if rng.random() < 0.5 else rng.normal(0, 0.4)
+    return rng.uniform(-np.pi, np.pi) if rng.random() < 0.65 else rng.normal(0, 0.4)
 
 
 def _scenery(sources, size, rng):
@@ -159,7 +148,7 @@ def _paste(picture, known, sources, which, centre, side, roll, rng):
 def _cover(picture, sources, centre, side, places, rng):
     """Lay a piece of scenery or a flat patch over the picture; it hides at most about a third of a face."""
     if places and rng.random() < 0.5:  # aimed at a face: a hand, a cup, hair
-        x, y, face, roll = places[rng.integers(len(places))]
+        x, y, face, _ = places[rng.integers(len(places))]
         side, way = rng.uniform(0.25, 0.7) * face, rng.uniform(0, 2 * np.pi)
         centre = np.array([x, y]) + (0.4 * face + 0.5 * side) * np.array([np.cos(way), np.sin(way)])
     elif any(np.abs(centre - place[:2]).max() < 0.5 * (place[2] + side) for place in places):
@@ -188,7 +177,7 @@ def _look(picture, rng):
         kernel = np.zeros((length, length), np.float32)
         ends = np.array([np.cos(way), np.sin(way)]) * length / 2
         middle = (length - 1) / 2
-        cv2.line(kernel, *(tuple(int(round(v)) for v in middle + s * ends) for s in (-1, 1)), 1.0)
+        cv2.line(kernel, *(tuple(round(v) for v in middle + s * ends) for s in (-1, 1)), 1.0)
         picture = cv2.filter2D(picture, -1, kernel / kernel.sum())
     levels = np.arange(256) / 255
     if rng.random() < 0.4:
