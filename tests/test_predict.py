@@ -252,7 +252,7 @@ PREDICTOR = KeypointPredictor(bright_network, detectors=())
         (lambda: PREDICTOR(FRAME, whole_image="fall_back"), "did you mean 'fallback'"),
         (lambda: PREDICTOR(FRAME), "no detector: give boxes to predictor.at_boxes"),
         (lambda: PREDICTOR.at_boxes(FRAME.astype(np.uint16), np.zeros((1, 4))), "expected uint8, got uint16"),
-        (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\), got \(4,\)"),
+        (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\) or \(n, 5\), got \(4,\)"),
         (lambda: KeypointPredictor(bright_network, passes=0), "passes: expected at least 1, got 0"),
         (lambda: Tracker(PREDICTOR, detect_every=0), "detect_every: expected at least 1, got 0"),
         (lambda: Tracker(PREDICTOR)(np.zeros((9, 9))), "expected uint8, got float64"),

@@ -1,11 +1,26 @@
+"""Train the face detector by a config, go on where it stopped, and write it as ONNX.
+
+    python tools/train_detector.py fkd_helpers/configs/detector.yaml runs/detector
+
+The config names the labelled sets and a folder of face-free photos, in `training` and `validation`.
+"""
+
 import sys
+from functools import partial
+from pathlib import Path
+
 from fkd_helpers.core.config import load_config
+from fkd_helpers.nets.detector import export_detector
 from fkd_helpers.train.detector import DetectorTask
 from fkd_helpers.train.run import run
-import torch
-torch.set_num_threads(1)
-fields = dict(a.split("=",1) for a in sys.argv[2:])
-types={"epochs":int,"steps":int,"batch_size":int,"seed":int,"learning_rate":float}
-fields={k:types.get(k,str)(v) for k,v in fields.items()}
-c=load_config(None,task="detector",**fields)
-print(run(DetectorTask(c),c,sys.argv[1],say=lambda s:print(s,flush=True)))
+
+
+def main(config: str, folder: str) -> None:
+    settings = load_config(config, task="detector")
+    task = DetectorTask(settings)
+    print(run(task, settings, folder, say=partial(print, flush=True)))
+    export_detector(task.model, Path(folder) / "detector.onnx", run=settings.name, data=settings.data)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,6 +1,7 @@
 """From one frame of a film to faces, their emotions and the frame with its filter."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -10,9 +11,10 @@ from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast, find_faces
 from fkd_helpers.predict.predictor import central_boxes
 
+OF_PREDICTOR = ("model", "device", "detector")  # settings
 SEARCH_EVERY = 15  # frames without a face between two searches of the whole frame, for small faces
 
 
@@ -47,9 +49,9 @@ class Pipeline:
 
     def __init__(self, settings: LiveSettings | None = None, other: "Pipeline | None" = None):
         self.settings = settings = settings or LiveSettings()
-        same = other is not None and (other.settings.model, other.settings.device) == (settings.model, settings.device)
+        same = other is not None and all(getattr(other.settings, key) == getattr(settings, key) for key in OF_PREDICTOR)
         self.predictor = other.predictor if same else _make_predictor(settings)
-        search = Search() if settings.detector == "haar" else lambda frame: central_boxes(frame.shape)
+        search = SEARCHES[settings.detector]()
         self._tracker, self._smoother = Tracker(self.predictor, detector=search), FaceSmoother(settings.smooth)
         self._moods, count = Moods(settings.emotion, settings.calm), self.predictor.runner.keypoints
         if settings.filters() and count != len(MIRROR):
@@ -63,7 +65,7 @@ class Pipeline:
         alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
         """
         if alone:
-            whole_image = "never" if self.settings.detector == "haar" else "always"
+            whole_image = "always" if self.settings.detector == "none" else "never"
             found = self.predictor(frame, whole_image=whole_image)
             faces = [replace(face, id=number) for number, face in enumerate(found)]
             self._moods = Moods(self.settings.emotion, self.settings.calm)
@@ -86,8 +88,16 @@ class Search:
         return detect_faces(frame) if self._missed % SEARCH_EVERY == 1 else boxes
 
 
+SEARCHES = {
+    "haar": Search,
+    "ours": lambda: partial(find_faces, max_side=320),  # pixels: one usual look
+    "none": lambda: lambda frame: central_boxes(frame.shape),
+}
+
+
 def _make_predictor(settings):
     backend = "onnx" if settings.device == "cpu" else "torch"
-    predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device)
+    detectors = "ours" if settings.detector == "ours" else "haar"
+    predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=detectors)
     predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
     return predictor

@@ -9,9 +9,11 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of, crop, settle, square_of, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import roll_of
+from fkd_helpers.predict.detector import find_faces
 from fkd_helpers.predict.haar import detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
+DETECTORS = {"haar": (detect_faces, detect_tilted), "ours": (find_faces,)}
 WHOLE_IMAGE = ("never", "fallback", "always")
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -40,8 +42,8 @@ class KeypointPredictor:
 
     Args:
         model, backend, device, threads, size: which network runs and where, see `load_runner`
-        detectors: functions from a frame to face boxes, as in `at_boxes`, asked in turn until one leads to a face; none
-            for a predictor that is always given boxes
+        detectors: "haar", "ours", or functions from a frame to face boxes, as in `at_boxes`, asked in turn until one
+            leads to a face; none for a predictor that is always given boxes
         passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
             it has none
@@ -55,14 +57,16 @@ class KeypointPredictor:
         device: str = "cpu",
         threads: int = 1,
         size: int | None = None,
-        detectors: Sequence[Callable[[np.ndarray], np.ndarray]] = (detect_faces, detect_tilted),
+        detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "haar",
         passes: int = 2,
         min_score: float | None = None,
     ):
         if passes < 1:
             raise InputError(f"passes: expected at least 1, got {passes}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
-        self.detectors, self.passes = tuple(detectors), passes
+        if isinstance(detectors, str) and detectors not in DETECTORS:
+            raise unknown("detectors", detectors, DETECTORS)
+        self.detectors, self.passes = tuple(DETECTORS[detectors] if isinstance(detectors, str) else detectors), passes
         self.min_score = (self.runner.min_score or 0.0) if min_score is None else min_score
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:

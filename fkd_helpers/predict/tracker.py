@@ -6,8 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import iou, settle
+from fkd_helpers.faces.boxes import box_of, iou, settle
 from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.haar import detect_fast
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
 
@@ -26,7 +27,8 @@ class Tracker:
         predictor: what gives the keypoints; its own detectors are not used
         detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
             lost, more often for a while after that, and in every frame while there is none
-        detector: from a frame to tight face boxes (n, 4); the default searches a small copy of the frame
+        detector: from a frame to face boxes, as in `KeypointPredictor.at_boxes`; where it gives rolls, faces are
+            followed in upright crops. The default searches a small copy of the frame
         min_score: the score that a new face needs, None for the predictor's own; one that is followed may fall to KEEP
             of it, but below SURE of it the detector must see it too whenever it looks
         remember: for so many frames a face that comes back near where it was lost gets its old id
@@ -52,7 +54,7 @@ class Tracker:
         """Forget every face; ids begin again at 0."""
         self.known: list[Face] = []
         self._lost: list[tuple[Face, int]] = []  # and the frame in which each was lost
-        self._count, self._looked, self._next_id, self._size = 0, 0, 0, None
+        self._count, self._looked, self._next_id, self._size, self._turned = 0, 0, 0, None, False
 
     def __call__(self, frame: np.ndarray) -> list[Face]:
         """Return the faces of the next frame, each with its id, the oldest first."""
@@ -64,7 +66,8 @@ class Tracker:
         pause = min(self.detect_every, AFTER_LOSS) if self._lost else self.detect_every
         if len(faces) < max(1, len(before)) or self._count - self._looked >= pause:
             self._looked = self._count
-            boxes = np.asarray(self.detector(frame), np.float64).reshape(-1, 4)
+            boxes = np.asarray(self.detector(frame), np.float64)
+            self._turned = boxes.shape[-1] == 5
             faces = self._confirmed(faces, boxes)
         ids = {face.id for face in faces}
         self._lost = [(face, when) for face, when in self._lost if self._count - when < self.remember]
@@ -74,7 +77,8 @@ class Tracker:
         return self.known
 
     def _follow(self, gray: np.ndarray) -> list[Face]:
-        keypoints, scores = self.predictor.at_boxes(gray, _boxes(self.known))
+        boxes = _upright_boxes(self.known) if self._turned and self.known else _boxes(self.known)
+        keypoints, scores = self.predictor.at_boxes(gray, boxes)
         followed = []
         for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
             new = to_faces(points[None], score[None], KEEP * self.min_score)
@@ -85,7 +89,7 @@ class Tracker:
         return [followed[i] for i in kept]
 
     def _confirmed(self, faces: list[Face], boxes: np.ndarray) -> list[Face]:
-        seen = iou(_boxes(faces), boxes).max(1, initial=0) > 0.2
+        seen = iou(_boxes(faces), boxes[:, :4]).max(1, initial=0) > 0.2
         limit = SURE * self.min_score if self.min_score else np.inf
         return [face for face, is_seen in zip(faces, seen, strict=True) if is_seen or face.score >= limit]
 
@@ -128,10 +132,16 @@ def _boxes(faces: Sequence[Face]) -> np.ndarray:
     return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
 
 
+def _upright_boxes(faces: Sequence[Face]) -> np.ndarray:
+    keypoints = np.stack([face.keypoints for face in faces])
+    rolls = roll_of(keypoints)
+    return np.column_stack([box_of(keypoints, rolls), rolls])
+
+
 def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:
-    """Return which of boxes (n, 4) neither overlap a known face nor lie inside one, nor one another."""
+    """Return which of boxes (n, 4 or 5) neither overlap a known face nor lie inside one, nor one another."""
     rank = np.repeat([1.0, 0.0], [len(known), len(boxes)])
-    kept = settle(np.concatenate([_boxes(known), boxes]), rank)
+    kept = settle(np.concatenate([_boxes(known), boxes[:, :4]]), rank)
     return [i - len(known) for i in kept if i >= len(known)]
 
 

@@ -10,6 +10,7 @@ import torch.nn.functional as F
 from fkd_helpers import data
 from fkd_helpers.core.config import DetectorConfig
 from fkd_helpers.data import FaceSet
+from fkd_helpers.data.puppets.scenery import background
 from fkd_helpers.faces.boxes import iou
 from fkd_helpers.faces.face_map import decode, encode, places_of
 from fkd_helpers.faces.images import find_photos, read_photo, to_gray
@@ -21,6 +22,7 @@ from fkd_helpers.train.scenes import Sources, compose, scaled_photo, shrunk
 
 VALIDATION = 0.05  # of the people of each set
 SCORED = 320  # composed pictures
+DRAWN = 40  # pictures of scenery where there is no folder of it
 SCENERY = 640  # pixels: longer side of a stored photo without a face
 DOUBT = 0.5  # where a face that nobody labelled may be, the network is not told off for one that it is sure of
 AGREE = 0.35  # intersection over union from which a face counts as found
@@ -131,6 +133,10 @@ def _sources(sets: list[FaceSet], config: DetectorConfig, part: int) -> Sources:
         for image, place in zip(faces.images, places_of(faces.keypoints), strict=True)
     ]
     photos, places = zip(*pairs, strict=True)
-    folder = Path(config.scenery) / ("training", "validation")[part]
-    scenery = [shrunk(to_gray(read_photo(path)), SCENERY) for path in find_photos(folder).found]
+    if config.scenery:
+        found = find_photos(Path(config.scenery) / ("training", "validation")[part]).found
+        scenery = [shrunk(to_gray(read_photo(path)), SCENERY) for path in found]
+    else:
+        rng = np.random.default_rng(part)
+        scenery = [to_gray(background(rng, (320, 240))) for _ in range(DRAWN)]
     return Sources(photos, np.array(places), scenery)
