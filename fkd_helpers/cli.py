@@ -36,7 +36,7 @@ def predict(
     *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
     workers: int | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
     backend: str = "onnx", min_score: float | None = None, detector: str = "ours", min_face: float | None = None,
-    max_side: int | None = None, scale_factor: float = 1.1, min_neighbors: int = 3,
+    max_side: int | None = None, scale_factor: float | None = None, min_neighbors: int | None = None,
 ) -> int:  # fmt: skip
     """Find the faces and keypoints of photos.
 
@@ -55,8 +55,8 @@ def predict(
         detector: ours, which finds faces of any tilt, or haar, OpenCV's cascade
         min_face: smallest face, as a share of the longer side (0.01; of the cascade 0.05)
         max_side: a larger photo is searched at this size, pixels (1280; of the cascade 1000)
-        scale_factor: step between the face sizes that the Haar cascade searches
-        min_neighbors: hits of the cascade that must agree on a face
+        scale_factor: step between the face sizes that the Haar cascade searches (1.1)
+        min_neighbors: hits of the cascade that must agree on a face (3)
     """
     from fkd_helpers import predict as prediction
     from fkd_helpers.emotion.rules import read_emotion
@@ -65,13 +65,13 @@ def predict(
         raise InputError("--whole-image: expected without --crops, which takes each image for a face anyway")
     if detector not in prediction.DETECTORS:
         raise unknown("detector", detector, prediction.DETECTORS)
-    search = {"min_face": min_face, "max_side": max_side}
-    search = {name: value for name, value in search.items() if value is not None}
     cascade = {"scale_factor": scale_factor, "min_neighbors": min_neighbors}
-    if detector == "haar":
-        detectors = partial(prediction.detect_faces, **search, **cascade), prediction.detect_tilted
-    else:
-        detectors = (partial(prediction.find_faces, **search),)
+    search = {"min_face": min_face, "max_side": max_side} | cascade
+    search = {name: value for name, value in search.items() if value is not None}
+    if detector == "ours" and (given := search.keys() & cascade):
+        raise InputError(f"--{min(given).replace('_', '-')}: an option of the cascade: expected --detector haar")
+    first, *others = prediction.DETECTORS[detector]
+    detectors = partial(first, **search), *others
     predictor = prediction.KeypointPredictor(model, backend=backend, detectors=detectors, min_score=min_score)
     how = "always" if crops else "fallback" if whole_image else "never"
     options = {"whole_image": how, "workers": workers, "read_emotion": read_emotion}

@@ -199,7 +199,9 @@ def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos,
     [
         ("--model", "smal", "unknown model 'smal': did you mean 'small'"),
         ("--backend", "onxx", "unknown backend 'onxx': did you mean 'onnx'"),
-        ("--scale-factor", "1", r"expected scale_factor > 1, .* got 1\.0"),
+        ("--scale-factor", "1", "an option of the cascade: expected --detector haar"),
+        ("--detector", "har", "unknown detector 'har': did you mean 'haar'"),
+        ("--max-side", "9", "max_side >= 32; got .* 9"),
     ],
 )
 def test_wrong_ways_to_predict(capsys, photos, option, value, message):

@@ -82,7 +82,7 @@ def look(gray: np.ndarray, scale: float, run, min_score: float) -> tuple[np.ndar
 
 @functools.cache
 def opened(model: str | Path, threads: int = 1):
-    """Return a detector as a function from pictures (n, 1, h, w) float32 to a tuple with the maps (n, 6, h / 8, w / 8)."""
+    """Return a detector as a function from pictures (n, 1, h, w), float32 in 0..1, to a tuple with its maps."""
     path = model_path(model)
     function, taken, given, facts = open_exported(path, threads)
     if facts.get("kind") != "detector" or len(given) != 4 or given[1] != 6:
