@@ -203,6 +203,20 @@ def robustness_table() -> str:
     return lines_of(header, rows)
 
 
+def detector_table() -> str:
+    """Return the share of failed faces behind each detector, by condition."""
+    by_detector = record("detector-wild68-held-out")["conditions"]
+    rows = []
+    for condition in by_detector["ours"]:
+        cells = [by_detector[name][condition] for name in ("haar", "ours")]
+        if "failed" in cells[0]:
+            shares = [[f"{100 * cell[key]:.1f}" for key in ("failed", "low", "high")] for cell in cells]
+            rows.append([f"failed %, {condition}", *(f"{share} ({low} to {high})" for share, low, high in shares)])
+        else:
+            rows.append([f"false faces in {cells[0]['photos']} {condition}", *(cell["false_faces"] for cell in cells)])
+    return lines_of("wild68, held-out | Haar | ours", rows)
+
+
 def timings_table() -> str:
     """Return reading, exercises and running time of each notebook, as its first cell says them."""
     rows = []
@@ -231,7 +245,7 @@ SECTIONS = {
     "experiments": experiments_table, "speed": speed_table, "conditions": condition_table,
     "robustness": robustness_table, "peers": partial(from_record, "benchmark-peers", "speed", "cost"),
     "fairness": partial(from_record, "fairness-ytf-test", "slices"),
-    "worse": partial(from_record, "fairness-ytf-test", "worse"),
+    "worse": partial(from_record, "fairness-ytf-test", "worse"), "detector": detector_table,
 }  # fmt: skip
 # a number, perhaps bold or in per cent, and the field of a record that it comes from
 BOUND = re.compile(r"(\d[\d,]*(?:\.\d+)?)(\**(?: ?%)?\**)<!-- = (\S+) -->")
