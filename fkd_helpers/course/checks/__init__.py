@@ -17,4 +17,4 @@ from fkd_helpers.course.checks.nb08 import latest_wins, picture_age, steady, tog
 from fkd_helpers.course.checks.nb09 import leaked, masked_loss, rmse_by_point, shortcut
 from fkd_helpers.course.checks.nb10 import concordance, freeze, kappa, multi_task_loss
 from fkd_helpers.course.checks.nb11 import calibration_reader, largest_difference, status_for, through_int8
-from fkd_helpers.course.checks.nb12 import expected_hours, speedup, whole_mean
+from fkd_helpers.course.checks.nb12 import all_reduce, expected_hours, speedup, whole_mean

@@ -1,6 +1,8 @@
 """Self-checks of the exercises of notebook 12."""
 
+import queue
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
@@ -40,4 +42,42 @@ def expected_hours(function: Callable) -> Verdict:
         Case("a day, a failure a day", (24.0, 1 / 24), 24 * np.expm1(1)),
         Case("four days, a failure a day", (96.0, 1 / 24), 24 * np.expm1(4)),
         Case("machines that never fail", (3.0, 0.0), 3.0),
+    ])  # fmt: skip
+
+
+class _Link:
+    """The connection of one of several simulated processes (threads) with the others."""
+
+    def __init__(self, rank: int, boxes: dict[tuple[int, int], queue.Queue]):
+        self.rank, self.size, self._boxes = rank, 1 + max(map(max, boxes), default=0), boxes
+
+    def send(self, array, to: int) -> None:
+        """Send an array to another rank, without waiting."""
+        self._boxes[self.rank, to].put(np.array(array))
+
+    def receive(self, source: int) -> np.ndarray:
+        """Wait for the next array of another rank."""
+        return self._boxes[source, self.rank].get(timeout=2)
+
+
+@exercise("12")
+def all_reduce(function: Callable) -> Verdict:
+    """Check exercise 2: the sum over all processes, in every process."""
+
+    def in_all(arrays):
+        """Return what each simulated process returned, NaN where it failed or waited for nothing."""
+        ranks = range(len(arrays))
+        boxes = {(a, b): queue.Queue() for a in ranks for b in ranks if a != b}
+        with ThreadPoolExecutor(len(arrays)) as pool:
+            tasks = [pool.submit(function, arrays[rank], _Link(rank, boxes)) for rank in ranks]
+        if any(task.exception() is None and (task.result() is None or task.result() is ...) for task in tasks):
+            return None
+        shape = arrays.shape[1:]
+        results = [None if task.exception() else np.asarray(task.result(), float) for task in tasks]
+        return [np.full(shape, np.nan) if result is None or result.shape != shape else result for result in results]
+
+    return run(in_all, [
+        Case(f"{len(arrays)} process(es), one row per process (nan: it failed, or waited in vain)", (arrays,),
+             np.repeat(arrays.sum(0)[None], len(arrays), 0))
+        for arrays in (np.array([[1.0, 2.0], [10.0, 20.0]]), np.array([[3.0]]), np.arange(12.0).reshape(4, 3))
     ])  # fmt: skip
