@@ -10,6 +10,8 @@ from fkd_helpers.course.checks.nb02 import (
     practice_loader,
     tiny_net,
 )
+from fkd_helpers.course.checks.nb03 import masked_l1, momentum_step, smooth, summary_row, warmup_cosine
+from fkd_helpers.course.checks.nb04 import one_draw, paired_gain, predict, price_of_new, soft_argmax
 from fkd_helpers.course.checks.nb05 import back_to_frame, crop_square, keep_best, rectangle_sum
 from fkd_helpers.course.checks.nb06 import blend, lip_colour, other_face, two_point_map
 from fkd_helpers.course.checks.nb07 import balanced_accuracy, mouth_opening, paired_interval, upright_picture
