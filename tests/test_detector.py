@@ -20,6 +20,7 @@ from fkd_helpers.train.detector import DetectorTask, detector_loss
 from fkd_helpers.train.run import learn
 from fkd_helpers.train.scenes import Sources, compose
 
+pytestmark = pytest.mark.slow
 ASTRONAUT = skimage.data.astronaut()
 HEAD = ASTRONAUT[0:230, 110:340]
 PREDICTOR = KeypointPredictor(detectors="ours")

@@ -23,6 +23,7 @@ from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.checkpoint import history_of
 from fkd_helpers.train.loop import fit, predict_batches
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 PLAIN = KeypointsConfig(  # one step of SGD per epoch, so that the step shows the gradient
     epochs=1, batch_size=11, device="cpu", optimiser="sgd", momentum=0.0, learning_rate=1e-3, weight_decay=0.0,

@@ -13,6 +13,7 @@ import pytest
 from fkd_helpers.course import checks
 from fkd_helpers.course.verdicts import Case, run
 
+pytestmark = pytest.mark.slow
 WRONG = {
     path.stem[2:]: runpy.run_path(str(path))["WRONG"]
     for path in sorted(Path(__file__).parent.glob("wrong_answers/nb*.py"))

@@ -27,6 +27,7 @@ from fkd_helpers.train.tables import (
     table,
 )
 
+pytestmark = pytest.mark.slow
 QUICK = KeypointsConfig(
     split="person", net="two_layers", loss="mse", unit=28, optimiser="adam", learning_rate=1e-3, schedule="constant",
     epochs=2, batch_size=8, augment=0, average=0, clip=0, weight_decay=0, device="cpu",

@@ -19,6 +19,8 @@ from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.predict import KeypointPredictor, load_runner
 from fkd_helpers.predict.runtime import WEIGHTS
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def faces(tmp_path_factory):

@@ -27,6 +27,8 @@ from fkd_helpers.expressions.upright import upright_crop, upright_map
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.train.run import learn
 
+pytestmark = pytest.mark.slow
+
 
 @pytest.fixture(scope="module")
 def puppets():

@@ -25,6 +25,8 @@ from fkd_helpers.nets.losses import LOSSES
 from fkd_helpers.train.augment import NONE, Augment, flip_order
 
 rng = np.random.default_rng(0)
+
+pytestmark = pytest.mark.slow
 IMAGES = rng.integers(0, 256, (30, 96, 96), dtype=np.uint8)
 LABELS = rng.uniform(5, 90, (30, 15, 2)).round(3).astype(np.float32)
 LABELS[10:, 3:9] = np.nan

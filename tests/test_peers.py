@@ -12,6 +12,7 @@ from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.predict import KeypointPredictor
 
+pytestmark = pytest.mark.slow
 FOLDER = Path(__file__).parents[1] / "benchmarks" / "peers"
 SPEED, FAIRNESS = (records.read(records.RECORDS / f"{name}.json") for name in ("benchmark-peers", "fairness-ytf-test"))
 

@@ -21,6 +21,7 @@ from fkd_helpers.train.keypoints import KeypointsTask
 from fkd_helpers.train.loop import TrainingStopped
 from fkd_helpers.train.run import learn, run
 
+pytestmark = pytest.mark.slow
 CONFIG = KeypointsConfig(
     name="tiny", net="two_layers", loss="smooth_l1", epochs=3, batch_size=16, device="cpu", split="person"
 )

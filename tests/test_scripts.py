@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
 FILES = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
@@ -20,6 +21,7 @@ RUN = {  # with small arguments; OUT is a folder
 }
 ELSEWHERE = {"tools/student_copy.py", "tools/my_copies.py"}  # tests of their own; and benchmarks/peers
 NOT_TESTED = {
+    "benchmarks/detector.py": "real faces; its record is tested",
     "benchmarks/live_browser.py": "a browser with a camera; minutes",
     "benchmarks/ray_training.py": "two Ray workers; minutes",
     "benchmarks/scale.py": "minutes",
@@ -35,6 +37,7 @@ NOT_TESTED = {
     "tools/make_digests.py": "the archive's list",
     "tools/render_sprites.py": "a browser; writes assets",
     "tools/results.py": "real faces; test_docs.py compares two records",
+    "tools/train_detector.py": "real faces; test_detector.py runs its task",
     "tools/ytf_facts.py": "real faces",
 }
 

@@ -102,9 +102,8 @@ class LiveEngine:
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
-        for thread in self.run.threads[:1]:
-            thread.join(timeout=seconds)
-        return not self.running
+        # no join: up to Python 3.12 one that Ctrl-C interrupts counts its thread as ended
+        return self.run.stopped.wait(seconds)
 
     @property
     def running(self) -> bool:
