@@ -76,6 +76,7 @@ course: $(STAMP)
 	$(BIN)/jupyter nbconvert --execute --to html --template classic --output-dir build $(sort $(wildcard notebooks/*.ipynb))
 
 site: $(STAMP)
+	@rm -rf docs/reference/generated
 	$(BIN)/python -m sphinx -q -j auto -c docs -d build/site-doctrees . build/site
 	@echo "open build/site/index.html"
 
@@ -107,5 +108,5 @@ student: $(STAMP)
 	$(BIN)/python tools/student_copy.py build/student
 
 clean:
-	rm -rf .venv build .pytest_cache .ruff_cache *.egg-info
+	rm -rf .venv build docs/reference/generated .pytest_cache .ruff_cache *.egg-info
 	find fkd_helpers tests benchmarks tools notebooks -name __pycache__ -prune -exec rm -rf {} +
