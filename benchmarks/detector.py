@@ -44,10 +44,8 @@ def changed(image, keypoints, kind, strength, rng):
 
 
 def main(faceless: str) -> None:
-    faces, predictors = (
-        labelled_faces(DATA, "held-out"),
-        {name: KeypointPredictor(detectors=name) for name in DETECTORS},
-    )
+    faces = labelled_faces(DATA, "held-out")
+    predictors = {name: KeypointPredictor(detectors=name) for name in DETECTORS}
     table = {name: {} for name in predictors}
     for condition, (kind, strength) in CONDITIONS.items():
         rng = np.random.default_rng(0)

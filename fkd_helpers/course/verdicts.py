@@ -33,6 +33,11 @@ class Case:
     tolerance: float = 1e-4
 
 
+def is_stub(answer: object) -> bool:
+    """True for what a function returns that was not written yet: None, or the dots of the stub."""
+    return answer is None or answer is ...
+
+
 def run(function: Callable, cases: Sequence[Case]) -> Verdict:
     """Call a learner's function on each case and stop at the first that fails; None and ... mean not attempted."""
     for passed, case in enumerate(cases):
@@ -41,7 +46,7 @@ def run(function: Callable, cases: Sequence[Case]) -> Verdict:
             answer = function(*given)
         except Exception as error:  # whatever a learner's code raises is part of the verdict
             return Verdict(passed, len(cases), f"{case.what}: it raised {type(error).__name__}: {error}")
-        if answer is None or answer is ...:
+        if is_stub(answer):
             what = f"{case.what}: it returned nothing" if passed else "not attempted yet"
             return Verdict(passed, len(cases), what)
         fault = _fault(answer, case)

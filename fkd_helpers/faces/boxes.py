@@ -133,6 +133,12 @@ def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: floa
     return sorted(kept)
 
 
+def surest(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+    """Return the indices of the boxes (n, 4) that `settle` keeps, the highest score first."""
+    kept = np.array(settle(boxes, scores), int)
+    return kept[np.argsort(-scores[kept], kind="stable")]
+
+
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:
     """Return the similarity (2, 3) that brings points (k, 2) nearest to target points (k, 2), in least squares."""
     a, b = source - source.mean(0), target - target.mean(0)

@@ -9,8 +9,8 @@ radians.
 import cv2
 import numpy as np
 
-from fkd_helpers.faces.boxes import box_of, settle
-from fkd_helpers.faces.pose import roll_of
+from fkd_helpers.faces.boxes import surest
+from fkd_helpers.faces.pose import upright_boxes
 
 STRIDE, MULTIPLE = 8, 32  # pixels: of a cell; both sides of a picture are multiples of the network's deepest stride
 UNIT = 32.0  # pixels: a face of this size has the log size 0
@@ -18,9 +18,8 @@ UNIT = 32.0  # pixels: a face of this size has the log size 0
 
 def places_of(keypoints: np.ndarray) -> np.ndarray:
     """Return the places (n, 4) of faces with keypoints (n, 68, 2)."""
-    rolls = roll_of(keypoints)
-    boxes = box_of(keypoints, rolls)
-    return np.column_stack([boxes[:, :2] + boxes[:, 2:] / 2, boxes[:, 2:].max(1), rolls])
+    boxes = upright_boxes(keypoints)
+    return np.column_stack([boxes[:, :2] + boxes[:, 2:4] / 2, boxes[:, 2:4].max(1), boxes[:, 4]])
 
 
 def encode(places: np.ndarray, known: np.ndarray) -> np.ndarray:
@@ -61,11 +60,5 @@ def decode(maps: np.ndarray, *, min_score: float = 0.3) -> tuple[np.ndarray, np.
     side = np.exp(np.clip(size, -4, 4)) * UNIT
     centre = (np.stack([columns + x, rows + y], 1) + 0.5) * STRIDE - 0.5
     boxes = np.column_stack([centre - side[:, None] / 2, side, side, np.arctan2(sine, cosine)])
-    return surest(boxes, scores)
-
-
-def surest(boxes: np.ndarray, scores: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes (n, 5) and scores (n,), the surest first; of boxes that overlap only the surest one."""
-    kept = np.array(settle(boxes[:, :4], scores), int)
-    kept = kept[np.argsort(-scores[kept], kind="stable")]
+    kept = surest(boxes[:, :4], scores)
     return boxes[kept], scores[kept]

@@ -20,7 +20,8 @@ SUFFIXES = (
     *(HEIC if HAS_HEIF else ()),
 )  # fmt: skip
 __all__ = [
-    "SUFFIXES", "Photos", "find_photos", "read_photo", "read_scaled", "software_of", "to_gray", "to_rgb", "write_photo",
+    "SUFFIXES", "Photos", "find_photos", "read_photo", "read_scaled", "shrunk", "software_of", "to_gray", "to_rgb",
+    "write_photo",
 ]  # fmt: skip
 
 
@@ -111,6 +112,14 @@ def to_gray(frame: np.ndarray) -> np.ndarray:
     if frame.shape[2] == 1:
         return frame[..., 0]
     return cv2.cvtColor(np.ascontiguousarray(frame[..., :3]), cv2.COLOR_RGB2GRAY)
+
+
+def shrunk(image: np.ndarray, longest: float) -> np.ndarray:
+    """Return an image at a smaller size, if its longer side is more than `longest` pixels."""
+    height, width = image.shape[:2]
+    scale = longest / max(height, width)
+    size = max(round(width * scale), 1), max(round(height * scale), 1)
+    return cv2.resize(image, size, interpolation=cv2.INTER_AREA) if scale < 1 else image
 
 
 def to_rgb(frame: np.ndarray) -> np.ndarray:

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import similarity
+from fkd_helpers.faces.boxes import box_of, similarity
 from fkd_helpers.faces.landmarks import LEFT_EYE, REGIONS, RIGHT_EYE, generic_face
 
 STIFF = [0, 1, 15, 16, 27, 28, 29, 30, 31, 33, 35, 36, 39, 42, 45]  # keypoints that an expression hardly moves
@@ -31,6 +31,12 @@ def roll_of(keypoints: np.ndarray) -> np.ndarray:
     down = keypoints[..., list(REGIONS["mouth"]), :].mean(-2) - (left + right) / 2
     across = right - left + down[..., ::-1] * [1, -1]
     return np.arctan2(across[..., 1], across[..., 0])
+
+
+def upright_boxes(keypoints: np.ndarray) -> np.ndarray:
+    """Return the boxes (n, 5) of faces (n, 68, 2): of each when turned upright about its centre, and its roll."""
+    rolls = roll_of(keypoints)
+    return np.column_stack([box_of(keypoints, rolls), rolls])
 
 
 def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:

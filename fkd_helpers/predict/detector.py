@@ -7,8 +7,9 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.face_map import MULTIPLE, decode, surest
-from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.boxes import surest
+from fkd_helpers.faces.face_map import MULTIPLE, decode
+from fkd_helpers.faces.images import shrunk, to_gray
 from fkd_helpers.predict.runtime import model_path, open_exported
 
 COARSE, USUAL, FINEST = 160, 320, 1280  # pixels: longer side of the frame in the first looks, and in the last
@@ -44,8 +45,10 @@ def find_faces(
     for side in sides(longest, min_face, max_side):
         if side > USUAL and len(boxes) and boxes[:, 2].min() * side / longest > 2 * LARGE:
             break  # group photos and far views have small faces; a portrait needs no closer look
-        more, sure = look(gray, min(side / longest, 1.0), run, min_score)
-        boxes, scores = surest(np.concatenate([boxes, more]), np.concatenate([scores, sure]))
+        more, sure = look(gray, side, run, min_score)
+        boxes, scores = np.concatenate([boxes, more]), np.concatenate([scores, sure])
+        kept = surest(boxes[:, :4], scores)
+        boxes, scores = boxes[kept], scores[kept]
     return boxes[boxes[:, 2] >= min_face * longest]
 
 
@@ -63,20 +66,19 @@ def sides(longest: int, min_face: float = 0.0, max_side: int = FINEST) -> list[i
         side = min(2 * side, max_side, longest)
 
 
-def look(gray: np.ndarray, scale: float, run, min_score: float) -> tuple[np.ndarray, np.ndarray]:
-    """Return the faces (n, 5) and scores (n,) that the network sees in a gray frame (h, w) at a scale."""
-    height, width = gray.shape
-    size = max(round(width * scale), 1), max(round(height * scale), 1)
-    small = cv2.resize(gray, size, interpolation=cv2.INTER_AREA) if scale < 1 else gray
+def look(gray: np.ndarray, side: int, run, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+    """Return the faces (n, 5) and scores (n,) that the network sees in a gray frame (h, w), its longer side `side`."""
+    small = shrunk(gray, side)
+    size = np.array(small.shape[::-1])
     missing = [-side % MULTIPLE for side in small.shape]
     small = cv2.copyMakeBorder(small, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
     (maps,) = run(small[None, None].astype(np.float32) / 255)
     boxes, scores = decode(maps[0], min_score=min_score)
     centre = boxes[:, :2] + boxes[:, 2:4] / 2
-    inside = ((centre > -0.5) & (centre < np.array(size) - 0.5)).all(1)
-    ratio = np.array([width, height]) / size
-    side = boxes[:, 2:4] * ratio.mean()
-    boxes = np.column_stack([(centre + 0.5) * ratio - 0.5 - side / 2, side, boxes[:, 4]])
+    inside = ((centre > -0.5) & (centre < size - 0.5)).all(1)
+    ratio = np.array(gray.shape[::-1]) / size
+    sizes = boxes[:, 2:4] * ratio.mean()
+    boxes = np.column_stack([(centre + 0.5) * ratio - 0.5 - sizes / 2, sizes, boxes[:, 4]])
     return boxes[inside], scores[inside]
 
 

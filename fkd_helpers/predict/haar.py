@@ -11,8 +11,8 @@ import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import settle
-from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.boxes import surest
+from fkd_helpers.faces.images import shrunk, to_gray
 
 WINDOW = 24  # pixels; the cascade knows no smaller face
 MAX_SIDE = 1000
@@ -48,19 +48,15 @@ def detect(
         )
     gray = to_gray(frame)
     height, width = gray.shape
-    scale = max_side / max(height, width)
-    if scale < 1:
-        size = max(round(width * scale), 1), max(round(height * scale), 1)
-        gray = cv2.resize(gray, size, interpolation=cv2.INTER_AREA)
+    gray = shrunk(gray, max_side)
     if min(gray.shape) < WINDOW:
         return np.zeros((0, 4))
     smallest = max(WINDOW, round(min_face * max(gray.shape)))
     found = [_search(gray, tilt, scale_factor, min_neighbors, smallest) for tilt in tilts]
     squares, certainty = (np.concatenate(values) for values in zip(*found, strict=True))
-    kept = np.array(settle(squares, certainty), int)
-    kept = kept[np.argsort(-certainty[kept], kind="stable")]
     ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
-    return squares[kept] * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
+    squares = squares[surest(squares, certainty)]
+    return squares * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
 
 
 def _search(gray, tilt, scale_factor, min_neighbors, smallest):

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.faces.boxes import box_of, crop, settle, square_of, to_frame
+from fkd_helpers.faces.boxes import box_of, crop, square_of, surest, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.detector import find_faces
@@ -112,7 +112,7 @@ class KeypointPredictor:
         for _ in range(passes):
             squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:4], 1)], 1))  # never below a pixel
             turns = np.zeros(len(boxes)) if rolls is None else rolls
-            crops = np.stack([crop(gray, *cut) for cut in zip(squares, [size] * len(boxes), turns, strict=True)])
+            crops = np.stack([crop(gray, square, size, turn) for square, turn in zip(squares, turns, strict=True)])
             keypoints, scores = self.runner(crops[:, None].astype(np.float32) / 255)
             keypoints = to_frame(keypoints, squares, size, rolls)
             if rolls is not None and keypoints.shape[1] == 68:
@@ -129,8 +129,7 @@ def to_faces(keypoints: np.ndarray, scores: np.ndarray, min_score: float = 0.0) 
     sure = np.isfinite(keypoints).all((1, 2)) & (scores >= min_score)
     keypoints, scores = keypoints[sure], scores[sure]
     boxes = box_of(keypoints)
-    kept = sorted(settle(boxes, scores), key=lambda i: -scores[i])
-    return [Face(boxes[i], keypoints[i], float(scores[i])) for i in kept]
+    return [Face(boxes[i], keypoints[i], float(scores[i])) for i in surest(boxes, scores)]
 
 
 def central_boxes(shape: Sequence[int]) -> np.ndarray:

@@ -6,9 +6,9 @@ from dataclasses import replace
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import box_of, iou, settle
+from fkd_helpers.faces.boxes import iou, settle
 from fkd_helpers.faces.images import to_gray
-from fkd_helpers.faces.pose import roll_of
+from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.haar import detect_fast
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
 
@@ -77,7 +77,8 @@ class Tracker:
         return self.known
 
     def _follow(self, gray: np.ndarray) -> list[Face]:
-        boxes = _upright_boxes(self.known) if self._turned and self.known else _boxes(self.known)
+        upright = self._turned and self.known
+        boxes = upright_boxes(np.stack([face.keypoints for face in self.known])) if upright else _boxes(self.known)
         keypoints, scores = self.predictor.at_boxes(gray, boxes)
         followed = []
         for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
@@ -130,12 +131,6 @@ def closeness(old: np.ndarray, new: np.ndarray) -> float:
 
 def _boxes(faces: Sequence[Face]) -> np.ndarray:
     return np.array([face.box for face in faces], np.float64).reshape(-1, 4)
-
-
-def _upright_boxes(faces: Sequence[Face]) -> np.ndarray:
-    keypoints = np.stack([face.keypoints for face in faces])
-    rolls = roll_of(keypoints)
-    return np.column_stack([box_of(keypoints, rolls), rolls])
 
 
 def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:

@@ -5,7 +5,7 @@ import io
 import os
 import re
 import socket
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from PIL import Image
 
@@ -30,9 +30,9 @@ WAITING = 64  # connections; further ones are answered with 503
 class Limits:
     """What a client may send: bytes and pixels of a photo, and the seconds that it may take to send it."""
 
-    max_bytes: int = 10_000_000
-    max_pixels: int = 25_000_000
-    timeout: float = 10.0
+    max_bytes: int = field(default=10_000_000, metadata={"help": "larger bodies are refused"})
+    max_pixels: int = field(default=25_000_000, metadata={"help": "larger photos are refused before they are decoded"})
+    timeout: float = field(default=10.0, metadata={"help": "seconds in which a body must arrive"})
 
 
 def make_app(predictor: KeypointPredictor, limits: Limits) -> FastAPI:
@@ -127,21 +127,14 @@ def make_server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: 
     return Server(config), listener
 
 
-def serve(
-    *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", max_pixels: int = 25_000_000,
-    max_bytes: int = 10_000_000, timeout: float = 10.0,
-) -> None:  # fmt: skip
+def serve(*, host: str = "127.0.0.1", port: int = 8000, model: str = "small", limits: Limits) -> None:
     """Answer photos with faces and keypoints over HTTP, until Ctrl+C.
 
     Args:
         host: address to listen at; 0.0.0.0 lets other machines ask
         port: port to listen at
         model: a model that ships, or a path to .onnx or .safetensors
-        max_pixels: larger photos are refused before they are decoded
-        max_bytes: larger bodies are refused
-        timeout: seconds in which a body must arrive
     """
-    limits = Limits(max_bytes, max_pixels, timeout)
     for name, value in vars(limits).items():
         if not value > 0:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, got {value:g}")

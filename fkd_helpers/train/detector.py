@@ -13,12 +13,12 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets.scenery import background
 from fkd_helpers.faces.boxes import iou
 from fkd_helpers.faces.face_map import decode, encode, places_of
-from fkd_helpers.faces.images import find_photos, read_photo, to_gray
+from fkd_helpers.faces.images import find_photos, read_photo, shrunk, to_gray
 from fkd_helpers.nets import load_weights
 from fkd_helpers.nets.detector import FaceDetector
 from fkd_helpers.train.batches import Batches
 from fkd_helpers.train.run import Run
-from fkd_helpers.train.scenes import Sources, compose, scaled_photo, shrunk
+from fkd_helpers.train.scenes import Sources, compose, scaled_photo
 
 VALIDATION = 0.05  # of the people of each set
 SCORED = 320  # composed pictures

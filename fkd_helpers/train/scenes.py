@@ -10,6 +10,8 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
+from fkd_helpers.faces.images import shrunk
+
 STORED = 128  # pixels: longer side of a stored face
 SIZES = 10.0, 1.1  # pixels of the smallest face; of the largest, as a share of the picture's shorter side
 OWN = 0.8  # sides of a face: what lies further from its centre in a photo may be a face that nobody labelled
@@ -28,13 +30,6 @@ class Sources:
     photos: Sequence[np.ndarray]
     places: np.ndarray
     scenery: Sequence[np.ndarray]
-
-
-def shrunk(gray: np.ndarray, longest: float) -> np.ndarray:
-    """Return a gray picture at a smaller size if its longer side is more than that."""
-    scale = longest / max(gray.shape)
-    size = [max(round(side * scale), 1) for side in gray.shape[::-1]]
-    return cv2.resize(gray, size, interpolation=cv2.INTER_AREA) if scale < 1 else gray
 
 
 def scaled_photo(gray: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -3,7 +3,6 @@
 import cv2
 import numpy as np
 
-from fkd_helpers.faces import sprites
 from fkd_helpers.faces.landmarks import OUTER_EYES
 from fkd_helpers.train.augment import flip_order
 
@@ -16,17 +15,6 @@ def only_the_eyes_swapped(keypoints, width):
     order = np.arange(68)
     order[list(OUTER_EYES)] = order[list(OUTER_EYES)][::-1]
     return mirrored(keypoints, width - 1)[order]
-
-
-def swapped(frame, keypoints, other, other_keypoints, *, back=False, hull=True, fit=sprites.fit_affine):
-    matrix = fit(keypoints, other_keypoints) if back else fit(other_keypoints, keypoints)
-    warped = cv2.warpAffine(other, matrix, frame.shape[1::-1])
-    mask = np.zeros(frame.shape[:2], np.uint8)
-    points = keypoints.round().astype(np.int32)
-    cv2.fillConvexPoly(mask, cv2.convexHull(points), 1)
-    if not hull:
-        mask[points[:, 1].min() : points[:, 1].max(), points[:, 0].min() : points[:, 0].max()] = 1
-    return np.where(mask[..., None] > 0, warped, frame)
 
 
 def tiny_picture(crop):

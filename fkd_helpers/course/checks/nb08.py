@@ -5,7 +5,7 @@ from collections.abc import Callable
 import numpy as np
 
 from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, run
+from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
 
 FPS, SIDE = 30, 100.0  # frames per second, pixels of the face, of the tracks of `steady`
 
@@ -31,7 +31,7 @@ def toggle_button(function: Callable) -> Verdict:
     calls, button = [], ipywidgets.Button(description="Record")
     try:
         answer = function(button, lambda: calls.append("begin"), lambda: calls.append("end"))
-        if answer is None or answer is ...:
+        if is_stub(answer):
             return Verdict(0, 5, "not attempted yet")
         if answer is not button:
             return Verdict(0, 5, f"what it returns: expected the button, got {type(answer).__name__}")
@@ -77,7 +77,7 @@ def steady(function: Callable) -> Verdict:
             answer = function(points.copy(), FPS, SIDE)
         except Exception as error:  # whatever a learner's code raises is part of the verdict
             return Verdict(0, 4, f"points {points.shape}: it raised {type(error).__name__}: {error}")
-        if answer is None or answer is ...:
+        if is_stub(answer):
             return Verdict(0, 4, "not attempted yet")
         if np.shape(answer) != points.shape:
             return Verdict(0, 4, f"the answer: expected shape {points.shape}, got {np.shape(answer)}")

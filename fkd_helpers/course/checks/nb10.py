@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, run
+from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
 
 
 @exercise("10")
@@ -51,7 +51,7 @@ def freeze(function: Callable) -> Verdict:
         net.backbone = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
         net.expression, net.scales = nn.Linear(width, classes), nn.Linear(width, 2)
         count = function(net)
-        if count is None or count is ...:
+        if is_stub(count):
             return count
         heads = [*net.expression.parameters(), *net.scales.parameters()]
         parts = (net.backbone.parameters(), heads)

@@ -9,7 +9,7 @@ import numpy as np
 from PIL import Image
 
 from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, run
+from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
 
 
 @exercise("11")
@@ -71,7 +71,7 @@ def calibration_reader(function: Callable) -> Verdict:
     def given(images, name, batch):
         """Return the first pixel of each image in the order given, -1 after each batch, -2 for None."""
         reader = function(images, name, batch)
-        if reader is None or reader is ...:
+        if is_stub(reader):
             return reader
         seen = []
         for _ in range(6):
