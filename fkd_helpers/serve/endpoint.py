@@ -120,8 +120,8 @@ def make_server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: 
     """Return a uvicorn server and its open socket, of which port 0 takes any that is free: `server.run([socket])`."""
     try:
         listener = socket.create_server((host, port))
-    except OSError as error:
-        raise InputError(f"--host {host} --port {port}: {error.strerror or error}") from None
+    except (OSError, OverflowError) as error:  # the second: no such port
+        raise InputError(f"--host {host} --port {port}: {getattr(error, 'strerror', None) or error}") from None
     keep_alive = max(1, round(limits.timeout))
     config = Config(app, http=_Impatient, timeout_keep_alive=keep_alive, limit_concurrency=WAITING, log_level="warning")
     return Server(config), listener
