@@ -5,13 +5,13 @@ import dataclasses
 import re
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar
+
+import yaml
 
 from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.files import read_text
 
 CONFIGS = Path(__file__).parents[1] / "configs"
-PLATEAU_WAIT = 3  # epochs without a better watched number after which the schedule "plateau" lowers the rate
-RETIRED = {"norm_parts": 1}  # fields of older configs, with the only value that still means the same
 
 
 def setting(default, *allowed, help: str = ""):
@@ -22,8 +22,6 @@ def setting(default, *allowed, help: str = ""):
 @dataclass(frozen=True)
 class TrainConfig:
     """What every training run has; a run is a pure function of its config and its data."""
-
-    task: ClassVar[str] = ""
 
     name: str = setting("run", help="names the record and the default folder")
     data: str = setting("puppets", help="name or folder of a data set")
@@ -57,16 +55,11 @@ class TrainConfig:
                 raise unknown(field.name, value, allowed)
             if field.type is not str and not allowed[0] <= value <= allowed[1]:
                 raise InputError(f"{field.name}: expected {allowed[0]:g} to {allowed[1]:g}, got {value!r}")
-        if self.schedule == "plateau" and 0 < self.patience <= PLATEAU_WAIT:
-            wanted = f"expected 0, or more than the {PLATEAU_WAIT} epochs that the schedule 'plateau' waits"
-            raise InputError(f"patience: {wanted}, got {self.patience}")
 
 
 @dataclass(frozen=True)
 class KeypointsConfig(TrainConfig):
     """Keypoints of any number: 68, or those of one's own data set."""
-
-    task: ClassVar[str] = "keypoints"
 
     name: str = setting("keypoints68")
     extra_data: str = setting("", help="a second training set, of which a tenth is held out")
@@ -82,8 +75,6 @@ class KeypointsConfig(TrainConfig):
 class Kaggle15Config(TrainConfig):
     """Kaggle's 15 keypoints, some of which may be missing."""
 
-    task: ClassVar[str] = "kaggle15"
-
     name: str = setting("keypoints15")
     missing: str = setting("mask", "mask", "drop", "fill", help="faces that lack points: use the rest, none, or a mean")
     unit: float = setting(1.0, 1e-3, 1e4, help="how many pixels count as 1 in the loss")
@@ -93,8 +84,6 @@ class Kaggle15Config(TrainConfig):
 @dataclass(frozen=True)
 class ExpressionsConfig(TrainConfig):
     """Expressions, valence and arousal."""
-
-    task: ClassVar[str] = "expressions"
 
     name: str = setting("expressions")
     net: str = setting("head_all", help="a backbone, or head_ and the name of frozen features")
@@ -111,8 +100,6 @@ class ExpressionsConfig(TrainConfig):
 @dataclass(frozen=True)
 class DetectorConfig(TrainConfig):
     """The face detector, on pictures composed of labelled photos and of scenery."""
-
-    task: ClassVar[str] = "detector"
 
     name: str = setting("detector")
     data: str = setting("puppets", help="names or folders of data sets, separated by blanks")
@@ -134,61 +121,22 @@ class TrainOptions:
     devices: int = setting(1, help="processes that train together on this machine")
 
 
-KINDS = KeypointsConfig, Kaggle15Config, ExpressionsConfig, DetectorConfig
-TASKS: dict[str, type[TrainConfig]] = {kind.task: kind for kind in KINDS}
+TASKS: dict[str, type[TrainConfig]] = {
+    "keypoints": KeypointsConfig, "kaggle15": Kaggle15Config, "expressions": ExpressionsConfig,
+    "detector": DetectorConfig,
+}  # fmt: skip
 
 
 def load_config(path: str | Path | None = None, *, task: str | None = None, **overrides) -> TrainConfig:
-    """Return the config of a YAML file (a path, or the name of one of ours), with some values overridden.
-
-    Args:
-        task: which task the config must be of; None takes the one that the file names, or "keypoints"
-    """
+    """Return the config of a YAML file (a path, or the name of one of ours) and of a task, some values overridden."""
     where, values = str(path or "config"), {} if path is None else _read_yaml(path)
-    named = values.pop("task", None)
-    if named not in (None, *TASKS):
+    named = values.pop("task", task or "keypoints")
+    if named not in TASKS:
         raise unknown(f"task in {where}", named, TASKS)
-    if named and task and named != task:
+    if task not in (None, named):
         raise InputError(f"{where}: expected a config of the task {task!r}, got one of {named!r}")
-    kind = TASKS[named or task or "keypoints"]
-    if named is None:
-        values = _without_other_tasks(values, kind)
-    return _checked(kind, {**values, **overrides}, where)
-
-
-def as_yaml(config: TrainConfig) -> str:
-    """Return a config as the YAML that `load_config` reads."""
-    import yaml
-
-    return yaml.safe_dump({"task": config.task, **dataclasses.asdict(config)}, sort_keys=False)
-
-
-def _read_yaml(path: str | Path) -> dict:
-    import yaml
-
-    file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
-    if not file.exists():
-        raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
-    try:
-        values = yaml.safe_load(file.read_text(encoding="utf-8")) or {}
-    except OSError as error:
-        raise InputError(f"{file}: cannot be read ({error.strerror})") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
-    if not isinstance(values, dict):
-        raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
-    return values
-
-
-def _without_other_tasks(values: dict, kind: type[TrainConfig]) -> dict:
-    """Leave the other tasks' fields out where they have their default: older files name the fields of all tasks."""
-    others = {field.name: field.default for task in TASKS.values() for field in dataclasses.fields(task)} | RETIRED
-    own = {field.name for field in dataclasses.fields(kind)}
-    return {key: value for key, value in values.items() if key in own or key not in others or others[key] != value}
-
-
-def _checked(kind: type[TrainConfig], values: dict, where: str) -> TrainConfig:
-    types = {field.name: field.type for field in dataclasses.fields(kind)}
+    values |= overrides
+    types = {field.name: field.type for field in dataclasses.fields(TASKS[named])}
     for key, value in values.items():
         if key not in types:
             raise unknown(f"key in {where}", key, types)
@@ -198,6 +146,25 @@ def _checked(kind: type[TrainConfig], values: dict, where: str) -> TrainConfig:
         if type(value) is not types[key]:
             raise InputError(f"{where}: {key}: expected {types[key].__name__}, got {value!r}")
     try:
-        return kind(**values)
+        return TASKS[named](**values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
+
+
+def as_yaml(config: TrainConfig) -> str:
+    """Return a config as the YAML that `load_config` reads."""
+    task = next(name for name, kind in TASKS.items() if kind is type(config))
+    return yaml.safe_dump({"task": task, **dataclasses.asdict(config)}, sort_keys=False)
+
+
+def _read_yaml(path: str | Path) -> dict:
+    file = Path(path) if Path(path).suffix in (".yaml", ".yml") else CONFIGS / f"{path}.yaml"
+    if not file.exists():
+        raise unknown("config", path, [f.stem for f in CONFIGS.glob("*.yaml")])
+    try:
+        values = yaml.safe_load(read_text(file)) or {}
+    except yaml.YAMLError as error:
+        raise InputError(f"{file}: not YAML ({' '.join(str(error).split())})") from None
+    if not isinstance(values, dict):
+        raise InputError(f"{file}: expected lines of `key: value`, got {type(values).__name__}")
+    return values

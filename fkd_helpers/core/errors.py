@@ -5,10 +5,10 @@ from collections.abc import Iterable
 
 
 class InputError(ValueError):
-    """Something that came from outside is not what was expected; one line says what came and what was expected.
+    """Something from outside is not what was expected; one line says what came and what was expected.
 
-    Every public function of the package raises it for what its caller can get wrong; docstrings do not repeat that.
-    The command line prints the line alone and exits with 2. Everything else is a fault of ours and keeps its traceback.
+    Every public function raises it for what its caller can get wrong; docstrings do not repeat that. The command line
+    prints the line alone and exits with 2. Everything else is a fault of ours and keeps its traceback.
     """
 
 

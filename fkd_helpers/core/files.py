@@ -1,40 +1,28 @@
-"""Atomic file writes, and the cache folder of the user."""
+"""Atomic file writes, the cache folder of the user, and text in the usual encodings."""
 
 import contextlib
-import hashlib
-import json
 import os
-import shutil
-import tempfile
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, BinaryIO
+from typing import Any
 
 from fkd_helpers.core.errors import InputError
 
-if TYPE_CHECKING:
-    import numpy as np
-
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
 BINARY = {b"PK": "an Excel workbook or a ZIP file; save it as CSV", b"PAR1": "a Parquet file, which ends in .parquet"}
-MAX_CACHED = 3_000_000_000  # bytes per kind; the entry that was not used for longest goes first
+MAX_CACHED = 10_000_000_000  # bytes per kind; what was not used for longest goes first
 
 
 @contextlib.contextmanager
-def whole_file(path: Path, *, shared: bool = False) -> Iterator[Path]:
-    """Give a path to write to, which becomes `path` when the block ends well and goes away when it does not.
-
-    Args:
-        shared: Other processes may be writing the same file; each writes its own, and the last one stays.
-    """
-    partial = path.with_name(f"{path.name}.{os.getpid()}.partial" if shared else f"{path.name}.partial")
+def whole_file(path: Path) -> Iterator[Path]:
+    """Give a path to write to, which becomes `path` when the block ends well and goes away when it does not."""
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
     try:
         yield partial
         partial.replace(path)
     finally:
-        with contextlib.suppress(OSError):
-            partial.unlink(missing_ok=True)
+        partial.unlink(missing_ok=True)
 
 
 def cache_folder() -> Path:
@@ -44,70 +32,22 @@ def cache_folder() -> Path:
     return user_cache_path("fkd_helpers")
 
 
-def cache_file(kind: str, key: str, ending: str = "") -> Path:
-    """Return the path of a cache entry, which may not exist yet."""
-    return cache_folder() / kind / f"{hashlib.sha256(key.encode()).hexdigest()[:16]}{ending}"
+def cached(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str, Any]:
+    """Return the arrays that `make` returns, memory-mapped from the user's cache; made if the key is new."""
+    import joblib  # slow to import
 
-
-def cached(kind: str, key: str, make: "Callable[[], dict[str, np.ndarray]]") -> "dict[str, np.ndarray]":
-    """Return the arrays that `make` returned for this key, memory-mapped from the user's cache; make them if need be.
-
-    A damaged or incomplete entry is made again. Where the disk does not allow a cache, warn and return what was made.
-    A list of flat arrays counts as one array, joined on the disk.
-    """
-    import numpy as np  # slow to import, and `check` runs without it
-
-    entry = cache_file(kind, key)
     try:
-        arrays = _read_entry(entry)
-        os.utime(entry)  # used just now
+        memory = joblib.Memory(cache_folder() / kind, mmap_mode="r", verbose=0)
+        arrays = memory.cache(_made, ignore=["make"])(key, make)
+        memory.reduce_size(bytes_limit=MAX_CACHED)
         return arrays
-    except (OSError, ValueError, EOFError):  # none yet, or damaged
-        arrays = make()
-    try:
-        entry.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(dir=entry.parent, prefix="partial-", ignore_cleanup_errors=True) as partial:
-            for name, array in arrays.items():
-                with (Path(partial) / f"{name}.npy").open("wb") as stream:
-                    _save(stream, array)
-            (Path(partial) / "names.json").write_text(json.dumps(list(arrays)), encoding="utf-8")
-            shutil.rmtree(entry, ignore_errors=True)
-            with contextlib.suppress(OSError):  # another process was faster
-                Path(partial).rename(entry)
-        _evict(entry)
-        return _read_entry(entry)
-    except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        warnings.warn(f"no cache in {entry.parent} ({reason}): made again next time", stacklevel=2)
-        return {name: np.concatenate(array) if isinstance(array, list) else array for name, array in arrays.items()}
+    except OSError as error:
+        warnings.warn(f"no cache in {cache_folder()} ({error.strerror}): made again next time", stacklevel=2)
+        return make()
 
 
-def _save(stream: BinaryIO, array: "np.ndarray | list[np.ndarray]") -> None:
-    import numpy as np  # slow to import, and `check` runs without it
-
-    if not isinstance(array, list):
-        return np.save(stream, array, allow_pickle=False)
-    header = {"descr": array[0].dtype.str, "fortran_order": False, "shape": (sum(map(len, array)),)}
-    np.lib.format.write_array_header_1_0(stream, header)
-    for part in array:
-        stream.write(part)
-
-
-def _read_entry(entry: Path) -> "dict[str, np.ndarray]":
-    import numpy as np  # slow to import, and `check` runs without it
-
-    names = json.loads((entry / "names.json").read_text(encoding="utf-8"))
-    return {name: np.load(entry / f"{name}.npy", mmap_mode="r") for name in names}
-
-
-def _evict(newest: Path) -> None:
-    """Delete the entries that were not used for longest until the rest fits into MAX_CACHED."""
-    entries = sorted(newest.parent.iterdir(), key=lambda entry: entry.stat().st_mtime)
-    sizes = {entry: sum(file.stat().st_size for file in (entry, *entry.glob("*"))) for entry in entries}
-    for entry in entries:
-        if sum(sizes.values()) > MAX_CACHED and entry != newest:
-            shutil.rmtree(entry) if entry.is_dir() else entry.unlink()
-            sizes[entry] = 0
+def _made(key, make):
+    return make()
 
 
 def read_text(path: str | Path) -> str:
@@ -137,11 +77,7 @@ def decoded(content: bytes, path: str | Path) -> tuple[str, str]:
 
 
 def free_path(path: Path) -> Path:
-    """Return the path, with a number added to its name if it is taken.
-
-    >>> free_path(Path("no such folder") / "film.mp4").name
-    'film.mp4'
-    """
+    """Return the path, with a number added to its name if it is taken."""
     number, wanted = 1, path
     while path.exists():
         number += 1

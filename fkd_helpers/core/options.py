@@ -9,8 +9,6 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-ARGUMENTS = "arguments"
-
 
 class Parser(argparse.ArgumentParser):
     """A parser that reports a mistake in one line, without its usage."""
@@ -27,37 +25,29 @@ def add_options(parser: argparse.ArgumentParser, function: Callable) -> None:
     function gets one, or, for a parameter called `fields`, a dict of the values that were given. A parameter called
     `arguments` is no option: it gets the command line, for functions that start other processes with it.
     """
-    texts = help_texts(function)
+    texts = _help_texts(function)
     for name, parameter in inspect.signature(function).parameters.items():
-        kind, text, default = _type_of(parameter.annotation), texts.get(name, ""), parameter.default
-        required = default is parameter.empty
-        if name == ARGUMENTS:
-            continue
+        kind, text = _type_of(parameter.annotation), texts.get(name, "")
+        required = parameter.default is parameter.empty
+        default = None if required else parameter.default
         if dataclasses.is_dataclass(kind):
-            for field in dataclasses.fields(kind):
-                flag, words = field.metadata.get("option"), field.metadata.get("help", "")
-                _add_option(parser, field.name, _type_of(field.type), field.default, words, flag, shared=True)
-        elif parameter.kind is parameter.KEYWORD_ONLY:
-            _add_option(parser, name, kind, default, text, required=required)
+            for field in dataclasses.fields(kind):  # stored as None if it was not given
+                words = field.metadata.get("help", "")
+                _add_option(parser, field.name, _type_of(field.type), words, field.default, default=None)
         elif parameter.kind is parameter.VAR_POSITIONAL:
             parser.add_argument(name, nargs="+", metavar=name.rstrip("s").upper(), type=kind, help=text)
-        else:
-            default, nargs = (None, None) if required else (default, "?")
-            parser.add_argument(name, nargs=nargs, default=default, type=kind, help=text)
+        elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
+            optional = {} if required else dict(nargs="?", default=default)
+            parser.add_argument(name, type=kind, help=text, **optional)
+        elif name != "arguments":
+            _add_option(parser, name, kind, text, default, default=default, required=required)
 
 
-def _add_option(parser, name, kind, default, text, flag=None, *, required=False, shared=False) -> None:
-    """Declare one option; a shared one belongs to a dataclass, whose default holds if None comes."""
-    flag = flag or f"--{name.replace('_', '-')}"
-    shown = "" if required or default in (None, "", False) else f" ({default})"
-    words = f"{text}{shown}".strip().replace("%", "%%")  # argparse formats help texts
-    if kind is bool:
-        parser.add_argument(flag, dest=name, action="store_const", const=True, default=None if shared else False,
-                            help=words)  # fmt: skip
-    else:
-        first = None if required or shared else default
-        parser.add_argument(flag, dest=name, type=kind, default=first, required=required, metavar=name.upper(),
-                            help=words)  # fmt: skip
+def _add_option(parser, name, kind, text, shown, **rest) -> None:
+    flag = dict(action="store_const", const=True) if kind is bool else dict(type=kind, metavar=name.upper())
+    words = text if shown in (None, "", False) else f"{text} ({shown})".strip()
+    words = words.replace("%", "%%")  # argparse formats help texts
+    parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=words, **flag, **rest)
 
 
 def call(function: Callable, options: argparse.Namespace) -> Any:
@@ -69,21 +59,16 @@ def call(function: Callable, options: argparse.Namespace) -> Any:
             given = {field.name: getattr(options, field.name) for field in dataclasses.fields(kind)}
             given = {key: value for key, value in given.items() if value is not None}
             keywords[name] = given if name == "fields" else kind(**given)
-        elif parameter.kind is parameter.VAR_POSITIONAL:
-            positional += getattr(options, name)
-        elif parameter.kind is parameter.POSITIONAL_OR_KEYWORD:
-            positional.append(getattr(options, name))
-        else:
+        elif parameter.kind is parameter.KEYWORD_ONLY:
             keywords[name] = getattr(options, name)
+        else:
+            value = getattr(options, name)
+            positional += value if isinstance(value, list) else [value]
     return function(*positional, **keywords)
 
 
-def help_texts(function: Callable) -> dict[str, str]:
-    """Return the text of each parameter in the `Args:` of a docstring.
-
-    >>> help_texts(add_options)
-    {}
-    """
+def _help_texts(function: Callable) -> dict[str, str]:
+    """Return the text of each parameter in the `Args:` of a docstring."""
     _, _, text = (inspect.getdoc(function) or "").partition("Args:\n")
     found = re.findall(r"^ {4}\*?(\w+): (.*(?:\n {5,}.*)*)", text, re.M)
     return {name: " ".join(words.split()) for name, words in found}

@@ -8,7 +8,7 @@ import platform
 import sys
 import time
 import warnings
-from importlib.metadata import PackageNotFoundError, version
+from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
@@ -18,18 +18,12 @@ from fkd_helpers.core.files import read_text, whole_file
 
 RECORDS = Path(__file__).parents[2] / "data" / "records"
 VERSION = 1
-PACKAGES = ("numpy", "opencv-python", "torch", "onnxruntime", "lightning")
+PACKAGES = ("numpy", "opencv-python", "torch", "onnxruntime", "lightning")  # that results depend on
 
 
 def versions() -> dict[str, str]:
     """Return the versions of Python and of the packages that results depend on."""
-    found = {"python": platform.python_version()}
-    for package in PACKAGES:
-        try:
-            found[package] = version(package)
-        except PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version()} | {package: version(package) for package in PACKAGES}
 
 
 def machine() -> dict[str, str | int]:
@@ -45,11 +39,7 @@ def digest(faces) -> str:
 
 
 def digest_of(value) -> str:
-    """Return a short digest of plain values, the same on every machine.
-
-    >>> digest_of({"a": 1.0, "b": 2}) == digest_of({"b": 2, "a": 1.0})
-    True
-    """
+    """Return a short digest of plain values, the same on every machine."""
     return hashlib.sha256(json.dumps(plain(value), sort_keys=True).encode()).hexdigest()[:12]
 
 
@@ -73,13 +63,10 @@ def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Pat
     """Write a record (what was run, with what, and what came out) as `folder/kind-name.json`; never half of one."""
     path = Path(folder or RECORDS) / f"{kind}-{name}.json"
     head = {"record": VERSION, "kind": kind, "name": name, "date": time.strftime("%Y-%m-%d")}
-    text = json.dumps(plain({**head, "versions": versions(), "machine": machine(), **content}), indent=1)
-    try:
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
-            partial.write_text(text + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written ({error.strerror})") from None
+    head |= {"versions": versions(), "machine": machine()}
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with whole_file(path) as partial:
+        partial.write_text(json.dumps(plain(head | content), indent=1) + "\n", encoding="utf-8")
     return path
 
 
@@ -89,9 +76,8 @@ def read(path: str | Path) -> dict:
         record = json.loads(read_text(path))
     except json.JSONDecodeError as error:
         raise InputError(f"{path}: not a record ({error})") from None
-    came = record.get("record", "none") if isinstance(record, dict) else type(record).__name__
-    if came != VERSION:
-        raise InputError(f"{path}: expected a record of version {VERSION}, got {came}")
+    if not isinstance(record, dict) or record.get("record") != VERSION:
+        raise InputError(f"{path}: not a record of version {VERSION}")
     return record
 
 

@@ -7,10 +7,7 @@ import numpy as np
 
 
 def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2, burst: int = 1) -> dict[str, float]:
-    """Return the median seconds per call of each function; they take turns of `burst` calls.
-
-    A burst keeps a network in the processor's cache, as a camera does.
-    """
+    """Return the median seconds per call of each function; they take turns of `burst` calls, as a camera does."""
     times: dict[str, list[float]] = {name: [] for name in rows}
     for turn in range(warm + rounds):
         for name, function in rows.items():

@@ -22,7 +22,7 @@ def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.n
         decoded, scales = zip(*_decode(files, progress), strict=True)
         shapes = [(0, 0, 0) if isinstance(image, str) else image.shape for image in decoded]
         pixels = [np.empty(0, np.uint8) if isinstance(image, str) else image.ravel() for image in decoded]
-        return {"pixels": pixels, "shapes": np.array(shapes), "scales": np.array(scales, np.float32)}
+        return {"pixels": np.concatenate(pixels), "shapes": np.array(shapes), "scales": np.array(scales, np.float32)}
 
     if not files:
         return [], np.ones(0, np.float32)

@@ -11,9 +11,10 @@ import torch
 from torch import nn
 from torch.optim.swa_utils import AveragedModel
 
-from fkd_helpers.core.config import PLATEAU_WAIT, TrainConfig
+from fkd_helpers.core.config import TrainConfig
 
 WARM_UP = 0.1  # share of a warmup_cosine run in which the learning rate rises
+PLATEAU_WAIT = 3  # epochs without a better watched number after which the schedule "plateau" lowers the rate
 
 
 def optimiser_for(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
