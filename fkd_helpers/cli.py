@@ -81,7 +81,7 @@ def predict(
 
 def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> int:
     """Train a keypoint network; run again, it goes on where it stopped."""
-    from fkd_helpers.emotion.rules import emotion_column
+    from fkd_helpers.emotion.rules import COLUMN, emotion_labels
     from fkd_helpers.plots.training import save_curves
     from fkd_helpers.train.command import chosen_run, say, trained
     from fkd_helpers.train.distributed import started_as
@@ -93,7 +93,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
         return 0
     settings, folder = chosen
     try:
-        task = KeypointsTask(settings, labels=emotion_column)
+        task = KeypointsTask(settings, labels=lambda keypoints: {COLUMN: emotion_labels(keypoints)})
         scores = trained(lambda: run(task, settings, folder, say=say), folder)
     finally:
         if started_as()[0] == 0:

@@ -1,29 +1,30 @@
-"""Emotion from keypoints: features that do not depend on size, position and roll; rules, reasons, calibration."""
+"""Emotion from keypoints: features that do not depend on size, position and roll; rules, reasons; tables of faces."""
+
+import json
+from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
+import skimage.data
 
 from fkd_helpers import emotion
+from fkd_helpers.cli import main
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.data.puppets.portraits import portrait
-from fkd_helpers.emotion import (
-    FEATURES,
-    UNKNOWN,
-    learned_scores,
-    neutral_face,
-    read_emotion,
-    rule_scores,
-    rules,
-)
+from fkd_helpers.emotion import FEATURES, LABELS, UNKNOWN, neutral_face, read_emotion, rule_scores
 from fkd_helpers.emotion.features import features
+from fkd_helpers.emotion.table import COORDINATES, balance, fill_emotions, read_predictions, spread
+from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import MIRROR
+from fkd_helpers.plots.emotion import MEASURED
 
 
-def shape(knobs=None, **pose):
-    return shapes.face_shape([], knobs or {}, **pose)
+def shape(knobs=None):
+    return shapes.face_shape([], knobs or {})
 
 
 def shape_of(person, knobs):
@@ -54,43 +55,41 @@ def test_features_of_the_mirrored_face_are_the_same():
     np.testing.assert_allclose(features(face[MIRROR] * [-1, 1]), features(face), atol=1e-9)
 
 
-@pytest.mark.parametrize(
-    ("knob", "feature", "sign"),
-    [
-        ("smile", "corner_lift", 1), ("smile", "mouth_width", 1), ("smile", "corner_drop", -1),
-        ("frown", "corner_lift", -1), ("mouth_open", "mouth_opening", 1), ("brow_raise", "brow_height", 1),
-        ("brow_lower", "brow_height", -1), ("brow_lower", "inner_brows", -1), ("eye_close", "eye_opening", -1),
-        ("frown", "brow_slant", 1), ("sneer", "upper_lip", -1), ("smirk", "lopsided", 1), ("sneer", "nose_width", 1),
-    ],
-)  # fmt: skip
+@pytest.mark.parametrize(("knob", "feature", "sign"), [
+    ("smile", "corner_lift", 1), ("smile", "mouth_width", 1), ("smile", "corner_drop", -1),
+    ("frown", "corner_lift", -1), ("mouth_open", "mouth_opening", 1), ("brow_raise", "brow_height", 1),
+    ("brow_lower", "brow_height", -1), ("brow_lower", "inner_brows", -1), ("eye_close", "eye_opening", -1),
+    ("frown", "brow_slant", 1), ("sneer", "upper_lip", -1), ("smirk", "lopsided", 1), ("sneer", "nose_width", 1),
+])  # fmt: skip
 def test_a_knob_moves_its_feature_all_the_way(knob, feature, sign):
     faces = np.stack([shape({knob: v}) for v in np.linspace(0, 1, 6)])
     assert (sign * np.diff(features(faces)[:, list(FEATURES).index(feature)]) > 0).all()
 
 
+def test_a_feature_is_drawn_between_points_that_it_depends_on():
+    face = shape({"smirk": 0.4})
+    for k, name in enumerate(FEATURES):
+        for group in (points for pair in MEASURED[name] for points in pair):
+            moved = face.copy()
+            moved[list(group)] += [0.03, 0.05] if name != "nose_width" else [0.05, 0]
+            assert features(moved)[k] != pytest.approx(features(face)[k], abs=1e-6), name
+
+
+# rules
+
+
 def test_happy_puppets_are_positive_and_neutral_ones_neutral(people):
     keypoints, expression = people
     answer = rule_scores(keypoints).argmax(1)
-    assert (answer[expression == 1] == 2).mean() > 0.9
-    assert (answer[expression == 0] == 1).mean() > 0.7
+    assert (answer[expression == 1] == 2).mean() > 0.9 and (answer[expression == 0] == 1).mean() > 0.7
     assert set(answer) == {0, 1, 2}
 
 
 def test_own_neutral_face_makes_people_comparable(people):
-    keypoints, _ = people
-    plain, own = [], []
-    for person in range(50):
-        at_rest = keypoints[8 * person]
-        plain.append(rule_scores(at_rest))
-        own.append(rule_scores(at_rest, neutral_face(shape_of(person, {}))))
-    assert np.std(own, 0).max() < 0.7 * np.std(plain, 0).max()
-    assert (np.argmax(own, 1) == 1).all()
-
-
-def test_the_average_neutral_face_has_the_points_of_the_start():
-    shipped = emotion.load_rules()
-    np.testing.assert_allclose(shipped.points(np.zeros(len(FEATURES))), shipped.start)
-    assert read_emotion(shipped.neutral).reason == "close to the neutral face"
+    at_rest = people[0][::8]
+    plain = rule_scores(at_rest)
+    own = [rule_scores(face, neutral_face(shape_of(person, {}))) for person, face in enumerate(at_rest)]
+    assert np.std(own, 0).max() < 0.7 * np.std(plain, 0).max() and (np.argmax(own, 1) == 1).all()
 
 
 def test_reasons_name_the_change_and_its_size():
@@ -98,6 +97,7 @@ def test_reasons_name_the_change_and_its_size():
     assert smile.label == "positive" and "mouth wider by" in smile.reason and "%" in smile.reason
     frown = read_emotion(shape({"frown": 0.5}), shape())
     assert frown.label == "neutral" and "mouth corners lowered" in frown.reason and "too little for" in frown.reason
+    assert read_emotion(emotion.load_rules().neutral).reason == "close to the neutral face"
 
 
 @pytest.mark.parametrize(("points", "value"), [(slice(None), np.nan), (48, np.nan), (slice(None), 7), (36, np.inf)])
@@ -109,31 +109,9 @@ def test_a_face_that_cannot_be_read_is_unknown(points, value):
     assert emotion.emotion_labels(np.stack([face, 100 * shape()])) == [UNKNOWN, "neutral"]
 
 
-@pytest.mark.parametrize("wrong", [np.zeros((15, 2)), np.zeros((68, 3)), np.zeros(136), np.zeros((1, 68, 2))])
-def test_read_emotion_refuses_other_shapes(wrong):
-    with pytest.raises(InputError, match="68, 2"):
-        read_emotion(wrong)
-
-
-def test_a_column_of_emotions_needs_68_points():
-    assert rules.emotion_column(np.zeros((2, 15, 2))) == {}
-    assert rules.emotion_column(shape()[None]) == {"emotion": ["neutral"]}
-
-
 def test_neutral_face_leaves_out_frames_with_missing_points():
     frames = np.stack([shape(), np.full((68, 2), np.nan), 30 * shape() + 9])
     np.testing.assert_allclose(neutral_face(frames), emotion.upright(shape()), atol=1e-9)
-    with pytest.raises(InputError, match="at least one"):
-        neutral_face(frames[1:2])
-
-
-def test_learned_scores_read_puppets_and_their_mirror_images(people):
-    keypoints, expression = people
-    scores = learned_scores(keypoints)
-    np.testing.assert_allclose(scores.sum(1), 1)
-    assert (scores[expression == 1].argmax(1) == 2).mean() > 0.9
-    assert (scores[expression == 6].argmax(1) == 0).mean() > 0.6  # anger
-    np.testing.assert_allclose(learned_scores(keypoints[:20, MIRROR] * [-1, 1]), scores[:20])
 
 
 def test_the_record_agrees_with_the_rules_and_reaches_its_goals():
@@ -146,5 +124,91 @@ def test_the_record_agrees_with_the_rules_and_reaches_its_goals():
         table = np.array(score["confusion"])
         assert table.sum(1).tolist() == list(record["held_out"].values())
         assert np.mean(np.diag(table) / table.sum(1)) == pytest.approx(score["balanced_accuracy"], abs=1e-4)
-    for method in ("rules", "learned"):
-        assert (np.array(scores[f"{method}-landmarks"]["confusion"]).sum(0) > 0).all()  # every label is given
+
+
+# tables of predictions
+
+
+@pytest.fixture(scope="module")
+def keypoints():
+    smiles = [shape({"smile": v}) * 100 + 80 for v in np.linspace(0, 1, 12)]
+    return np.round(np.stack([*smiles, np.full((68, 2), np.nan)]), 2)
+
+
+@pytest.fixture
+def table(tmp_path, keypoints):
+    names = pd.Index(["NA", "1e5", " é ", *map(str, range(10))], name="name")
+    pd.DataFrame(keypoints.reshape(-1, 136), names, COORDINATES).to_csv(tmp_path / "faces.csv")
+    return tmp_path / "faces.csv"
+
+
+def test_read_predictions_takes_csv_and_the_json_of_predict(tmp_path, table, keypoints):
+    np.testing.assert_array_equal(read_predictions(table), keypoints)
+    faces = [{"keypoints": face.tolist()} for face in keypoints[:2]]
+    lines = [json.dumps({"photo": r"C:\photos\a.jpg", "faces": faces}), json.dumps({"photo": "b.jpg", "faces": []})]
+    (tmp_path / "faces.jsonl").write_bytes("\r\n".join([*lines, ""]).encode("utf-16"))  # PowerShell's redirection
+    np.testing.assert_array_equal(read_predictions(tmp_path / "faces.jsonl"), keypoints[:2])
+
+
+@pytest.mark.parametrize(("name", "content", "message"), [
+    ("none.csv", None, "none.csv: not a table of predictions"), ("a.csv", b"", "a.csv: not a table of predictions"),
+    ("a.csv", b"name,x0,y0\na,1,2\n", "expected 68 keypoints per face, in columns x0, y0 ... y67, got no x1"),
+    ("a.csv", ",".join(["name", *COORDINATES]).encode(), "no rows, expected one per face"),
+    ("a.json", b"[]", "a.json: not a table of predictions"), ("a.json", b"{", "not a table of predictions"),
+    ("a.jsonl", b'{"photo": "a", "faces": [{"keypoints": [[1, 2]]}]}', "not a table of predictions"),
+    ("a.parquet", b"PAR1 and no more", "a.parquet: not a table of predictions"),
+])  # fmt: skip
+def test_emotions_names_what_is_no_table(tmp_path, capsys, name, content, message):
+    if content is not None:
+        (tmp_path / name).write_bytes(content)
+    assert main(["emotions", "--predictions", str(tmp_path / name)]) == 2
+    error = capsys.readouterr().err
+    assert message in error and error.count("\n") == 1
+
+
+def test_fill_emotions_twice_changes_one_column_and_no_other_cell(table, keypoints):
+    before = table.read_text(encoding="utf-8").splitlines()
+    labels = fill_emotions(table)
+    assert labels == emotion.emotion_labels(keypoints) and labels[-1] == UNKNOWN and "positive" in labels
+    filled = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()]
+    assert [row.pop(1) for row in filled] == ["emotion", *labels] and [",".join(row) for row in filled] == before
+    rows = pd.read_csv(table, dtype=str)
+    rows[[*rows.columns.drop("emotion"), "emotion"]].assign(emotion="old").to_csv(table, index=False)
+    assert fill_emotions(table) == labels
+    assert pd.read_csv(table).columns.tolist() == [*rows.columns.drop("emotion"), "emotion"]
+    with pytest.raises(InputError, match="expected a CSV file to fill"):
+        fill_emotions(table.with_suffix(".jsonl"))
+
+
+def test_balance_and_spread(keypoints):
+    shares = balance(["neutral", "positive", "neutral", UNKNOWN])
+    assert shares["faces"].tolist() == [0, 2, 1, 1] and shares["share"].sum() == 1
+    assert UNKNOWN not in balance(["neutral"]).index and balance([])["share"].tolist() == [0, 0, 0]
+    rows = spread(keypoints, emotion.emotion_labels(keypoints))
+    assert list(rows.index) == list(FEATURES) and list(rows.columns) == ["5 %", "median", "95 %", *LABELS]
+    widths = 100 * emotion.changes(keypoints)[:-1, list(FEATURES).index("mouth_width")]
+    assert rows.loc["mouth_width", "median"] == pytest.approx(np.median(widths))
+
+
+def test_emotions_prints_and_draws(table, tmp_path, capsys):
+    picture = tmp_path / "features.png"
+    assert main(["emotions", "--predictions", str(table), "--picture", str(picture), "--fill"]) == 0
+    out = capsys.readouterr().out
+    assert "13 faces" in out and "positive" in out and "corner_lift" in out and "unknown" in out
+    assert picture.read_bytes()[:4] == b"\x89PNG" and "emotion" in pd.read_csv(table).columns
+    for wrong in ("features.txt", "nowhere/features.png"):
+        assert main(["emotions", "--predictions", str(table), "--picture", str(tmp_path / wrong)]) == 2
+
+
+def test_predict_and_emotions_go_together(tmp_path, capsys, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    write_photo("photos/astronaut.png", skimage.data.astronaut())
+    for kind, file in (("--csv", "faces.csv"), ("--parquet", "faces.parquet")):
+        assert main(["predict", "photos", kind, file]) == 0
+    capsys.readouterr()
+    assert main(["predict", "photos", "--json"]) == 0
+    Path("faces.jsonl").write_text(capsys.readouterr().out)
+    for file in ("faces.csv", "faces.jsonl", "faces.parquet"):
+        assert main(["emotions", "--predictions", file]) == 0
+        assert "positive      1 100.0%" in capsys.readouterr().out

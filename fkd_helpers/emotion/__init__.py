@@ -8,7 +8,6 @@ from fkd_helpers.emotion.rules import (
     Emotion,
     changes,
     emotion_labels,
-    learned_scores,
     load_rules,
     read_emotion,
     rule_scores,

@@ -6,12 +6,11 @@ Lengths are in distances of the outer eye corners; y goes down. Yaw and pitch st
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.landmarks import LEFT_EYE, MIRROR, OUTER_EYES, RIGHT_EYE
+from fkd_helpers.faces.landmarks import LEFT_EYE, OUTER_EYES, RIGHT_EYE
 from fkd_helpers.faces.pose import level_rotation
 
 CORNERS, LIP_MIDDLE = (48, 54), (51, 57, 62, 66)
 UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER = (50, 51, 52), (61, 62, 63), (67, 66, 65), (58, 57, 56)
-ONE_SIDE = np.flatnonzero(MIRROR >= np.arange(68))  # the points that, with their mirrored ones, make the whole face
 
 # What each feature measures, and what is said where it is larger or smaller than on the neutral face.
 FEATURES = {
@@ -31,12 +30,9 @@ FEATURES = {
 
 
 def upright(keypoints: np.ndarray) -> np.ndarray:
-    """Return keypoints (..., 68, 2) with the eyes level, their middle at (0, 0) and the outer corners 1 apart.
-
-    A face without eyes, or with all of its points at one place, becomes NaN.
-    """
+    """Return keypoints (..., 68, 2) with the eyes level, their middle at (0, 0), the outer corners 1 apart; or NaN."""
     keypoints = np.asarray(keypoints, np.float64)
-    if keypoints.ndim < 2 or keypoints.shape[-2:] != (68, 2):
+    if keypoints.shape[-2:] != (68, 2):
         raise InputError(f"keypoints: expected (..., 68, 2), got {keypoints.shape}")
     middle = (keypoints[..., list(LEFT_EYE), :].mean(-2) + keypoints[..., list(RIGHT_EYE), :].mean(-2)) / 2
     outer = keypoints[..., OUTER_EYES[1], :] - keypoints[..., OUTER_EYES[0], :]
@@ -80,12 +76,3 @@ def neutral_face(keypoints: np.ndarray) -> np.ndarray:
     if not len(faces):
         raise InputError("neutral face: expected at least one face with all 68 keypoints, got none")
     return np.median(faces, 0)
-
-
-def learned_inputs(keypoints: np.ndarray, neutral: np.ndarray) -> np.ndarray:
-    """Return the inputs of the learned classifier: changes of the features and of the symmetric face (n, 68, 2)."""
-    shapes = []  # the mean of a face and its mirror image: half as many numbers, half of the noise
-    for face in (upright(keypoints), upright(neutral)):
-        mirrored = face[..., MIRROR, :] * [-1, 1]
-        shapes.append(((face + mirrored) / 2)[..., ONE_SIDE, :].reshape(*face.shape[:-2], -1))
-    return np.concatenate([features(keypoints) - features(neutral), shapes[0] - shapes[1]], -1)

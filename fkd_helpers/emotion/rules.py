@@ -1,7 +1,7 @@
-"""Negative, neutral or positive from 68 keypoints, by rules with reasons or by a learned classifier.
+"""Negative, neutral or positive from 68 keypoints, by rules with reasons; `tools/fit_emotion_rules.py` fits them.
 
-Both look at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
-Lengths are in distances of the outer eye corners. `fit_emotion_rules.py` fits the rules and the classifier.
+They look at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
+Lengths are in distances of the outer eye corners.
 """
 
 import functools
@@ -11,16 +11,16 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+from scipy.special import softmax
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.emotion.features import FEATURES, features, learned_inputs
+from fkd_helpers.emotion.features import FEATURES, features
 
 LABELS = ("negative", "neutral", "positive")
 UNKNOWN = "unknown"  # some of the points that the features need are missing
 COLUMN = "emotion"  # of a table of predictions
 LEAST_GAIN = 0.5  # points; a sign that gives less is not named as a reason
-ASSETS = Path(__file__).parents[1] / "assets"
-RULES_FILE, LEARNED_FILE = ASSETS / "emotion_rules.json", ASSETS / "emotion_learned.json"
+RULES_FILE, LEARNED_FILE = (Path(__file__).parents[1] / f"assets/emotion_{name}.json" for name in ("rules", "learned"))
 
 
 @dataclass(frozen=True, eq=False)
@@ -59,12 +59,12 @@ class Rules:
 
 
 @functools.cache
-def load_rules(path: Path = RULES_FILE) -> Rules:
-    """Load rules, by default those that ship with the package."""
-    stored = json.loads(Path(path).read_text(encoding="utf-8"))
-    names, *columns = zip(*((s["feature"], s["low"], s["high"], s["points"]) for s in stored["signs"]), strict=True)
-    arrays = [np.array(column, float) for column in (*columns, stored["start"], stored["neutral"])]
-    return Rules(list(names), *arrays, stored["points_of_e"])
+def load_rules() -> Rules:
+    """Load the rules that ship with the package."""
+    stored = json.loads(RULES_FILE.read_text(encoding="utf-8"))
+    columns = [[sign[key] for sign in stored["signs"]] for key in ("feature", "low", "high", "points")]
+    arrays = [np.array(column, float) for column in (*columns[1:], stored["start"], stored["neutral"])]
+    return Rules(columns[0], *arrays, stored["points_of_e"])
 
 
 def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
@@ -72,15 +72,9 @@ def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndar
     return features(keypoints) - features(load_rules().neutral if neutral is None else neutral)
 
 
-def rule_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None, *, rules: Rules | None = None) -> np.ndarray:
+def rule_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
     """Return the scores (..., 3) of LABELS by the rules, for faces (..., 68, 2); NaN where unknown."""
-    rules = rules or load_rules()
-    return _softmax(rules.points(changes(keypoints, rules.neutral if neutral is None else neutral)) / rules.points_of_e)
-
-
-def _softmax(logits):
-    powers = np.exp(logits - logits.max(-1, keepdims=True))
-    return powers / powers.sum(-1, keepdims=True)
+    return softmax(load_rules().points(changes(keypoints, neutral)) / load_rules().points_of_e, -1)
 
 
 def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Emotion:
@@ -91,7 +85,7 @@ def read_emotion(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> Em
     if not np.isfinite(change).all():
         return Emotion(UNKNOWN, "points of the eyes, brows or mouth are missing", np.full(3, 1 / 3))
     points = rules.points(change)
-    return Emotion(LABELS[int(points.argmax())], _reason(rules, change, points), _softmax(points / rules.points_of_e))
+    return Emotion(LABELS[int(points.argmax())], _reason(rules, change, points), softmax(points / rules.points_of_e))
 
 
 def _reason(rules, change, points) -> str:
@@ -99,7 +93,7 @@ def _reason(rules, change, points) -> str:
     best, second = np.argsort(-points, kind="stable")[:2].tolist()
     label = second if LABELS[best] == "neutral" else best
     lead = 1.5 * rules.given[:, label] - rules.given.sum(1) / 2  # over the mean of the other two
-    gains: Counter = Counter()
+    gains = Counter()
     for name, gain in zip(rules.features, rules.strengths(change) * lead, strict=True):
         gains[name] += float(gain)
     values = dict(zip(FEATURES, change, strict=True))
@@ -116,22 +110,3 @@ def emotion_labels(keypoints: np.ndarray) -> list[str]:
     """Return the label of each face (n, 68, 2) by the rules, UNKNOWN where points are missing."""
     scores = rule_scores(keypoints)
     return [LABELS[int(row.argmax())] if np.isfinite(row).all() else UNKNOWN for row in scores]
-
-
-def emotion_column(keypoints: np.ndarray) -> dict[str, list[str]]:
-    """Return the labels of faces (n, k, 2) as a column of a table; no column where there are not 68 points."""
-    return {COLUMN: emotion_labels(keypoints)} if keypoints.shape[1] == 68 else {}
-
-
-@functools.cache
-def _learned():
-    stored = json.loads(LEARNED_FILE.read_text(encoding="utf-8"))
-    return [np.array(stored[key], float) for key in ("coefficients", "intercepts", "to_labels")]
-
-
-def learned_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
-    """Return the scores (n, 3) of LABELS by logistic regression over seven expressions, for faces (n, 68, 2)."""
-    coefficients, intercepts, to_labels = _learned()
-    inputs = learned_inputs(keypoints, load_rules().neutral if neutral is None else neutral)
-    scores = _softmax(inputs @ coefficients.T + intercepts) @ to_labels
-    return scores / scores.sum(-1, keepdims=True)
