@@ -119,7 +119,7 @@ def answers_of(rules, learned, known, label, tested, neutral):
 
 
 def scores_of(answers, expressions):
-    """Return scores by method with 95 % intervals, and balanced accuracies of 1,000 draws of faces, the same for all."""
+    """Return scores by method with 95 % intervals, and balanced accuracies of 1,000 draws of faces."""
     three, label = expressions != EXPRESSIONS.index("surprise"), CLASS_OF[expressions]
     rng, rows = np.random.default_rng(0), [np.flatnonzero(label == k) for k in range(3)]
     draws = [[rng.choice(row, len(row)) for row in rows] for _ in range(1000)]
