@@ -103,8 +103,8 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
 
 
 def evaluate(
-    *, data: str = "ytf", part: str = "test", model: str = "small", out: Path | None = None, robustness: bool = False,
-    seed: int = 0,
+    *, data: str = "ytf", part: str = "test", model: str = "small", detector: str = "ours", out: Path | None = None,
+    robustness: bool = False, seed: int = 0,
 ) -> int:  # fmt: skip
     """Score a model from photo to keypoints and with the true box given, and write the record.
 
@@ -112,6 +112,7 @@ def evaluate(
         data: ytf, puppets, a folder or a CSV
         part: test, training, held-out (of an extra set), or all
         model: a model that ships, or a path
+        detector: ours, or haar
         out: folder of the records (data/records)
         robustness: also score photos that are turned, shrunk, blurred and so on, into a second record (takes minutes)
         seed: of the noise and of what hides a face
@@ -121,9 +122,9 @@ def evaluate(
     from fkd_helpers.evaluate import evaluate_model, measure_robustness
 
     which = None if part == "all" else part
-    evaluate_model(data, which, model=model, folder=out)
+    evaluate_model(data, which, model=model, detector=detector, folder=out)
     if robustness:
-        measure_robustness(data, which, model=model, folder=out, seed=seed)
+        measure_robustness(data, which, model=model, detector=detector, folder=out, seed=seed)
     return 0
 
 

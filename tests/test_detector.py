@@ -1,7 +1,5 @@
 """Facts about our face detector: its map, upright crops, and the faces it finds whatever their turn and size."""
 
-from functools import partial
-
 import cv2
 import numpy as np
 import pytest
@@ -23,7 +21,7 @@ from fkd_helpers.train.scenes import Sources, compose
 pytestmark = pytest.mark.slow
 ASTRONAUT = skimage.data.astronaut()
 HEAD = ASTRONAUT[0:230, 110:340]
-PREDICTOR = KeypointPredictor(detectors="ours")
+PREDICTOR = KeypointPredictor()
 
 
 def turned_head(degrees, fill=128):
@@ -123,7 +121,7 @@ def test_boxes_lie_on_the_faces_of_puppets():
 
 
 def test_tracker_follows_a_head_through_a_full_turn():
-    tracker = Tracker(PREDICTOR, detector=partial(find_faces, max_side=320), detect_every=1000)
+    tracker = Tracker(PREDICTOR, detect_every=1000)
     for degrees in range(0, 360, 8):
         (face,) = tracker(turned_head(degrees))
         assert face.id == 0

@@ -274,7 +274,7 @@ def test_prediction_by_onnx_needs_no_torch():
 
 @pytest.mark.parametrize("model", ["small", model_path("small"), model_path("small", ".safetensors")])
 def test_threshold_comes_with_the_network(model):
-    assert KeypointPredictor(model).min_score == 0.1 and KeypointPredictor(model)(skimage.data.coins()) == []
+    assert KeypointPredictor(model).min_score == 0.1 and KeypointPredictor(model)(skimage.data.gravel()) == []
 
 
 def test_onnx_and_torch_agree(astronaut, files):

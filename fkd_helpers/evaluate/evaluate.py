@@ -142,21 +142,22 @@ def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
     return complete_only(faces, why="scoring")
 
 
-def record_facts(data: str, part: str | None, model: str, faces: FaceSet) -> dict:
+def record_facts(data: str, part: str | None, model: str, detector: str, faces: FaceSet) -> dict:
     """Return the name of a record and what it says of the data and the model."""
-    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}"
-    digest = records.digest(faces)
-    return {"name": name, "data": Path(data).name, "part": part, "model": Path(model).name, "data_digest": digest}
+    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}" + ("" if detector == "ours" else f"-{detector}")
+    facts = {"name": name, "data": Path(data).name, "part": part, "model": Path(model).name, "detector": detector}
+    return facts | {"data_digest": records.digest(faces)}
 
 
 def evaluate_model(
-    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None
-) -> dict:
+    data: str = "ytf", part: str | None = "test", *, model: str = "small", detector: str = "ours",
+    folder: Path | None = None,
+) -> dict:  # fmt: skip
     """Score a model on a part of a data set (see `labelled_faces`), write the record, and return its scores."""
-    predictor = KeypointPredictor(model)  # first, so that a wrong name is said at once
+    predictor = KeypointPredictor(model, detectors=detector)  # first, so that a wrong name is said at once
     faces = labelled_faces(data, part)
     found = evaluate_predictor(predictor, faces, data)
-    path = records.write("evaluation", folder=folder, **record_facts(data, part, model, faces), **found)
+    path = records.write("evaluation", folder=folder, **record_facts(data, part, model, detector, faces), **found)
     table = pd.DataFrame({title: found[key] for title, key in REPORTED.items()}).drop("curve").astype(float).round(4)
     worst = ", ".join(f"{face['index']} ({face['nme']:.3f})" for face in found["worst"][:5])
     print(f"NME {found['scores']['nme']:.4f}\n{table.to_string()}\nworst faces (NME): {worst}\nrecord: {path}")

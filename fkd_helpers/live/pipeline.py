@@ -1,7 +1,6 @@
 """From one frame of a film to faces, their emotions and the frame with its filter."""
 
 from dataclasses import dataclass, replace
-from functools import partial
 
 import numpy as np
 
@@ -11,7 +10,7 @@ from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast, find_faces
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast, find_fast
 from fkd_helpers.predict.predictor import central_boxes
 
 OF_PREDICTOR = ("model", "device", "detector")  # settings
@@ -90,14 +89,14 @@ class Search:
 
 SEARCHES = {
     "haar": Search,
-    "ours": lambda: partial(find_faces, max_side=320),  # pixels: one usual look
+    "ours": lambda: find_fast,
     "none": lambda: lambda frame: central_boxes(frame.shape),
 }
 
 
 def _make_predictor(settings):
     backend = "onnx" if settings.device == "cpu" else "torch"
-    detectors = "ours" if settings.detector == "ours" else "haar"
+    detectors = "haar" if settings.detector == "haar" else "ours"
     predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=detectors)
     predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
     return predictor

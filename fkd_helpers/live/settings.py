@@ -7,7 +7,7 @@ from fkd_helpers.filters.filters import filter_named
 from fkd_helpers.live.moods import EMOTIONS
 from fkd_helpers.predict.smoothing import REST
 
-DETECTORS = ("haar", "ours", "none")
+DETECTORS = ("ours", "haar", "none")
 LONGEST = 10  # seconds of smoothing
 
 
@@ -21,7 +21,7 @@ class LiveSettings:
 
     model: str = _option("small", "a network that ships, or a path to .onnx or .safetensors")
     device: str = _option("cpu", "cpu (ONNX Runtime), cuda or mps (PyTorch)")
-    detector: str = _option("haar", "haar; ours, for heads of any tilt; or none: each picture is a face")
+    detector: str = _option("ours", "ours, for heads of any tilt; haar; or none: each picture is a face")
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
     smooth: float = _option(REST, "seconds over which keypoints at rest are averaged; 0 turns it off")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")

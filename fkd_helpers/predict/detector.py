@@ -13,6 +13,8 @@ from fkd_helpers.faces.images import shrunk, to_gray
 from fkd_helpers.predict.runtime import model_path, open_exported
 
 COARSE, USUAL, FINEST = 160, 320, 1280  # pixels: longer side of the frame in the first looks, and in the last
+FAST = 256  # pixels: at which one look sees faces of 30 pixels in 640 x 480 as well as those that fill the frame
+MIN_SCORE = 0.3
 SMALLEST = 12.0  # pixels in a look: smaller faces are found in a finer one
 LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks closer
 
@@ -20,7 +22,7 @@ LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks
 def find_faces(
     frame: np.ndarray,
     *,
-    min_score: float = 0.3,
+    min_score: float = MIN_SCORE,
     min_face: float = 0.01,
     max_side: int = FINEST,
     model: str | Path = "detector",
@@ -50,6 +52,13 @@ def find_faces(
         kept = surest(boxes[:, :4], scores)
         boxes, scores = boxes[kept], scores[kept]
     return boxes[boxes[:, 2] >= min_face * longest]
+
+
+def find_fast(frame: np.ndarray, *, min_face: float = 0.0, max_side: int = FAST) -> np.ndarray:
+    """Return faces (n, 5) as `find_faces` does, by one look at the frame with its longer side `max_side`: for films."""
+    gray = to_gray(frame)
+    boxes, _ = look(gray, max_side, opened("detector"), MIN_SCORE)
+    return boxes[boxes[:, 2] >= min_face * max(gray.shape)]
 
 
 def sides(longest: int, min_face: float = 0.0, max_side: int = FINEST) -> list[int]:

@@ -20,13 +20,12 @@ from fkd_helpers.core.records import digest_of
 from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.faces.images import find_photos, read_scaled, software_of, write_photo
 from fkd_helpers.predict import tables
-from fkd_helpers.predict.haar import detect_fast
+from fkd_helpers.predict.detector import FINEST
 from fkd_helpers.predict.predictor import Face, KeypointPredictor
 from fkd_helpers.predict.tables import DAMAGED, NO_FACE, Summary, left_out_path
 
 SOFTWARE = "fkd_helpers predict"  # noted in the pictures that we draw
 FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
-TURNS = {2: "by 180 degrees", 1: "by 90 degrees to the left", 3: "by 90 degrees to the right"}  # of `np.rot90`
 
 
 def predict_photos(
@@ -67,7 +66,7 @@ def predict_photos(
             write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
         height, width = (round(side / scale) for side in frame.shape[:2])
         record |= {"width": width, "height": height, "faces": [_plain(face, scale, read_emotion) for face in faces]}
-        return record if faces else record | {"problem": NO_FACE, "reason": _turn_hint(frame, predictor)}
+        return record if faces else record | {"problem": NO_FACE, "reason": _hint(max(width, height))}
 
     photos, taken = list(map(Path, photos)), set()
     pictures = [_free_path(photo, out, taken) if out else None for photo in photos]
@@ -91,13 +90,10 @@ def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
     }
 
 
-def _turn_hint(frame: np.ndarray, predictor: KeypointPredictor) -> str:
-    """Say how a photo must be turned for a face to be found in it, "" where there is none."""
-    for quarters, way in TURNS.items() if predictor.min_score else ():
-        turned = np.ascontiguousarray(np.rot90(frame, quarters))
-        if predictor.faces_at(turned, detect_fast(turned)):
-            return f"there is one when it is turned {way}: turn the photo"
-    return ""
+def _hint(longest: int) -> str:
+    """Say what finds a face in a photo of so many pixels in which none was found."""
+    smaller = f"--max-side {longest} --min-face 0.005 looks for small ones, " if longest > FINEST else ""
+    return f"expected at least one ({smaller}--whole-image takes the photo for one)"
 
 
 def _free_path(photo: Path, folder: Path, taken: set[str]) -> Path:
@@ -167,7 +163,8 @@ def predict_paths(
                 write(tables.table_rows(record))
             if not record["faces"]:
                 failed += 1
-                print(f"predict: {record['photo']}: {_complaint(record)}", file=sys.stderr)
+                missing = "no face found, " if record["problem"] == NO_FACE else ""
+                print(f"predict: {record['photo']}: {missing}{record['reason']}", file=sys.stderr)
             else:
                 print(json_format.dumps(record) if json else _line(record))
     notes = sys.stderr if json else sys.stdout
@@ -181,12 +178,6 @@ def predict_paths(
 def _line(record: dict) -> str:
     count, emotions = len(record["faces"]), ", ".join(face["emotion"] for face in record["faces"] if "emotion" in face)
     return f"{record['photo']}: {count} face{'s' * (count > 1)}{emotions and f' ({emotions})'}"
-
-
-def _complaint(record: dict) -> str:
-    if record["problem"] == DAMAGED:
-        return record["reason"]
-    return f"no face found, {record['reason'] or 'expected at least one (--whole-image takes the photo for one)'}"
 
 
 def predict_folder(

@@ -13,7 +13,7 @@ from fkd_helpers.predict.detector import find_faces
 from fkd_helpers.predict.haar import detect_faces, detect_tilted
 from fkd_helpers.predict.runtime import load_runner
 
-DETECTORS = {"haar": (detect_faces, detect_tilted), "ours": (find_faces,)}
+DETECTORS = {"ours": (find_faces,), "haar": (detect_faces, detect_tilted)}
 WHOLE_IMAGE = ("never", "fallback", "always")
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -42,7 +42,7 @@ class KeypointPredictor:
 
     Args:
         model, backend, device, threads, size: which network runs and where, see `load_runner`
-        detectors: "haar", "ours", or functions from a frame to face boxes, as in `at_boxes`, asked in turn until one
+        detectors: "ours", "haar", or functions from a frame to face boxes, as in `at_boxes`, asked in turn until one
             leads to a face; none for a predictor that is always given boxes
         passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
@@ -57,7 +57,7 @@ class KeypointPredictor:
         device: str = "cpu",
         threads: int = 1,
         size: int | None = None,
-        detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "haar",
+        detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "ours",
         passes: int = 2,
         min_score: float | None = None,
     ):

@@ -9,7 +9,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import iou, settle
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import upright_boxes
-from fkd_helpers.predict.haar import detect_fast
+from fkd_helpers.predict.detector import find_fast
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
@@ -28,7 +28,7 @@ class Tracker:
         detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
             lost, more often for a while after that, and in every frame while there is none
         detector: from a frame to face boxes, as in `KeypointPredictor.at_boxes`; where it gives rolls, faces are
-            followed in upright crops. The default searches a small copy of the frame
+            followed in upright crops. The default looks at a small copy of the frame
         min_score: the score that a new face needs, None for the predictor's own; one that is followed may fall to KEEP
             of it, but below SURE of it the detector must see it too whenever it looks
         remember: for so many frames a face that comes back near where it was lost gets its old id
@@ -39,7 +39,7 @@ class Tracker:
         predictor: KeypointPredictor,
         *,
         detect_every: int = 15,
-        detector: Callable[[np.ndarray], np.ndarray] = detect_fast,
+        detector: Callable[[np.ndarray], np.ndarray] = find_fast,
         min_score: float | None = None,
         remember: int = 30,
     ):

@@ -127,17 +127,21 @@ def make_server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: 
     return Server(config), listener
 
 
-def serve(*, host: str = "127.0.0.1", port: int = 8000, model: str = "small", limits: Limits) -> None:
+def serve(
+    *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", detector: str = "ours", limits: Limits
+) -> None:
     """Answer photos with faces and keypoints over HTTP, until Ctrl+C.
 
     Args:
         host: address to listen at; 0.0.0.0 lets other machines ask
         port: port to listen at
         model: a model that ships, or a path to .onnx or .safetensors
+        detector: ours, or haar
     """
     for name, value in vars(limits).items():
         if not value > 0:
             raise InputError(f"--{name.replace('_', '-')}: expected more than 0, got {value:g}")
-    server, listener = make_server(make_app(KeypointPredictor(model), limits), limits, host=host, port=port)
+    predictor = KeypointPredictor(model, detectors=detector)
+    server, listener = make_server(make_app(predictor, limits), limits, host=host, port=port)
     print(f"listening at http://{host}:{listener.getsockname()[1]}; {USAGE}", flush=True)
     server.run([listener])
