@@ -10,7 +10,7 @@ import pytest
 from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import CLASSIC, FaceSet, decoding, load, split
-from fkd_helpers.faces import decode
+from fkd_helpers.faces import images
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import POINTS_15
 
@@ -162,7 +162,7 @@ def test_load_looks_here_and_in_the_data_folders(folder, tmp_path, monkeypatch):
 
 def test_load_moves_the_labels_of_large_photos_with_their_scale(own, monkeypatch):
     folder = own("name,0,1\na.png,19.5,9.5\nb.png,1,2\n")
-    monkeypatch.setattr(decode, "MAX_PIXELS", 1199)
+    monkeypatch.setattr(images, "MAX_PIXELS", 1199)
     write_photo(folder / "b.png", np.zeros((10, 10, 3), np.uint8))
     loaded = load(folder)
     assert [image.shape for image in loaded.images] == [(15, 20, 3), (10, 10, 3)]

@@ -1,9 +1,7 @@
 """Filters: sprites sit where their keypoints are, on any tilt; nothing that a video brings stops them."""
 
 import json
-import tomllib
 import warnings
-from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,21 +16,20 @@ from fkd_helpers.faces import sprites
 from fkd_helpers.faces.landmarks import OUTER_EYES
 from fkd_helpers.filters import FILTERS, FilterWarning, face_filter, sprite_filter, wear
 
-TILTS = (-45, -20, 0, 20, 45)
+TILTS = (-45, 0, 20)
 NAMES = list(FILTERS)
 
 
 @pytest.fixture(autouse=True)
 def same_registry():
-    before = dict(FILTERS)
     yield
-    FILTERS.clear()
-    FILTERS.update(before)
+    for name in FILTERS.keys() - set(NAMES):
+        del FILTERS[name]
 
 
 @pytest.fixture(scope="module")
 def faces():
-    return data.load("puppets", n=16)
+    return data.load("puppets", n=8)
 
 
 def tilted(roll, *, yaw=0, side=110):
@@ -58,9 +55,6 @@ def dotted(name):
     return sprites.make_sprite("dots", picture, anchors)
 
 
-# Sprites
-
-
 @pytest.mark.parametrize("name", sprites.SPRITES)
 @pytest.mark.parametrize("roll", TILTS)
 def test_anchors_land_on_their_keypoints_at_any_tilt(name, roll):
@@ -68,11 +62,13 @@ def test_anchors_land_on_their_keypoints_at_any_tilt(name, roll):
     matrix = sprites.place(sprite, keypoints)
     landed = sprite.anchors @ matrix[:, :2].T + matrix[:, 2]
     np.testing.assert_allclose(landed, anchored(sprite, keypoints), atol=0.01)
+    with Image.open(sprites.FOLDER / f"{name}.png") as image:
+        assert image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 0
 
 
-@pytest.mark.parametrize("name", ["sunglasses", "moustache", "hat"])
+@pytest.mark.parametrize("name", ["sunglasses", "hat"])
 @pytest.mark.parametrize("roll", TILTS)
-@pytest.mark.parametrize("side", [40, 110, 170])
+@pytest.mark.parametrize("side", [40, 170])
 def test_paint_puts_pixels_where_the_anchors_land(name, roll, side):
     """Through all of it: trimming, the smaller levels, the cut to the frame's part, the warp."""
     keypoints, sprite, black = tilted(roll, side=side)[1], dotted(name), np.zeros((300, 320, 3), np.uint8)
@@ -93,16 +89,6 @@ def test_glasses_on_a_turned_head_are_narrower_and_no_lower():
     assert narrow / wide < 0.85 and maps[1][1, 1] == pytest.approx(maps[0][1, 1], rel=0.05)
 
 
-def test_shipped_sprites_are_transparent_and_installed_with_their_drawings():
-    root = Path(__file__).parents[1]
-    patterns = tomllib.loads((root / "pyproject.toml").read_text())["tool"]["setuptools"]["package-data"]["fkd_helpers"]
-    shipped = {path for pattern in patterns for path in (root / "fkd_helpers").glob(pattern)}
-    for name in sprites.SPRITES:
-        assert {sprites.FOLDER / f"{name}.{kind}" for kind in ("png", "json", "svg")} <= shipped
-        with Image.open(sprites.FOLDER / f"{name}.png") as image:
-            assert image.mode == "RGBA" and image.getchannel("A").getextrema()[0] == 0
-
-
 def test_paint_blends_what_is_half_transparent_and_leaves_no_fringe():
     """A half white disc makes white of white at its edge too: colours not multiplied by alpha would darken it."""
     picture = np.zeros((64, 64, 4), np.uint8)  # transparent black around the disc
@@ -116,40 +102,8 @@ def test_paint_blends_what_is_half_transparent_and_leaves_no_fringe():
         np.testing.assert_allclose(worn(np.full((300, 320, 3), 50, np.uint8), keypoints)[y, x], 153, atol=2)
 
 
-ANCHORS = [{"pixel": [1, 2], "keypoints": [36]}, {"pixel": [7, 2], "keypoints": [45]}]
-PICTURE = np.full((8, 10, 4), 255, np.uint8)
-
-
-@pytest.mark.parametrize(
-    ("picture", "anchors", "message"),
-    [
-        (PICTURE * 0, ANCHORS, "alpha 0 everywhere"),
-        (PICTURE, ANCHORS[:1], "two anchors or more, got 1"),
-        (PICTURE, [ANCHORS[0], {"pixel": [10, 2], "keypoints": [45]}], "outside the 10x8 picture"),
-        (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoints": [68]}], "expected keypoints 0 to 67"),
-        (PICTURE, [ANCHORS[0], {"pixel": [1, 2], "keypoints": [45]}], "2 anchors are at one place"),
-        (PICTURE, [*ANCHORS, {"pixel": [4, 2], "keypoints": [30]}], "3 anchors are at one place or on one line"),
-        (None, None, r"mine\.png: no such file"),
-        (PICTURE, None, r"mine\.json: no such file"),
-        (PICTURE, "{", "cannot be read as a sprite"),
-        (PICTURE, [ANCHORS[0], {"pixel": [7, 2], "keypoint": [3]}], "expected anchors"),
-        (PICTURE[..., :3], ANCHORS, "expected a picture with transparency"),
-    ],
-)
-def test_load_sprite_refuses_what_cannot_be_worn(tmp_path, picture, anchors, message):
-    if picture is not None:
-        Image.fromarray(picture).save(tmp_path / "mine.png")
-    if anchors is not None:
-        (tmp_path / "mine.json").write_text(anchors if isinstance(anchors, str) else json.dumps({"anchors": anchors}))
-    with pytest.raises(InputError, match=message):
-        sprites.load_sprite(tmp_path / "mine.png")
-
-
-# All filters
-
-
 @pytest.mark.parametrize("name", NAMES)
-def test_a_filter_paints_each_face_of_any_frame_and_leaves_its_arguments(name, faces):
+def test_a_filter_paints_each_face_of_a_copy(name, faces):
     frame = np.hstack([faces.images[0], faces.images[5]])
     both = np.stack([faces.keypoints[0], faces.keypoints[5] + [160, 0]])
     before = frame.copy(), both.copy()
@@ -160,21 +114,17 @@ def test_a_filter_paints_each_face_of_any_frame_and_leaves_its_arguments(name, f
     assert worn.shape == frame.shape and touched[:, :160].any() and touched[:, 160:].any() and FILTERS[name].__doc__
     np.testing.assert_array_equal(frame, before[0])
     np.testing.assert_array_equal(both, before[1])
-    for shift in ([-2000, 0], [0, 3000]):  # outside
-        np.testing.assert_array_equal(FILTERS[name](frame, both + shift), frame)
-    for shift in ([-250, 0], [0, -90], [0, 90]):  # cut by the edge
+    np.testing.assert_array_equal(FILTERS[name](frame, both - [2000, 0]), frame)  # outside
+    for shift in ([-250, 0], [0, 90]):  # cut by the edge
         assert FILTERS[name](frame, both + shift).shape == frame.shape
-    gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-    for given, as_rgb in ((gray, np.dstack([gray] * 3)), (np.dstack([frame, gray]), frame)):
-        np.testing.assert_array_equal(FILTERS[name](given, both), FILTERS[name](as_rgb, both))
 
 
 @pytest.mark.parametrize("name", NAMES)
 def test_no_face_of_a_video_stops_a_filter(name, faces):
     frame, good = faces.images[1], faces.keypoints[1]
-    missing, spot, line = good.copy(), np.full_like(good, 50), good.copy()
+    missing, line = good.copy(), good.copy()
     missing[30], line[:, 1] = np.nan, 70
-    for bad in (missing, spot, np.full_like(good, np.inf), good * 1e6, good * 1e30):
+    for bad in (missing, np.full_like(good, 50), good * 1e30):
         with pytest.warns(FilterWarning, match="left as it is"):
             worn = FILTERS[name](frame, np.stack([bad, good]))
         np.testing.assert_array_equal(worn, FILTERS[name](frame, good))  # the other face has its own
@@ -183,15 +133,11 @@ def test_no_face_of_a_video_stops_a_filter(name, faces):
         assert FILTERS[name](frame, odd).shape == frame.shape
 
 
-# Several, one's own, and wrong ones
-
-
 def test_wear_puts_the_last_filter_on_top(faces):
     frame, keypoints = faces.images[3], faces.keypoints[3]
     masked, bare = wear(frame, keypoints, ["sunglasses", "mask"]), wear(frame, keypoints, ["mask", "sunglasses"])
     np.testing.assert_array_equal(masked, FILTERS["mask"](FILTERS["sunglasses"](frame, keypoints), keypoints))
     assert (masked != bare).any()
-    np.testing.assert_array_equal(wear(frame, keypoints, []), frame)
     np.testing.assert_array_equal(wear(frame, [], "hat"), frame)
 
 
@@ -230,10 +176,9 @@ FRAME = np.zeros((9, 9, 3), np.uint8)
     [
         (lambda: wear(FRAME, [], ["hat", "mustache"]), "did you mean 'moustache'"),
         (lambda: sprites.load_sprite("crow"), "did you mean 'crown'"),
+        (lambda: sprites.make_sprite("mine", FRAME, []), "expected uint8 RGBA .* and two anchors or more"),
         (lambda: wear(FRAME.astype(np.float32), [], "hat"), "expected uint8, got float32"),
-        (lambda: FILTERS["axes"](FRAME[..., :2], []), r"got \(9, 9, 2\)"),
         (lambda: wear(FRAME, np.zeros((15, 2)), "hat"), r"got \(15, 2\)"),
-        (lambda: FILTERS["axes"](FRAME, np.zeros((1, 1, 68, 2))), r"got \(1, 1, 68, 2\)"),
     ],
 )
 def test_filters_name_what_is_wrong(call, message):

@@ -27,8 +27,6 @@ def box_of(keypoints: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray
     [2.0, 3.0, 4.0, 1.0]
     """
     keypoints = np.asarray(keypoints, np.float32)
-    if keypoints.ndim < 2 or keypoints.shape[-1] != 2:
-        raise ValueError(f"keypoints: expected (..., k, 2), got {keypoints.shape}")
     keypoints = keypoints if rolls is None else turned(keypoints, -np.asarray(rolls))
     low, high = np.fmin.reduce(keypoints, -2), np.fmax.reduce(keypoints, -2)
     box = np.concatenate([low, high - low], -1)
@@ -71,8 +69,7 @@ def _about_middle(points, size, rolls):
 def crop(frame: np.ndarray, square: np.ndarray, size: int = CROP_SIZE, roll: float = 0.0) -> np.ndarray:
     """Cut the square (4,), turned clockwise by `roll` radians, out of a uint8 frame and resize it to (size, size[, 3]).
 
-    Outside the frame its edge is repeated. A large face is averaged down first against aliasing: bilinear sampling
-    looks at four pixels only.
+    Outside the frame its edge is repeated. A large face is averaged down first against aliasing.
     """
     x, y, side = np.asarray(square, np.float64)[:3].tolist()
     if not np.isfinite([x, y, side]).all() or side <= 0:
@@ -92,12 +89,12 @@ def _averaged(frame, x, y, side, shrink, room):
     """Average blocks of `shrink` x `shrink` pixels around the square; return the small image and its square."""
     height, width = frame.shape[:2]
     room += shrink
-    left, top = (int(np.clip(np.floor(v - room), 0, limit - 1)) for v, limit in ((x, width), (y, height)))
-    right = int(np.clip(np.ceil(x + side + room), left + 1, width))
-    bottom = int(np.clip(np.ceil(y + side + room), top + 1, height))
+    low, high = np.array([x, y]) - room, np.array([x, y]) + side + room
+    left, top = np.clip(np.floor(low), 0, [width - 1, height - 1]).astype(int)
+    right, bottom = np.clip(np.ceil(high), [left + 1, top + 1], [width, height]).astype(int)
     part = frame[top:bottom, left:right]
-    missing = [-size % shrink for size in part.shape[:2]]  # to whole blocks
-    part = cv2.copyMakeBorder(part, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
+    down, across = (-size % shrink for size in part.shape[:2])  # to whole blocks
+    part = cv2.copyMakeBorder(part, 0, down, 0, across, cv2.BORDER_REPLICATE)
     small = cv2.resize(part, (part.shape[1] // shrink, part.shape[0] // shrink), interpolation=cv2.INTER_AREA)
     return small, (x - left) / shrink, (y - top) / shrink, side / shrink
 
@@ -116,20 +113,18 @@ def _overlaps(boxes, others):
     return np.clip(high - low, 0, None).prod(-1), a[:, 2:].prod(1, keepdims=True), b[:, 2:].prod(1)
 
 
-def settle(boxes: np.ndarray, scores: np.ndarray | None = None, *, overlap: float = 0.35, inside: float = 0.7) -> list:
+def settle(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35, inside: float = 0.7) -> list[int]:
     """Return the indices of the boxes (n, 4) to keep, one per face: non-maximum suppression that knows nested boxes.
 
     The higher score wins, or the larger area where scores are equal. A box goes when it shares `overlap` of the union
     with a kept one, or when `inside` of the smaller of the two lies in the other.
     """
-    if len(boxes) < 2:  # most frames of a film
-        return list(range(len(boxes)))
     shared, column, areas = _overlaps(boxes, boxes)
     rivals = (shared > overlap * (column + areas - shared)) | (shared > inside * np.minimum(column, areas))
     kept: list[int] = []
-    for i in np.lexsort((-areas, np.zeros(len(areas)) if scores is None else -np.asarray(scores, np.float64))):
+    for i in np.lexsort((-areas, -np.asarray(scores, np.float64))).tolist():
         if not rivals[i, kept].any():
-            kept.append(int(i))
+            kept.append(i)
     return sorted(kept)
 
 

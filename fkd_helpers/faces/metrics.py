@@ -18,8 +18,8 @@ def eye_distance(target: np.ndarray) -> np.ndarray:
 def unit(target: np.ndarray) -> np.ndarray:
     """Return the length (n,) that the errors of a face are divided by; NaN where it cannot be measured.
 
-    For 68 keypoints this is the distance of the outer eye corners, as in 300-W. Other layouts (5, 15, 21, 98, 106
-    points) share no such pair: their unit is the diagonal of the tight box of the labels, called NME_diag in papers.
+    For 68 keypoints this is the distance of the outer eye corners, as in 300-W. For other layouts it is the diagonal of
+    the tight box of the labels, called NME_diag in papers.
     """
     target = np.asarray(target, np.float64)
     lengths = eye_distance(target) if target.shape[1] == 68 else np.linalg.norm(box_of(target)[:, 2:], axis=-1)
@@ -61,7 +61,7 @@ def cumulative(face_errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
 
 def pixel_errors(predicted: np.ndarray, target: np.ndarray, scale: np.ndarray | float = 1.0) -> tuple[float, float]:
     """Return MAE and RMSE over all coordinates in pixels times `scale`, (n, 2) or a number; lost faces are left out."""
-    error = (np.asarray(predicted, np.float64) - target) * (scale if np.isscalar(scale) else np.asarray(scale)[:, None])
+    error = (np.asarray(predicted, np.float64) - target) * (scale if np.isscalar(scale) else scale[:, None])
     return _mean(np.abs(error)), _mean(error**2) ** 0.5
 
 

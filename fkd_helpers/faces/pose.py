@@ -1,11 +1,10 @@
-"""Head pose, eye opening and blinks from 68 keypoints."""
+"""Roll and head pose from 68 keypoints."""
 
 from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, similarity
 from fkd_helpers.faces.landmarks import LEFT_EYE, REGIONS, RIGHT_EYE, generic_face
 
@@ -55,10 +54,7 @@ def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
     flat = similarity(model[:, :2], points)
     roll, zoom = np.arctan2(flat[1, 0], flat[0, 0]), max(np.hypot(flat[0, 0], flat[1, 0]), 1e-3)
     start = np.array([*((flat[:, 2] - view[:2, 2]) / zoom), view[0, 0] / zoom])
-    try:
-        found, turn, move = cv2.solvePnP(model, points, view, None, np.array([0, 0, roll]), start, True)
-    except cv2.error:
-        return None
+    found, turn, move = cv2.solvePnP(model, points, view, None, np.array([0, 0, roll]), start, True)
     if not found or not np.isfinite([*turn, *move]).all() or not move[2] > 0:
         return None
     return np.column_stack([cv2.Rodrigues(turn)[0], move])
@@ -81,38 +77,3 @@ def angles_of(pose: np.ndarray) -> tuple[float, float, float]:
     turn = pose[:, :3] * BEHIND * BEHIND[:, None]
     pitch, yaw, roll = cv2.RQDecomp3x3(turn)[0]
     return roll, yaw, -pitch
-
-
-def eye_open_ratio(keypoints: np.ndarray) -> np.ndarray:
-    """Return how far each eye is open, (2,): the gap between its lids over its width.
-
-    Source: T. Soukupova, J. Cech, "Real-time eye blink detection using facial landmarks", 2016.
-    """
-    eyes = np.asarray(keypoints, np.float64)[36:48].reshape(2, 6, 2)
-    gaps = np.linalg.norm(eyes[:, [1, 2]] - eyes[:, [5, 4]], axis=-1).mean(1)
-    return gaps / np.maximum(np.linalg.norm(eyes[:, 0] - eyes[:, 3], axis=-1), 1e-6)
-
-
-class BlinkCounter:
-    """Count the blinks of one person, frame by frame.
-
-    A blink is a fall below the share `closed` of this person's open eye and a rise above the share `open`. The memory
-    of the open eye fades by `forget` per frame.
-    """
-
-    def __init__(self, *, closed: float = 0.75, open: float = 0.88, forget: float = 0.002):
-        if not 0 < closed < open < 1 or not 0 <= forget < 1:
-            raise InputError(f"expected 0 < closed < open < 1 and 0 <= forget < 1, got {closed}, {open}, {forget}")
-        self.closed, self.open, self.forget = closed, open, forget
-        self.count, self.opened, self.shut = 0, 0.0, False
-
-    def __call__(self, keypoints: np.ndarray) -> int:
-        """Return the count after the next frame's keypoints (68, 2); missing ones (NaN) change nothing."""
-        ratio = float(eye_open_ratio(keypoints).mean())
-        if np.isfinite(ratio):
-            self.opened = max(ratio, self.opened * (1 - self.forget))
-            if self.shut and ratio > self.open * self.opened:
-                self.count, self.shut = self.count + 1, False
-            elif ratio < self.closed * self.opened:
-                self.shut = True
-        return self.count

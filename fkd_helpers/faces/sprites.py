@@ -34,41 +34,22 @@ class Sprite:
     follows: tuple[tuple[int, ...], ...]
 
 
-def load_sprite(source: str | Path) -> Sprite:
-    """Return a shipped sprite by its name, or one's own from the path of a PNG with its JSON beside it."""
-    if isinstance(source, str) and not Path(source).suffix:
-        if source not in SPRITES:
-            raise unknown("sprite", source, SPRITES)
-        return _read(FOLDER / f"{source}.png")
-    return _read.__wrapped__(Path(source))  # one's own may have changed since
-
-
 @functools.cache
-def _read(path: Path) -> Sprite:
-    try:
-        with Image.open(path) as image:
-            transparent, picture = image.has_transparency_data, np.array(image.convert("RGBA"))
-        anchors = json.loads(path.with_suffix(".json").read_text(encoding="utf-8"))["anchors"]
-    except FileNotFoundError as error:
-        raise InputError(f"{Path(error.filename).name}: no such file; a sprite is NAME.png and NAME.json") from None
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise InputError(f"{path.stem}: cannot be read as a sprite ({error})") from None
-    if not transparent:
-        raise InputError(f"{path}: expected a picture with transparency (RGBA)")
-    return make_sprite(path.stem, picture, anchors)
+def load_sprite(name: str) -> Sprite:
+    """Return a shipped sprite, one of SPRITES."""
+    if name not in SPRITES:
+        raise unknown("sprite", name, SPRITES)
+    anchors = json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))["anchors"]
+    return make_sprite(name, np.array(Image.open(FOLDER / f"{name}.png")), anchors)
 
 
 def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> Sprite:
     """Build a sprite of an RGBA picture (h, w, 4) uint8 and anchors, each {"pixel": [x, y], "keypoints": [...]}."""
-    if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8:
-        raise InputError(f"sprite {name}: expected uint8 RGBA (h, w, 4), got {picture.dtype} {picture.shape}")
-    try:
-        pixels = np.array([anchor["pixel"] for anchor in anchors], np.float64).reshape(-1, 2)
-        follows = tuple(tuple(int(i) for i in anchor["keypoints"]) for anchor in anchors)
-    except (KeyError, TypeError, ValueError):
-        raise InputError(f'sprite {name}: expected anchors {{"pixel": [x, y], "keypoints": [...]}}') from None
-    if fault := _fault(picture, pixels, follows):
-        raise InputError(f"sprite {name}: {fault}")
+    if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8 or len(anchors) < 2:
+        came = f"{picture.dtype} {picture.shape} and {len(anchors)}"
+        raise InputError(f"sprite {name}: expected uint8 RGBA (h, w, 4) and two anchors or more, got {came}")
+    pixels = np.array([anchor["pixel"] for anchor in anchors], np.float64)
+    follows = tuple(tuple(anchor["keypoints"]) for anchor in anchors)
     visible = np.argwhere(picture[..., 3] > 0)
     (top, left), (bottom, right) = visible.min(0), visible.max(0) + 1
     level = picture[top:bottom, left:right].astype(np.float32)
@@ -78,22 +59,6 @@ def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> S
     for _ in range(LEVELS - 1):
         levels.append(cv2.resize(levels[-1], None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA))
     return Sprite(name, tuple(level.round().astype(np.uint8) for level in levels), pixels - [left, top], follows)
-
-
-def _fault(picture, pixels, follows) -> str:
-    height, width = picture.shape[:2]
-    if not picture[..., 3].any():
-        return "expected something to see, got alpha 0 everywhere"
-    if len(pixels) < 2:
-        return f"expected two anchors or more, got {len(pixels)}"
-    if not ((pixels >= -0.5) & (pixels <= [width - 0.5, height - 0.5])).all():
-        return f"an anchor of {pixels.tolist()} is outside the {width}x{height} picture"
-    if not all(keypoints and set(keypoints) <= set(range(KEYPOINTS)) for keypoints in follows):
-        return f"expected keypoints 0 to {KEYPOINTS - 1}, got {follows}"
-    length, breadth = np.linalg.svd(pixels - pixels.mean(0), compute_uv=False)
-    if length < 1 or (len(pixels) > 2 and breadth < 1):
-        return f"its {len(pixels)} anchors are at one place or on one line; move one off it"
-    return ""
 
 
 def fit_affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:

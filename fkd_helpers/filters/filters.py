@@ -10,7 +10,7 @@ import numpy as np
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.draw import FARTHEST
-from fkd_helpers.faces.images import to_rgb
+from fkd_helpers.faces.images import shrunk, to_rgb
 from fkd_helpers.faces.pose import head_pose, project
 from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, Sprite, load_sprite, paint, place
 
@@ -29,13 +29,13 @@ class FilterWarning(UserWarning):
 def face_filter(function: Filter) -> Filter:
     """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return a safe form of it.
 
-    The safe form paints on a copy of a gray, RGB or RGBA frame, on any number of faces. A face with missing keypoints
-    (NaN), smaller than 4 pixels or far outside is left as it is, with a FilterWarning.
+    The safe form paints on a copy of a frame, on any number of faces. A face with missing keypoints (NaN), smaller than
+    4 pixels or far outside is left as it is, with a FilterWarning.
     """
 
     @functools.wraps(function)
     def safe(frame: np.ndarray, keypoints: np.ndarray) -> np.ndarray:
-        painted = to_rgb(np.asarray(frame)).copy()
+        painted = to_rgb(frame).copy()
         for face in _as_faces(keypoints):
             if not np.isfinite(face).all() or np.abs(face).max() >= FARTHEST or max(box_of(face)[2:]) < LEAST_FACE:
                 warnings.warn("a face without usable keypoints was left as it is", FilterWarning, stacklevel=2)
@@ -70,7 +70,7 @@ def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Seque
     """
     chosen = [filters] if isinstance(filters, str) or callable(filters) else filters
     functions = [filter_named(one) if isinstance(one, str) else one for one in chosen]
-    frame, faces = to_rgb(np.asarray(frame)), _as_faces(keypoints)
+    frame, faces = to_rgb(frame), _as_faces(keypoints)
     for function in functions:
         try:
             frame = function(frame, faces)
@@ -106,11 +106,11 @@ def blur(frame: np.ndarray, keypoints: np.ndarray, enlarge: int = cv2.INTER_CUBI
     right, bottom = np.clip(np.ceil(outline.max(0)) + 1, 0, limits).astype(int)
     part = frame[top:bottom, left:right]
     if part.size:
-        full, block = part.shape[1::-1], max(2.0, max(box_of(keypoints)[2:]) / BLOCKS)
-        few = cv2.resize(part, [max(1, round(side / block)) for side in full], interpolation=cv2.INTER_AREA)
+        block = max(2.0, max(box_of(keypoints)[2:]) / BLOCKS)
+        few = shrunk(part, max(part.shape[:2]) / block)
         inside = np.zeros(part.shape[:2], np.uint8)
         cv2.fillConvexPoly(inside, (outline - [left, top]).round().astype(np.int32), 255)
-        cv2.copyTo(cv2.resize(few, full, interpolation=enlarge), inside, part)
+        cv2.copyTo(cv2.resize(few, part.shape[1::-1], interpolation=enlarge), inside, part)
     return frame
 
 
