@@ -26,7 +26,7 @@ help:
 	@echo "make test-lowest, make test-latest   the same in build/, with the lowest versions that are declared, or the newest"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
-	@echo "make web     the network in a web page with your webcam, in build/web (npm brings the library)"
+	@echo "make web     faces and keypoints in a web page, from webcam or picture, in build/web (npm brings the library)"
 	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
 	@echo "make benchmark  how fast everything is here, beside the naive way of a first course"
 	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
@@ -80,7 +80,7 @@ site: $(STAMP)
 	$(BIN)/python -m sphinx -q -j auto -c docs -d build/site-doctrees . build/site
 	@echo "open build/site/index.html"
 
-# Serve it: python -m http.server -d build/web
+# Show it: python web/build.py --serve
 web:
 	$(PYTHON) web/build.py build/web
 

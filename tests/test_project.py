@@ -2,6 +2,7 @@
 
 import contextlib
 import io
+import json
 import re
 import subprocess
 import sys
@@ -17,7 +18,7 @@ from fkd_helpers.emotion import LABELS
 from fkd_helpers.faces.landmarks import COLOURS, REGIONS
 
 ROOT = Path(__file__).parents[1]
-MODULES = sorted((ROOT / "fkd_helpers").rglob("*.py"))
+MODULES = sorted([*(ROOT / "fkd_helpers").rglob("*.py"), *ROOT.glob("web/*.js")])
 PAGES = ["README.md", "CONTRIBUTING.md", "data/README.md", *sorted(f"docs/{p.name}" for p in ROOT.glob("docs/*.md"))]
 CONDA_NAMES = {"pytorch-cpu": "torch"}  # where conda-forge calls a package otherwise
 BINARY = {".png", ".jpg", ".webp", ".gz", ".bin", ".npz", ".onnx", ".safetensors"}
@@ -122,11 +123,18 @@ def test_citation_has_the_version_of_the_package():
     assert cited["cff-version"] == "1.2.0" and f'version = "{cited["version"]}"' in page("pyproject.toml")
 
 
-@pytest.mark.parametrize("script", ["fkd_helpers/live/widget.js", "web/keypoints.js"])
+@pytest.mark.parametrize("script", ["fkd_helpers/live/widget.js", "web/draw.js"])
 def test_pages_colour_regions_as_python_does(script):
     found = re.search(r"const REGIONS = (.*?);", page(script))[1]
     expected = [(str(max(points) + 1), COLOURS[region]) for region, points in REGIONS.items()]
     assert re.findall(r'\[(\d+), "(#\w+)"\]', found) == expected
+
+
+def test_notebook_shows_the_page_as_it_is():
+    cells = json.loads(page("notebooks/11_deploy.ipynb"))["cells"]
+    text = "\n".join("".join(cell["source"]) for cell in cells if cell["cell_type"] == "markdown")
+    pieces, scripts = re.findall(r"^```js\n(.*?)^```", text, re.M | re.S), list(ROOT.glob("web/*.js"))
+    assert pieces and not [piece for piece in pieces if not any(piece in script.read_text() for script in scripts)]
 
 
 def test_no_path_of_a_machine_is_tracked():

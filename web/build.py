@@ -1,8 +1,12 @@
-"""Put the page, the network and the few runtime files that it needs into one folder: `python web/build.py [FOLDER]`.
+"""Put the page, the networks and the few runtime files that it needs into one folder: `python web/build.py [FOLDER]`.
 
-npm brings ONNX Runtime for WebAssembly to build/npm, once for each version; nothing of it is committed.
+npm brings ONNX Runtime for the web to build/npm, once for each version; nothing of it is committed. `--serve` then
+shows the page at localhost, with the two headers that let WebAssembly use several threads.
 """
 
+import argparse
+import functools
+import http.server
 import json
 import shutil
 import subprocess
@@ -13,11 +17,23 @@ WEB = Path(__file__).parent
 ROOT = WEB.parent
 NPM = ROOT / "build" / "npm"
 PACKAGE = NPM / "node_modules" / "onnxruntime-web"
-RUNTIME = ("ort.wasm.min.mjs", "ort-wasm-simd-threaded.mjs", "ort-wasm-simd-threaded.wasm")
-OURS = (WEB / "index.html", WEB / "keypoints.js", ROOT / "fkd_helpers" / "weights" / "small.onnx")
+ENGINES = ("wasm.min.mjs", "webgpu.min.mjs")
+COMPILED = ("threaded", "threaded.asyncify")  # the runtime of each engine
+RUNTIME = [f"ort.{name}" for name in ENGINES]
+RUNTIME += [f"ort-wasm-simd-{name}.{kind}" for name in COMPILED for kind in ("mjs", "wasm")]
+WEIGHTS = [ROOT / "fkd_helpers" / "weights" / f"{name}.onnx" for name in ("small", "detector")]
 
 
-def main(folder: Path) -> None:
+class Isolated(http.server.SimpleHTTPRequestHandler):
+    """Serve files with the headers by which a browser isolates a page from others: only then it shares memory."""
+
+    def end_headers(self) -> None:
+        self.send_header("Cross-Origin-Opener-Policy", "same-origin")
+        self.send_header("Cross-Origin-Embedder-Policy", "require-corp")
+        super().end_headers()
+
+
+def build(folder: Path) -> None:
     """Build the page in a folder; what cannot be had ends the script with one line."""
     wanted = json.loads((WEB / "package.json").read_text())["dependencies"]["onnxruntime-web"]
     there = PACKAGE / "package.json"
@@ -31,10 +47,21 @@ def main(folder: Path) -> None:
             lines = answer.stderr.strip().splitlines() or ["no reason given"]
             sys.exit(f"npm could not bring onnxruntime-web: {lines[0]}")
     folder.mkdir(parents=True, exist_ok=True)
-    for path in (*OURS, *(PACKAGE / "dist" / name for name in RUNTIME)):
+    for path in (WEB / "index.html", *WEB.glob("*.js"), *WEIGHTS, *(PACKAGE / "dist" / name for name in RUNTIME)):
         shutil.copy(path, folder)
-    print(f"{folder}: serve it with: python -m http.server -d {folder}")
 
 
 if __name__ == "__main__":
-    main(Path(sys.argv[1]) if len(sys.argv) > 1 else Path("build") / "web")
+    parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
+    parser.add_argument("folder", nargs="?", type=Path, default=ROOT / "build" / "web")
+    parser.add_argument("--serve", nargs="?", type=int, const=8000, metavar="PORT", help="then show it at localhost")
+    options = parser.parse_args()
+    build(options.folder)
+    if options.serve is None:
+        print(f"{options.folder}: show it with: python web/build.py --serve")
+    else:
+        server = http.server.ThreadingHTTPServer(
+            ("127.0.0.1", options.serve), functools.partial(Isolated, directory=options.folder)
+        )
+        print(f"http://localhost:{server.server_address[1]}", flush=True)
+        server.serve_forever()

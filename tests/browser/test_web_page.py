@@ -1,6 +1,5 @@
-"""The static page with the network in WebAssembly, in a browser with a puppet before its camera."""
+"""The static page with both networks in WebAssembly, in a browser with a puppet before its camera, or with pictures."""
 
-import base64
 import os
 import subprocess
 import sys
@@ -11,14 +10,15 @@ import cv2
 import numpy as np
 import pytest
 from axe_playwright_python.sync_playwright import Axe
+from skimage.data import astronaut
 
 from fkd_helpers.data import puppets
-from fkd_helpers.faces.boxes import box_of, crop, square_of
-from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.images import shrunk, write_photo
 from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.predict import KeypointPredictor
 
 from .conftest import NO_CAMERA
-from .lab_page import BITS, BLOCK, WAIT, served
+from .lab_page import BITS, BLOCK, WAIT
 
 BUILD = Path(__file__).parents[2] / "web" / "build.py"
 READ = """() => {
@@ -26,25 +26,25 @@ READ = """() => {
     const bit = (n) => pen.getImageData(BLOCK * n + BLOCK / 2, BLOCK / 2, 1, 1).data[1] > 127;
     let number = 0;
     for (let n = 0; n < BITS; n++) number += bit(n) << n;
-    return {number, size: [picture.width, picture.height], points: picture.live.face.points,
-            colours: picture.live.face.points.map(
+    return {number, size: [picture.width, picture.height], points: picture.live.faces[0].points,
+            colours: picture.live.faces[0].points.map(
                 ([x, y]) => Array.from(pen.getImageData(Math.round(x), Math.round(y), 1, 1).data.slice(0, 3)))};
 }""".replace("BITS", str(BITS)).replace("BLOCK", str(BLOCK))
 
 
 @pytest.fixture(scope="module")
 def site(browsers, tmp_path_factory):
-    """Build the page and serve it; give its port. Skipped, by name, where npm cannot bring the library."""
-    folder = tmp_path_factory.mktemp("web")
-    answer = subprocess.run([sys.executable, BUILD, folder], capture_output=True, text=True)
-    if answer.returncode:
-        lacks = answer.stderr.strip()
-        if os.environ.get("FKD_REQUIRE_BROWSER") == "1":
-            pytest.fail(f"{lacks}, and FKD_REQUIRE_BROWSER=1 asks for the page")
-        pytest.skip(lacks)
-
-    with served(folder) as port:
-        yield port
+    """Build and serve the page; give its port. Skipped, by name, where npm cannot bring the library."""
+    command = [sys.executable, BUILD, tmp_path_factory.mktemp("web"), "--serve", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        address = server.stdout.readline().strip()
+        if not address:
+            lacks = server.stderr.read().strip()
+            if os.environ.get("FKD_REQUIRE_BROWSER") == "1":
+                pytest.fail(f"{lacks}, and FKD_REQUIRE_BROWSER=1 asks for the page")
+            pytest.skip(lacks)
+        yield int(address.rpartition(":")[2])
+        server.terminate()
 
 
 @pytest.fixture
@@ -52,8 +52,9 @@ def visit(site):
     """Give a function from a browser to the open page, which keeps what went wrong (faults) and what it asked for."""
     contexts = []
 
-    def open_page(browser, host="127.0.0.1", **options):
+    def open_page(browser, host="127.0.0.1", cores=2, **options):
         contexts.append(browser.new_context(**options))
+        contexts[-1].add_init_script(f"Object.defineProperty(navigator, 'hardwareConcurrency', {{value: {cores}}})")
         page = contexts[-1].new_page()
         page.faults, page.asked = [], []
         page.on("console", lambda message: page.faults.append(message.text) if message.type == "error" else None)
@@ -81,7 +82,7 @@ def until(page, condition):
 
 def start(page):
     page.get_by_role("button", name="Start").click()
-    until(page, f"!!{LIVE}.face")
+    until(page, f"{LIVE}.faces.length > 0")
 
 
 def test_keypoints_sit_on_the_face_and_nothing_leaves_the_page(visit, with_camera, film, site):
@@ -91,7 +92,7 @@ def test_keypoints_sit_on_the_face_and_nothing_leaves_the_page(visit, with_camer
     errors = []
     for _ in range(5):
         drawn = page.evaluate(f"{LIVE}.drawn")
-        until(page, f"{LIVE}.drawn > {drawn + 2} && !!{LIVE}.face")
+        until(page, f"{LIVE}.drawn > {drawn + 2} && {LIVE}.faces.length > 0")
         seen = page.evaluate(READ)
         assert seen["size"] == [640, 480]
         known = film[1][seen["number"]]
@@ -101,7 +102,10 @@ def test_keypoints_sit_on_the_face_and_nothing_leaves_the_page(visit, with_camer
         )
         assert (np.abs(np.array(seen["colours"]) - wanted).max(1) < 40).mean() > 0.8, "the dots themselves"
     assert max(errors) < 0.1, errors
-    assert page.get_by_role("img", name="a face with 68 keypoints").count() == 1
+    assert page.get_by_role("img", name="Picture with 1 face, 68 keypoints on each").count() == 1
+    assert page.evaluate("document.getElementById('picture').classList.contains('mirrored')")
+    page.get_by_label("Mirror").uncheck()
+    until(page, "!document.getElementById('picture').classList.contains('mirrored')")
     page.evaluate(f"window.track = {LIVE}.stream.getVideoTracks()[0]")
     page.get_by_role("button", name="Stop").click()
     assert page.evaluate("window.track.readyState") == "ended"
@@ -111,21 +115,89 @@ def test_keypoints_sit_on_the_face_and_nothing_leaves_the_page(visit, with_camer
     assert page.faults == []
 
 
-def test_the_page_crops_as_the_package_does(visit, without_camera):
+def show(page, frame, tmp_path):
+    """Open a frame as a picture in the page; return the faces that it finds."""
+    write_photo(tmp_path / "picture.png", frame)
+    drawn = page.evaluate(f"{LIVE}.drawn")
+    page.get_by_label("Open a picture").set_input_files(tmp_path / "picture.png")
+    until(page, f"{LIVE}.drawn > {drawn}")
+    return page.evaluate(f"{LIVE}.faces")
+
+
+def two_faces():
+    """Return a frame of two puppets, the second upside down."""
+    frames = [frame for frame, _, _ in puppets.stream(size=(320, 240), n=2, seed=1)]
+    return np.hstack([frames[0], frames[1][::-1, ::-1]])
+
+
+PICTURES = {
+    "portrait": astronaut,
+    "turned": lambda: np.rot90(astronaut()),
+    "two, one upside down": two_faces,
+    "larger than the page keeps": lambda: cv2.resize(astronaut(), None, fx=3, fy=3),
+}
+
+
+@pytest.mark.parametrize("name", PICTURES)
+def test_a_picture_gives_the_faces_that_python_finds(visit, without_camera, tmp_path, name):
+    page, frame = visit(without_camera), PICTURES[name]()
+    faces = show(page, frame, tmp_path)
+    expected = KeypointPredictor(detectors="ours")(shrunk(frame, 1280))
+    assert len(faces) == len(expected) == (2 if "two" in name else 1)
+    for face in expected:
+        ours = min((np.array(face_here["points"]) for face_here in faces), key=lambda p: distance(p, face.keypoints))
+        assert distance(ours, face.keypoints) < max(1, 0.005 * max(face.box[2:]))
+    assert page.faults == []
+
+
+def distance(points, others):
+    return np.linalg.norm(points - others, axis=1).mean()
+
+
+def test_what_is_covered_is_faint(visit, without_camera, tmp_path):
+    page, frame = visit(without_camera), astronaut()
+    seen = np.array(show(page, frame, tmp_path)[0]["confidence"])
+    mouth = np.array(page.evaluate(f"{LIVE}.faces[0].points"))[48:].mean(0).astype(int)
+    frame[mouth[1] - 18 : mouth[1] + 18, mouth[0] - 30 : mouth[0] + 30] = 128
+    covered = np.array(show(page, frame, tmp_path)[0]["confidence"])
+    assert seen.mean() > 0.9 and covered[48:].mean() < 0.7 * seen[48:].mean() and covered[36:48].mean() > 0.8
+
+
+def test_glasses_sit_on_the_eyes(visit, without_camera, tmp_path):
     page = visit(without_camera)
-    frame, points, _ = next(iter(puppets.stream(size=(320, 240), n=1)))
-    for box in (box_of(points[0]), np.array([-20.0, 150.0, 90.0, 80.0])):  # one reaches over the edge
-        rgba = cv2.cvtColor(frame, cv2.COLOR_RGB2RGBA)
-        ours = page.evaluate(
-            """async ([data, box]) => {
-                const {crop, squareOf} = await import("./keypoints.js");
-                data = Uint8ClampedArray.from(atob(data), (letter) => letter.charCodeAt(0));
-                return Array.from(crop({data, width: 320, height: 240}, squareOf(box)));
-            }""",
-            [base64.b64encode(rgba).decode(), box.tolist()],
-        )
-        wanted = crop(to_gray(frame), square_of(box)).ravel() / 255
-        assert np.abs(np.array(ours) - wanted).mean() < 0.01
+    eyes = np.array(show(page, astronaut(), tmp_path)[0]["points"])[36:48].reshape(2, 6, 2).mean(1)
+    page.get_by_role("checkbox", name="Keypoints").uncheck()
+    look = "document.getElementById('picture').getContext('2d').getImageData(0, 0, 512, 512).data"
+    before = np.array(page.evaluate(f"Array.from({look})")).reshape(512, 512, 4)
+    page.get_by_label("Glasses").check()
+    changed = (np.array(page.evaluate(f"Array.from({look})")).reshape(512, 512, 4) != before).any(-1)
+    rows, columns = np.nonzero(changed)
+    middle = eyes.mean(0)
+    assert changed[tuple(eyes.round().astype(int).T[::-1])].all()
+    assert np.abs([columns.mean() - middle[0], rows.mean() - middle[1]]).max() < 0.2 * (eyes[1] - eyes[0])[0]
+
+
+def test_a_file_that_is_no_picture_is_said(visit, without_camera, tmp_path):
+    page = visit(without_camera)
+    (tmp_path / "notes.png").write_text("no picture")
+    page.get_by_label("Open a picture").set_input_files(tmp_path / "notes.png")
+    page.get_by_role("status").filter(has_text="notes.png cannot be read as a picture").wait_for(timeout=WAIT)
+
+
+def test_a_phone_scrolls_only_downwards(visit, with_camera):
+    page = visit(with_camera, permissions=["camera"], viewport={"width": 390, "height": 844}, has_touch=True)
+    start(page)
+    assert page.evaluate("document.documentElement.scrollWidth") == 390
+    assert page.faults == []
+
+
+def test_two_threads_run_where_the_page_is_isolated(visit, without_camera, tmp_path):
+    page = visit(without_camera, cores=4)
+    assert page.locator("#ran").inner_text() == "WebAssembly, 2 threads"
+    assert len(show(page, astronaut(), tmp_path)) == 1 and page.faults == []
+    page.get_by_label("Engine").select_option("webgpu")  # which the tests' browser lacks
+    page.locator("#start:enabled").wait_for(timeout=WAIT)
+    assert page.locator("#ran").inner_text().startswith("WebAssembly")
 
 
 @NO_CAMERA
@@ -138,11 +210,11 @@ def test_a_camera_that_cannot_be_had_is_one_plain_sentence(visit, request, host,
     assert page.get_by_role("button", name="Start").is_enabled()
 
 
-def test_a_network_that_is_not_there_is_said(site, without_camera):
+def test_a_network_that_cannot_be_loaded_is_said(site, without_camera):
     page = without_camera.new_page()
-    page.route("**/small.onnx", lambda route: route.abort())
+    page.route("**/detector.onnx", lambda route: route.abort())
     page.goto(f"http://127.0.0.1:{site}/")
-    page.get_by_role("status").filter(has_text="The network could not be loaded").wait_for(timeout=WAIT)
+    page.get_by_role("status").filter(has_text="The networks could not be loaded").wait_for(timeout=WAIT)
     assert page.get_by_role("button", name="Start").is_disabled()
     page.close()
 
@@ -152,5 +224,3 @@ def test_the_page_has_no_fault_of_access(visit, without_camera, scheme):
     page = visit(without_camera, color_scheme=scheme, reduced_motion="reduce", bypass_csp=True)
     found = Axe().run(page)
     assert found.violations_count == 0, found.generate_report()
-    page.get_by_label("Mirror").uncheck()
-    assert not page.evaluate("document.getElementById('picture').classList.contains('mirrored')")
