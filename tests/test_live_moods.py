@@ -1,17 +1,14 @@
 """The emotion of each face in a film: rules or network, smoothed by seconds, each face for itself."""
 
-import json
-
 import numpy as np
 import pytest
 
-from fkd_helpers import cli
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.emotion.rules import LABELS, UNKNOWN, Emotion
 from fkd_helpers.expressions.reader import Reading
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import moods
-from fkd_helpers.live.moods import CAUTION, FORGET, Mood, Moods, Smoother
+from fkd_helpers.live.moods import FORGET, Mood, Moods, Smoother
 from fkd_helpers.predict import Face
 
 FRAME = np.zeros((48, 64, 3), np.uint8)
@@ -80,13 +77,3 @@ def test_moods_by_rules_give_a_reason_and_none_gives_nothing():
     found, nothing = Moods("rules")(frame, [face, few], 0.0)
     assert found.label in LABELS and found.reason and not found.scales and nothing is None
     assert Moods("none")(frame, [face], 0.0) == [None]
-
-
-@pytest.mark.parametrize("emotion, counted, caution", [("expressions", 9, True), ("none", 0, False)])
-def test_live_command_counts_emotions(emotion, counted, caution, tmp_path, capsys):
-    log = tmp_path / "log.json"
-    assert cli.main(["live", "--emotion", emotion, "--calm", "0.2", "--max-seconds", "0.3", "--log", str(log)]) == 0
-    out, logged = capsys.readouterr().out, json.loads(log.read_text())
-    assert (CAUTION in out) == ("caution" in logged) == caution and logged["settings"]["calm"] == 0.2
-    assert sum(logged["emotions"].values()) == counted and logged["emotions"].keys() <= set(EXPRESSIONS)
-    assert caution or "emotions: none was read" in out

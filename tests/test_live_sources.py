@@ -21,8 +21,10 @@ from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.images import write_photo
+from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import sources
 from fkd_helpers.live.engine import LiveEngine
+from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.recorder import Recorder
 from fkd_helpers.live.sources import open_source
 
@@ -82,14 +84,6 @@ def test_film_plays_at_its_own_speed_and_loses_no_frame_silently(film):
     assert len(results) == statistics["frames"] and statistics["frames"] + statistics["dropped"] == 40
 
 
-def test_address_that_never_answers_is_given_up_after_a_moment(monkeypatch):
-    monkeypatch.setattr(sources, "TIMEOUT", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/film.mp4"
-        with pytest.raises(InputError, match=f"{url}: no answer within 0.3 seconds"):
-            open_source("camera", url)
-
-
 def test_film_with_damage_is_read_around_it(film, tmp_path):
     content = bytearray(film.read_bytes())
     middle, damage = len(content) // 2, RNG.integers(0, 256, len(content) // 3, np.uint8).tobytes()
@@ -109,34 +103,36 @@ def test_film_that_a_phone_held_on_its_side_is_shown_upright(film, tmp_path):
     assert np.array_equal(turned, np.rot90(plain, -1))
 
 
-@pytest.mark.parametrize("kind", ["empty", "text", "folder", "missing", "nothing"])
-def test_what_is_no_film_is_one_message(kind, tmp_path):
-    path = tmp_path / "thing.mp4"
-    if kind == "folder":
-        path.mkdir()
-    elif kind in ("empty", "text"):
-        path.write_bytes(b"Dear diary" * 99 * (kind == "text"))
-    with pytest.raises(InputError, match="expected a film such as"):
-        open_source("file", "" if kind == "nothing" else path)
+@pytest.mark.parametrize("content, message", [(b"", "no film; expected"), (b"Dear diary" * 99, "no film; expected"),
+                                              (None, "no such file")])  # fmt: skip
+def test_what_is_no_film_is_one_message(content, message, tmp_path):
+    if content is not None:
+        (tmp_path / "thing.mp4").write_bytes(content)
+    with pytest.raises(InputError, match=f"thing.mp4: {message}"):
+        open_source("file", tmp_path / "thing.mp4")
+
+
+def test_address_that_never_answers_is_given_up_after_a_moment(monkeypatch):
+    monkeypatch.setattr(sources, "TIMEOUT", 0.3)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/film.mp4"
+        with pytest.raises(InputError, match=f"{url}: no answer within 0.3 s, or no film"):
+            open_source("camera", url)
 
 
 def test_images_are_each_processed_alone(tmp_path):
+    with pytest.raises(InputError, match="no photo in this folder"):
+        open_source("images", tmp_path)
     known = next(stream(n=1, size=(320, 240)))[0]
-    for name, frame in (("b.png", known), ("a.jpg", np.zeros((60, 80, 3), np.uint8)), ("c.png", known)):
+    for name, frame in (("b.png", known), ("a.jpg", np.zeros((60, 80, 3), np.uint8)), ("d.png", known)):
         write_photo(tmp_path / name, frame)
-    (tmp_path / "d.png").write_bytes(b"no picture")
+    (tmp_path / "c.png").write_bytes(b"no picture")
     (tmp_path / "notes.txt").write_text("no picture either")
     results, engine = process("images", tmp_path)
-    assert [(len(result.faces), result.when) for result in results] == [(0, 0.0), (1, 1.0), (1, 2.0)]
+    assert [(len(result.faces), result.when) for result in results] == [(0, 0.0), (1, 1.0), (1, 3.0)]
     end, left_out, broken = engine.message.splitlines()
     assert end == f"All 4 pictures of {tmp_path} were shown." and "1 .txt" in left_out
-    assert "d.png: not an image" in broken
-
-
-def test_images_refuse_a_folder_without_a_picture(tmp_path):
-    for place, message in ((tmp_path, "no photo in this folder"), (tmp_path / "gone", "No such file"), ("", "no path")):
-        with pytest.raises(InputError, match=message):
-            open_source("images", place)
+    assert "c.png: not an image" in broken
 
 
 class Camera:
@@ -185,26 +181,29 @@ def run(capsys, *arguments):
     return code, out, err
 
 
-def test_live_command_records_and_logs(film, tmp_path, capsys):
-    made = tmp_path / "new" / "seen.mp4"
-    code, out, err = run(capsys, "--source", film, "--record", made, "--log", tmp_path / "new" / "log.json",
-                         "--filter", "sunglasses", "--smooth", 0, "--calm", 0.1, "--max-seconds", 1)  # fmt: skip
+@pytest.mark.parametrize("emotion, known, caution", [("expressions", EXPRESSIONS, True), ("none", (), False)])
+def test_live_command_records_and_logs(film, tmp_path, capsys, emotion, known, caution):
+    made, log = tmp_path / "new" / "seen.mp4", tmp_path / "new" / "log.json"
+    code, out, err = run(capsys, "--source", film, "--record", made, "--log", log, "--filter", "sunglasses",
+                         "--calm", 0.1, "--max-seconds", 0.5, "--emotion", emotion)  # fmt: skip
     assert code == 0 and not err
-    assert "30 frames in" in out and "Ended after 1 seconds." in out and str(made) in out
-    log = json.loads((tmp_path / "new" / "log.json").read_text())
-    assert (log["frames"], log["dropped"], log["source"]) == (30, 0, "file")
-    assert log["settings"] | {"smooth": 0.0, "calm": 0.1, "filter": "sunglasses"} == log["settings"]
-    assert len(list(open_source("file", made).frames)) == 30 and made.with_suffix(".json").exists()
+    assert "15 frames in" in out and "Ended after 0.5 seconds." in out and str(made) in out
+    logged = json.loads(log.read_text())
+    assert (logged["frames"], logged["dropped"], logged["source"]) == (15, 0, "file")
+    assert logged["settings"] | {"calm": 0.1, "filter": "sunglasses"} == logged["settings"]
+    assert (CAUTION in out) == ("caution" in logged) == caution and logged["emotions"].keys() <= set(known)
+    assert len(list(open_source("file", made).frames)) == 15 and made.with_suffix(".json").exists()
 
 
 @pytest.mark.parametrize(
     "arguments, message",
     [
-        (["--source", "no.mp4"], "No such file"),
+        (["--source", "no.mp4"], "no such file"),
         (["--source", "browser"], "needs the notebook"),
         (["--source", "puppet", "--filter", "sunglases"], "did you mean 'sunglasses'"),
         (["--source", "puppet", "--record", "film.avi"], r"ending in \.mp4"),
         (["--source", "puppet", "--show"], "no screen"),
+        (["--source", "puppet", "--max-seconds", "-1"], "seconds: expected more than 0"),
         (["--source", "puppet", "--max-seconds", "0.1", "--log", "file/log.json"], "file"),
     ],
 )
@@ -244,7 +243,7 @@ def test_window_shows_the_latest_frame_and_q_ends_it(monkeypatch, capsys):
     shown = []
     monkeypatch.setenv("DISPLAY", ":0")
     for name, stand_in in {
-        "namedWindow": lambda *rest: None, "destroyAllWindows": lambda: None, "getWindowProperty": lambda *rest: 1.0,
+        "namedWindow": lambda *rest: None, "getWindowProperty": lambda *rest: 1.0,
         "imshow": lambda name, frame: shown.append(frame), "waitKey": lambda ms: ord("q") if len(shown) > 2 else -1,
     }.items():  # fmt: skip
         monkeypatch.setattr(cv2, name, stand_in)

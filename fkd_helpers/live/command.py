@@ -11,7 +11,7 @@ import cv2
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
-from fkd_helpers.live.recorder import summary, write_json
+from fkd_helpers.live.recorder import write_summary
 from fkd_helpers.live.settings import LiveSettings
 
 TITLE = "facial keypoints (q ends)"
@@ -32,63 +32,56 @@ def run(
     """
     if show and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise InputError("--show: there is no screen here; leave it out, or give --record a name and look at that")
+    latest, options = deque(maxlen=1), asdict(settings or LiveSettings())
+    engine = LiveEngine(seconds=max_seconds, every=not show, on_result=latest.append, **options)
     kind, address = source_of(source)
-    results = deque(maxlen=1)
-    engine = LiveEngine(
-        seconds=max_seconds, every=not show, on_result=results.append, **asdict(settings or LiveSettings())
-    )
     try:
         if record:
             engine.record(record)
         engine.start(kind, address)
-        if show:
-            _show(engine, results)
-        while not engine.wait(0.5):
-            pass
+        while not engine.wait(0 if show else 0.5):
+            if show:
+                _show(engine, latest)
     finally:
         engine.stop()
-        saved, statistics = engine.finish(), engine.run.meter.read()
-        if statistics["frames"]:
-            _report(engine, statistics, saved)
+        saved, meter = engine.finish(), engine.run.meter
+        if meter.read()["frames"]:
+            _report(engine, meter.read())
+            if saved:
+                print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")
             if log:
-                write_json(Path(log), {"source": kind} | summary(engine.run.meter, engine.settings))
+                write_summary(Path(log), meter, engine.settings, source=kind)
     if engine.run.error is not None:
         raise engine.run.error
-    if saved and saved.message:
-        raise InputError(saved.message)
     return 0
 
 
 def source_of(name: str) -> tuple[str, str]:
     """Return kind and address of a source that the user named, for `open_source`."""
-    if name == "puppet":
-        return name, ""
     if name == "browser":
         raise InputError("--source browser: a browser's camera needs the notebook (08_live_demo)")
-    if name == "camera" or name.isdecimal() or "://" in name or name.startswith("/dev/"):
-        return "camera", "0" if name == "camera" else name
+    if name == "puppet":
+        return name, ""
+    if name.isdecimal() or "://" in name or name.startswith("/dev/"):
+        return "camera", name
     return ("images" if Path(name).is_dir() else "file"), name
 
 
-def _show(engine, results):
-    """Show the latest of the results until q is pressed, the window is closed or the source ends."""
+def _show(engine, latest):
+    """Show the latest result in a window; stop the engine if q was pressed or the window was closed."""
     cv2.namedWindow(TITLE, cv2.WINDOW_NORMAL)
-    while engine.running:
-        if results:
-            cv2.imshow(TITLE, results.pop().drawn()[..., ::-1])
-        if cv2.waitKey(5) & 0xFF == ord("q") or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
-            engine.stop()
-    cv2.destroyAllWindows()
+    if latest:
+        cv2.imshow(TITLE, latest.pop().drawn()[..., ::-1])
+    if cv2.waitKey(5) & 0xFF == ord("q") or cv2.getWindowProperty(TITLE, cv2.WND_PROP_VISIBLE) < 1:
+        engine.stop()
 
 
-def _report(engine, statistics, saved):
-    speed = f"{statistics['frames']} frames in {statistics['seconds']:.1f} s: {statistics['fps_mean']:.1f} per second"
-    print(f"{speed}, latency {statistics['p50']:.1f} ms (p95 {statistics['p95']:.1f}), {statistics['dropped']} dropped")
+def _report(engine, statistics):
+    frames, seconds = statistics["frames"], statistics["seconds"]
+    print(f"{frames} frames in {seconds:.1f} s: {statistics['fps_mean']:.1f} per second, latency "
+          f"{statistics['p50']:.1f} ms (p95 {statistics['p95']:.1f}), {statistics['dropped']} dropped")  # fmt: skip
     emotions = sorted(statistics["emotions"].items(), key=lambda pair: -pair[1])
-    nothing = "none was read" if statistics["frames_with_faces"] else "no face was seen"
-    print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or nothing}")
+    print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or 'none was read'}")
     if engine.settings.emotion == "expressions":
         print(CAUTION)
     print(engine.message)
-    if saved and saved.frames:
-        print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")

@@ -12,17 +12,47 @@ from pathlib import Path
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import free_path
-from fkd_helpers.faces.images import read_photo, write_photo
-from fkd_helpers.live.mailbox import Mailbox
+from fkd_helpers.faces.images import read_photo, shrunk, write_photo
 from fkd_helpers.live.pipeline import Pipeline, Result
-from fkd_helpers.live.recorder import Recorder
+from fkd_helpers.live.recorder import Meter, Recorder
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.live.sources import Source, fit, open_source
-from fkd_helpers.live.timing import Meter, timed
+from fkd_helpers.live.sources import Source, open_source
+
+MAX_SIDE = 1920  # pixels; larger frames are scaled down to this
 
 
-def _ignore(_):
-    pass
+class Mailbox:
+    """One slot between two threads: a newer item replaces the one that waits.
+
+    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the box is
+    closed), or by `close`.
+    """
+
+    def __init__(self):
+        self._waiting, self._closed, self._changed = [], False, threading.Condition()
+
+    def put(self, item: object) -> list:
+        """Put an item in; return what will therefore not be taken: nothing, a displaced item, or this one."""
+        with self._changed:
+            if self._closed:
+                return [item]
+            displaced, self._waiting = self._waiting, [item]
+            self._changed.notify()
+            return displaced
+
+    def take(self) -> object | None:
+        """Wait for an item and return it; None once the box is closed and empty."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._waiting or self._closed)
+            return self._waiting.pop() if self._waiting else None
+
+    def close(self, *, keep: bool = False) -> list:
+        """Accept no more items; return the one that waits, unless it is kept to be taken."""
+        with self._changed:
+            left, self._waiting = ([], self._waiting) if keep else (self._waiting, [])
+            self._closed = True
+            self._changed.notify()
+            return left
 
 
 @dataclass(eq=False)
@@ -52,29 +82,29 @@ class LiveEngine:
     """
 
     def __init__(
-        self, *, seconds: float | None = None, every: bool = False, on_result: Callable[[Result], None] = _ignore,
-        on_drop: Callable[[object], None] = _ignore, **settings,
+        self, *, seconds: float | None = None, every: bool = False,
+        on_result: Callable[[Result], None] = lambda _: None, on_drop: Callable[[object], None] = lambda _: None,
+        **settings,
     ):  # fmt: skip
         if seconds is not None and not seconds > 0:
             raise InputError(f"seconds: expected more than 0, got {seconds}")
         self.seconds, self.every, self.settings = seconds, every, LiveSettings().updated(**settings)
         self._on_result, self._on_drop = on_result, on_drop
         self._pipeline, self._lock = Pipeline(self.settings), threading.RLock()
-        self.run, self._last, self._recorder, self._saved = Run(Source("none")), None, None, None
+        self.run, self._last, self.recording = Run(Source("none")), None, None
         self.run.stopped.set()
 
     def start(self, source: str, address: str | int | Path = "") -> None:
         """Begin with a source, see `open_source`; one that is running is stopped before."""
         if self.running:
             self.stop()
-        run = Run(open_source(source, address))
-        self.run, self._last, self._pipeline = run, None, Pipeline(self.settings, self._pipeline)
+        self.run = run = Run(open_source(source, address))
+        self._last, self._pipeline = None, Pipeline(self.settings, self._pipeline)
+        work = [(self._work, iter(run.mailbox.take, None))]
         if self.every and not run.source.live:
             work = [(self._work, self._frames(run))]
-        elif run.source.frames is None:  # they are submitted
-            work = [(self._work, iter(run.mailbox.take, None))]
-        else:
-            work = [(self._work, iter(run.mailbox.take, None)), (self._read, self._frames(run))]
+        elif run.source.frames is not None:  # otherwise they are submitted
+            work.append((self._read, self._frames(run)))
         run.threads = [threading.Thread(target=target, args=(run, items), daemon=True) for target, items in work]
         for thread in run.threads:
             thread.start()
@@ -90,7 +120,7 @@ class LiveEngine:
         self.settings = self._pipeline.settings
 
     def stop(self) -> None:
-        """Stop, wait for the threads, finish a recording; harmless when nothing runs."""
+        """Stop and wait for the threads; a recording waits for `finish`. Harmless when nothing runs."""
         run = self.run
         run.stopped.set()
         self._drop(run, run.mailbox.close())
@@ -98,7 +128,6 @@ class LiveEngine:
             if thread is not threading.current_thread():
                 thread.join(timeout=3)  # a camera may hang
         run.meter.end()
-        self._end_recording()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
@@ -130,42 +159,42 @@ class LiveEngine:
         with self._lock:
             if self.recording is not None:
                 raise InputError(f"{path}: {self.recording.path} is still being recorded")
-            self._end_recording()
-            self._recorder, self._saved = Recorder(path), None
-            return self._recorder.path
+            self.recording = Recorder(path)
+            return self.recording.path
 
     def finish(self) -> Recorder | None:
-        """End the recording, or return the one that ended by itself or by `stop`; None: nothing new."""
-        self._end_recording()
-        saved, self._saved = self._saved, None
-        return saved
-
-    @property
-    def recording(self) -> Recorder | None:
-        """What is being recorded; None when there is nothing, or the disk has ended it."""
-        recorder = self._recorder
-        return recorder if recorder and not recorder.message else None
-
-    def _end_recording(self):
+        """End the recording and return it; None where there is none."""
         with self._lock:
-            recorder, self._recorder = self._recorder, None
-            self._saved = recorder.finish(self.settings) if recorder else self._saved
+            recorder, self.recording = self.recording, None
+        return recorder and recorder.finish(self.settings)
 
     # -- the threads
 
     def _frames(self, run) -> Iterator[tuple]:
-        """Yield the frames of a source as (frame, when, arrived, key)."""
-        frames = timed(run.source, every=self.every, seconds=self.seconds, max_fps=lambda: self.settings.max_fps,
-                       stopped=run.stopped)  # fmt: skip
+        """Yield the frames of a source as (frame, when, arrived, key), at most `max_fps`, no longer than `seconds`.
+
+        With `every` a film is read as fast as possible, by its own clock; otherwise it plays at its own speed, and a
+        frame has the time of its arrival, as that of a camera always has.
+        """
+        began = first = due = None
         try:
-            first = True
-            for frame, when in frames:
+            for frame, when in run.source.frames:
+                if when is not None and not self.every:
+                    began = time.monotonic() - when if began is None else began
+                    run.stopped.wait(max(0.0, began + when - time.monotonic()))
+                    when = None
+                when = time.monotonic() if when is None else when
+                first, due = (when, when) if first is None else (first, due)
+                if self.seconds is not None and when - first >= self.seconds:
+                    run.source.end_message = f"Ended after {self.seconds:g} seconds."
+                    return
+                if rate := self.settings.max_fps:
+                    if when < due - 1e-6:
+                        continue
+                    due = max(due, when - 1 / rate) + 1 / rate
                 yield frame, when, time.monotonic(), None
-                first = False
                 if run.stopped.is_set():
                     return
-            if first:
-                raise InputError("no frame of it can be read")
         finally:
             run.source.frames.close()  # a camera's light goes off
 
@@ -185,12 +214,11 @@ class LiveEngine:
             run.error = error
         run.meter.end()
         self._drop(run, run.mailbox.close())
-        self._end_recording()
         run.stopped.set()
 
     def _process(self, run, frame, when, arrived, key):
         try:
-            frame = fit(read_photo(frame) if isinstance(frame, bytes) else frame)
+            frame = shrunk(read_photo(frame) if isinstance(frame, bytes) else frame, MAX_SIDE)
         except InputError:
             return self._drop(run, [(key,)], "unreadable")
         when = arrived if when is None else when
@@ -203,9 +231,9 @@ class LiveEngine:
         run.meter.add(result)
         self._on_result(result)
         with self._lock:
-            if recorder := self.recording:
-                recorder.add(result.drawn(), when)
-                recorder.meter.add(result)
+            if self.recording:
+                self.recording.add(result.drawn(), when)
+                self.recording.meter.add(result)
 
     def _drop(self, run, items, why="dropped"):
         for *_, key in items:

@@ -11,11 +11,6 @@ from fkd_helpers.expressions.reader import ExpressionReader, Reading
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.predict import Face
 
-EMOTIONS = {  # who reads them, and what
-    "rules": "negative, neutral, positive",
-    "expressions": "eight, by a network",
-    "none": "no emotion",
-}
 CAUTION = "Expressions: a guess of what labellers would call it, not what a person feels."
 FORGET = 2.0  # seconds after which a face that is gone is forgotten
 
@@ -78,17 +73,11 @@ def expression_reader() -> ExpressionReader:
 
 
 class Moods:
-    """Read and smooth the emotion of each face of each frame.
-
-    Args:
-        emotion: one of EMOTIONS
-        calm: glide and hold of the `Smoother` of each face, seconds
-    """
+    """Read the emotion of each face of each frame, by one of EMOTIONS, and smooth it over `calm` seconds."""
 
     def __init__(self, emotion: str = "rules", calm: float = 0.25):
-        self.emotion, self._make = emotion, functools.partial(Smoother, calm, calm)
+        self.emotion, self.calm, self._smoothers = emotion, calm, {}
         self._reader = expression_reader() if emotion == "expressions" else None
-        self._smoothers = {}
 
     def __call__(self, frame: np.ndarray, faces: Sequence[Face], when: float) -> list[Mood | None]:
         """Return the emotion of each face in an RGB frame at second `when`; None where nothing is known."""
@@ -96,8 +85,8 @@ class Moods:
         readable = [face for face in faces if self.emotion != "none" and face.keypoints.shape == (68, 2)]
         keypoints = [face.keypoints for face in readable]
         readings = self._reader(frame, keypoints) if self._reader else map(read_emotion, keypoints)
-        moods = {
-            face.id: self._smoothers.setdefault(face.id, self._make())(reading, when)
-            for face, reading in zip(readable, readings, strict=True)
-        }
+        moods = {}
+        for face, reading in zip(readable, readings, strict=True):
+            smoother = self._smoothers.setdefault(face.id, Smoother(self.calm, self.calm))
+            moods[face.id] = smoother(reading, when)
         return [moods.get(face.id) for face in faces]

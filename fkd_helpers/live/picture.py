@@ -16,8 +16,7 @@ import cv2
 import numpy as np
 import traitlets
 
-from fkd_helpers.live.moods import Mood
-from fkd_helpers.predict import Face
+from fkd_helpers.live.pipeline import Result
 
 WINDOW = 2  # frames that are on their way to the browser at a time
 LOST = 5.0  # seconds after which a frame without an answer no longer counts
@@ -29,7 +28,7 @@ class Picture(anywidget.AnyWidget):
 
     Args:
         on: what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello().
-            The key of a frame goes back with a "result" or a "drop", exactly once.
+            The key of a frame goes back with its result or with a "drop", exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -39,17 +38,11 @@ class Picture(anywidget.AnyWidget):
     mirror = traitlets.Bool(True).tag(sync=True)
 
     def __init__(self, on: dict[str, Callable], **traits):
-        self._on, self._lock, self._source = on, threading.Lock(), None
+        self._on, self._lock, self._context = on, threading.Lock(), copy_context()
         self._in_flight: dict[int, float] = {}  # frames on their way to the page: when they left
-        self._context = copy_context()
-        self._count, self.session, self.skipped, self.heard = 0, 0, 0, 0.0
+        self._count, self.session, self.showing, self.skipped, self.heard = 0, 0, False, 0, 0.0
         super().__init__(**traits)
         self.on_msg(self._on_message)
-
-    @property
-    def showing(self) -> bool:
-        """Whether frames are shown now, between `begin` and `end`."""
-        return self._source is not None
 
     # -- to the page
 
@@ -61,52 +54,53 @@ class Picture(anywidget.AnyWidget):
         """
         return self._context.copy().run(function, *values)
 
-    def send(self, content, buffers=None):
-        """Send a custom message to the page."""
-        self.in_page_context(super().send, content, buffers)
-
-    def begin(self, source: str, *, camera: str | None = None, max_fps: float | None = None, side: int = 640) -> None:
-        """Begin to show frames; for "browser" the page opens a camera (an id), with frames of `side` pixels at most."""
+    def begin(self, source: str, **options) -> None:
+        """Begin to show frames; for "browser" the page opens a camera."""
         with self._lock:
-            self.session, self._source, self._in_flight = self.session + 1, source, {}
+            self.session, self.showing, self._in_flight = self.session + 1, True, {}
         self.heard, self.skipped = time.monotonic(), 0
-        self.post("start", source=source, camera=camera, max_fps=max_fps, side=side)
+        self.post("start", source=source, **options)
 
     def end(self, message: str = "") -> None:
         """Stop: the page turns its camera off, and frames that still come are ignored."""
         self.post("stop", message=message)
-        with self._lock:
-            self.session, self._source = self.session + 1, None
+        self.session, self.showing = self.session + 1, False
 
-    def push(self, frame: np.ndarray, faces: Sequence[Face], moods: Sequence[Mood | None], *, age: float) -> bool:
-        """Show a frame (h, w, 3) of the kernel's own source, age in seconds; False when the page is behind."""
+    def show(self, result: Result) -> None:
+        """Show a frame's faces on the page, with the frame itself where the page does not have it as it is shown.
+
+        A frame of the kernel's own source is skipped while the page is behind.
+        """
+        key, picture = result.key, result.shown
+        if key is None:
+            key, picture = self._next_key(), result.frame if picture is None else picture
+            if key is None:
+                return
+        faces = [
+            {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints)}
+            | (asdict(mood) | {"scales": mood.scales} if mood else {"label": None})
+            for face, mood in zip(result.faces, result.moods, strict=True)
+        ]
+        buffers = [b"".join(np.asarray(face.keypoints, "<f4").tobytes() for face in result.faces)]
+        buffers += [] if picture is None else [to_jpeg(picture)]
+        self.post("result" if result.key else "frame", key, buffers, faces=faces, age=1000 * result.seconds)
+
+    def post(self, kind: str, key: tuple | None = None, buffers: Sequence[bytes] = (), **content) -> None:
+        """Send a message from any thread; `key` names the frame that it is about."""
+        session, number = key or (self.session, None)
+        content |= {"type": kind, "session": session, "id": number}
+        self.in_page_context(self.send, content, list(buffers))
+
+    def _next_key(self):
         now = time.monotonic()
         with self._lock:
             self._in_flight = {number: left for number, left in self._in_flight.items() if now - left < LOST}
             if len(self._in_flight) >= WINDOW:
                 self.skipped += 1
-                return False
+                return None
             self._count += 1
             self._in_flight[self._count] = now
-            key = (self.session, self._count)
-        self.post("frame", key, faces, moods, [to_jpeg(frame)], age=1000 * age)
-        return True
-
-    def post(
-        self, kind: str, key: tuple | None = None, faces: Sequence[Face] | None = None,
-        moods: Sequence[Mood | None] = (), buffers: Sequence[bytes] = (), **content,
-    ) -> None:  # fmt: skip
-        """Send a message; `key` names the frame that it answers, by a "result" (JPEG: to show instead) or a "drop"."""
-        session, number = key or (self.session, None)
-        content |= {"type": kind, "session": session, "id": number}
-        if faces is not None:
-            content["faces"] = [
-                {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints)}
-                | (asdict(mood) | {"scales": mood.scales} if mood else {"label": None})
-                for face, mood in zip(faces, moods, strict=True)
-            ]
-            buffers = [b"".join(np.asarray(face.keypoints, "<f4").tobytes() for face in faces), *buffers]
-        self.send(content, buffers=list(buffers))
+            return self.session, self._count
 
     # -- from the page: what makes no sense is ignored
 
@@ -131,6 +125,6 @@ class Picture(anywidget.AnyWidget):
                     self.post("drop", (self.session, number))
 
 
-def to_jpeg(frame: np.ndarray, quality: int = 80) -> bytes:
+def to_jpeg(frame: np.ndarray) -> bytes:
     """Encode an RGB frame (h, w, 3) as a JPEG."""
-    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, quality])[1].tobytes()
+    return cv2.imencode(".jpg", frame[..., ::-1], [cv2.IMWRITE_JPEG_QUALITY, 80])[1].tobytes()

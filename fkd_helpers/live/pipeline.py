@@ -1,6 +1,7 @@
 """From one frame of a film to faces, their emotions and the frame with its filter."""
 
 from dataclasses import dataclass, replace
+from functools import partial
 
 import numpy as np
 
@@ -9,12 +10,8 @@ from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
-from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, detect_faces, detect_fast, find_fast
-from fkd_helpers.predict.predictor import central_boxes
-
-OF_PREDICTOR = ("model", "device", "detector")  # settings
-SEARCH_EVERY = 15  # frames without a face between two searches of the whole frame, for small faces
+from fkd_helpers.live.settings import DETECTORS, LiveSettings
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker
 
 
 @dataclass(frozen=True, eq=False)
@@ -48,11 +45,19 @@ class Pipeline:
 
     def __init__(self, settings: LiveSettings | None = None, other: "Pipeline | None" = None):
         self.settings = settings = settings or LiveSettings()
-        same = other is not None and all(getattr(other.settings, key) == getattr(settings, key) for key in OF_PREDICTOR)
-        self.predictor = other.predictor if same else _make_predictor(settings)
-        search = SEARCHES[settings.detector]()
-        self._tracker, self._smoother = Tracker(self.predictor, detector=search), FaceSmoother(settings.smooth)
-        self._moods, count = Moods(settings.emotion, settings.calm), self.predictor.runner.keypoints
+        limits = {"max_side": settings.max_side, "min_face": settings.min_face}
+        limits = {name: limit for name, limit in limits.items() if limit is not None}
+        of_film, of_picture = (partial(detect, **limits) for detect in DETECTORS[settings.detector])
+        if other and (other.settings.model, other.settings.device) == (settings.model, settings.device):
+            self.predictor = other.predictor
+        else:
+            backend = "onnx" if settings.device == "cpu" else "torch"
+            self.predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=())
+            self.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
+        of_film(np.zeros((64, 64), np.uint8))
+        self._detect, self._tracker = of_picture, Tracker(self.predictor, detector=of_film)
+        self._smoother, self._moods = FaceSmoother(settings.smooth), Moods(settings.emotion, settings.calm)
+        count = self.predictor.runner.keypoints
         if settings.filters() and count != len(MIRROR):
             raise InputError(f"filter: expected a network of {len(MIRROR)} keypoints, {settings.model} has {count}")
 
@@ -64,39 +69,11 @@ class Pipeline:
         alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
         """
         if alone:
-            whole_image = "always" if self.settings.detector == "none" else "never"
-            found = self.predictor(frame, whole_image=whole_image)
+            min_score = 0 if self.settings.detector == "none" else None
+            found = self.predictor.faces_at(frame, self._detect(frame), min_score=min_score)
             faces = [replace(face, id=number) for number, face in enumerate(found)]
             self._moods = Moods(self.settings.emotion, self.settings.calm)
         else:
             faces = self._smoother(self._tracker(frame), when)
         moods, filters = self._moods(frame, faces, when), self.settings.filters()
         return faces, moods, wear(frame, [face.keypoints for face in faces], filters) if filters else None
-
-
-class Search:
-    """Detect faces on a small copy of the frame, and every so often, while there is none, on the frame itself."""
-
-    def __init__(self):
-        self._missed = 0
-
-    def __call__(self, frame: np.ndarray) -> np.ndarray:
-        """Return the boxes (n, 4) of faces in a frame."""
-        boxes = detect_fast(frame)
-        self._missed = 0 if len(boxes) else self._missed + 1
-        return detect_faces(frame) if self._missed % SEARCH_EVERY == 1 else boxes
-
-
-SEARCHES = {
-    "haar": Search,
-    "ours": lambda: find_fast,
-    "none": lambda: lambda frame: central_boxes(frame.shape),
-}
-
-
-def _make_predictor(settings):
-    backend = "onnx" if settings.device == "cpu" else "torch"
-    detectors = "haar" if settings.detector == "haar" else "ours"
-    predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=detectors)
-    predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
-    return predictor

@@ -5,7 +5,10 @@ The file is written in fragments of half a second, so that a process that is kil
 
 import contextlib
 import json
+import threading
 import time
+from collections import Counter, deque
+from collections.abc import Callable
 from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
@@ -18,8 +21,8 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import free_path, whole_file
 from fkd_helpers.core.records import plain, versions
 from fkd_helpers.live.moods import CAUTION
+from fkd_helpers.live.pipeline import Result
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.live.timing import Meter
 
 MILLISECONDS = Fraction(1, 1000)
 CONTAINER = {"movflags": "hybrid_fragmented", "frag_duration": "500000", "video_track_timescale": "1000",
@@ -30,87 +33,96 @@ ENCODER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "g": "60"}
 class Recorder:
     """Write frames to a new MP4 file; there is no sound.
 
-    `frames` and `seconds` are the length so far, `message` says why the disk ended it, and `meter` counts the results
-    that the caller gives it, for the summary. A taken `path` gets a number added to its name.
+    `frames` and `seconds` are the length so far, and `meter` counts the results that the caller gives it, for the
+    summary. A taken `path` gets a number added to its name.
     """
 
     def __init__(self, path: str | Path):
         self.path = free_path(Path(path))
         if self.path.suffix.lower() != ".mp4":
             raise InputError(f"{path}: expected a name ending in .mp4")
-        try:
-            self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = self.path.open("xb", buffering=0)
-        except OSError as error:
-            raise InputError(f"{path}: cannot be written ({error.strerror})") from None
-        self.frames, self.message, self.meter = 0, "", Meter()
-        self._film = self._track = self._first = None
-        self._last, self._gap = -1, 33  # milliseconds
-
-    @property
-    def seconds(self) -> float:
-        """The length of the recording so far."""
-        return (self._last + self._gap) / 1000 if self.frames else 0.0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        self.path.touch()  # where nothing can be written, this says so
+        self._film = av.open(str(self.path), "w", options=CONTAINER)
+        self._track = self._film.add_stream("libx264", rate=30, options=ENCODER)
+        self.frames, self.seconds, self.meter = 0, 0.0, Meter()
 
     def add(self, frame: np.ndarray, when: float) -> None:
-        """Add an RGB frame (h, w, 3) with its time in seconds; the first one is the beginning.
-
-        A frame of another size is fitted into the size of the first.
-        """
-        with self._disk():
-            if self._film is None:
-                self._first, self._film = when, av.open(self._file, "w", format="mp4", options=CONTAINER)
-                self._track = track = self._film.add_stream("libx264", rate=30, options=ENCODER)
-                track.height, track.width = (max(2, side - side % 2) for side in frame.shape[:2])
-                track.pix_fmt, track.codec_context.time_base = "yuv420p", MILLISECONDS
-            size = (self._track.width, self._track.height)
-            if frame.shape[1::-1] != size:  # black beside it, if need be
-                frame = np.asarray(ImageOps.pad(Image.fromarray(frame), size))
-            picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
-            stamp = max(self._last + 1, round(1000 * (when - self._first)))
-            picture.pts, picture.time_base = stamp, MILLISECONDS
-            self._film.mux(self._track.encode(picture))
-            self._gap = stamp - self._last if self.frames else self._gap
-            self._last, self.frames = stamp, self.frames + 1
+        """Add an RGB frame (h, w, 3) with its time in seconds; one of another size is fitted into the first's."""
+        if not self.frames:
+            self._first, self._stamp = when, -1
+            self._track.height, self._track.width = (max(2, side - side % 2) for side in frame.shape[:2])
+            self._track.pix_fmt, self._track.codec_context.time_base = "yuv420p", MILLISECONDS
+        size = (self._track.width, self._track.height)
+        if frame.shape[1::-1] != size:  # black beside it, if need be
+            frame = np.asarray(ImageOps.pad(Image.fromarray(frame), size))
+        picture = av.VideoFrame.from_ndarray(frame, format="rgb24")
+        self._stamp = max(self._stamp + 1, round(1000 * (when - self._first)))
+        picture.pts, picture.time_base = self._stamp, MILLISECONDS
+        self._film.mux(self._track.encode(picture))
+        self.frames, self.seconds = self.frames + 1, self._stamp / 1000
 
     def finish(self, settings: LiveSettings | None = None) -> "Recorder":
         """End the file, write the summary beside it, and return self; without a frame there is no file."""
         self.meter.end()
-        if self._film is not None and not self.message:
-            with self._disk():
-                self._film.mux(self._track.encode(None))
-                self._film.close()
-        self._file.close()
         if not self.frames:
-            self.path.unlink(missing_ok=True)
-            self.message = self.message or "Nothing was recorded: no frame came."
+            self.path.unlink()
             return self
-        what = {"recording": self.path.name, "ended": self.message or "completed", "seconds": self.seconds}
-        content = summary(self.meter, settings or LiveSettings()) | what | {"frames": self.frames}
-        with self._disk():
-            write_json(self.path.with_suffix(".json"), content)
+        with contextlib.suppress(OSError):  # a full disk: what was written plays
+            self._film.mux(self._track.encode(None))
+            self._film.close()
+            length = {"recording": self.path.name, "seconds": self.seconds, "frames": self.frames}
+            write_summary(self.path.with_suffix(".json"), self.meter, settings or LiveSettings(), **length)
         return self
 
-    @contextlib.contextmanager
-    def _disk(self):
-        try:
-            yield
-        except (OSError, av.error.FFmpegError) as error:
-            self._file.close()  # before the film: what it would still write would spoil what is there
-            with contextlib.suppress(OSError, ValueError, av.error.FFmpegError):
-                self._film.close()
-            self.message = f"The recording ended: {error.strerror}. What was written is kept."
+
+class Meter:
+    """Count the results of one run or one recording; it may be read from any thread."""
+
+    def __init__(self, clock: Callable[[], float] = time.monotonic):
+        self._clock, self._lock, self._begun, self._ended = clock, threading.Lock(), clock(), None
+        self._latencies, self._labels, self._first = deque(maxlen=3000), {}, None
+        self._counts = Counter(dict.fromkeys(("frames", "frames_with_faces", "dropped", "unreadable"), 0))
+        self._emotions, self._timeline = Counter(), deque(maxlen=10_000)
+
+    def add(self, result: Result) -> None:
+        """Count a result."""
+        labels = {face.id: label for face, label in zip(result.faces, result.labels, strict=True)}
+        with self._lock:
+            self._first = result.when if self._first is None else self._first
+            self._counts.update(frames=1, frames_with_faces=bool(labels))
+            self._latencies.append(result.seconds)
+            self._emotions.update(filter(None, labels.values()))
+            changes = labels.items() - self._labels.items()
+            self._timeline += [(round(result.when - self._first, 3), *change) for change in sorted(changes)]
+            self._labels = labels
+
+    def count(self, what: str) -> None:
+        """Count a frame without a result: "dropped" for a newer one, or "unreadable"."""
+        with self._lock:
+            self._counts[what] += 1
+
+    def end(self) -> None:
+        """End the run; later calls change nothing."""
+        self._ended = self._ended or self._clock()
+
+    def read(self) -> dict:
+        """Return the statistics: frames per second, latency in milliseconds (None before the first frame), counts of
+        frames, frames per emotion, the changes of labels (second, face, new label), seconds of the run."""
+        with self._lock:
+            seconds = (self._ended or self._clock()) - self._begun
+            p50, p95 = (1000 * np.percentile(self._latencies, [50, 95])).tolist() if self._latencies else (None, None)
+            return {
+                "fps_mean": self._counts["frames"] / max(seconds, 1e-9), "p50": p50, "p95": p95, **self._counts,
+                "emotions": dict(self._emotions), "timeline": list(self._timeline), "seconds": seconds,
+            }  # fmt: skip
 
 
-def summary(meter: Meter, settings: LiveSettings) -> dict:
-    """Return what a summary file tells about a run, as plain values."""
-    caution = {"caution": CAUTION} if settings.emotion == "expressions" else {}
-    made = {"settings": asdict(settings), "versions": versions() | {"av": av.__version__}}
-    return meter.read() | caution | made | {"date": time.strftime("%Y-%m-%d %H:%M")}
-
-
-def write_json(path: Path, content: dict) -> None:
-    """Write plain values to a file that is whole or not there."""
+def write_summary(path: Path, meter: Meter, settings: LiveSettings, **facts) -> None:
+    """Write what a run was like to a JSON file."""
+    facts |= {"settings": asdict(settings), "versions": versions() | {"av": av.__version__}}
+    facts |= {"caution": CAUTION} if settings.emotion == "expressions" else {}
     path.parent.mkdir(parents=True, exist_ok=True)
     with whole_file(path) as partial:
+        content = meter.read() | facts | {"date": time.strftime("%Y-%m-%d %H:%M")}
         partial.write_text(json.dumps(plain(content), indent=1) + "\n", encoding="utf-8")

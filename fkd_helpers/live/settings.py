@@ -4,10 +4,20 @@ from dataclasses import dataclass, field, replace
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
-from fkd_helpers.live.moods import EMOTIONS
+from fkd_helpers.predict import central_boxes, detect_faces, detect_fast, find_faces, find_fast
 from fkd_helpers.predict.smoothing import REST
 
-DETECTORS = ("ours", "haar", "none")
+DETECTORS = {  # for the frames of a film, where few milliseconds are left, and for single pictures
+    "ours": (find_fast, find_faces),
+    "haar": (detect_fast, detect_faces),
+    "none": (lambda frame, **_: central_boxes(frame.shape), lambda frame, **_: central_boxes(frame.shape)[:1]),
+}
+
+EMOTIONS = {  # who reads them, and what
+    "rules": "negative, neutral, positive",
+    "expressions": "eight, by a network",
+    "none": "no emotion",
+}
 LONGEST = 10  # seconds of smoothing
 
 
@@ -21,7 +31,9 @@ class LiveSettings:
 
     model: str = _option("small", "a network that ships, or a path to .onnx or .safetensors")
     device: str = _option("cpu", "cpu (ONNX Runtime), cuda or mps (PyTorch)")
-    detector: str = _option("ours", "ours, for heads of any tilt; haar; or none: each picture is a face")
+    detector: str = _option("ours", "ours, for heads of any tilt; haar, OpenCV's cascade; none: each picture is a face")
+    max_side: int | None = _option(None, "pixels: larger frames are searched at this size (256; pictures 1280)")
+    min_face: float | None = _option(None, "smaller faces are left out: a share of the frame's longer side")
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
     smooth: float = _option(REST, "seconds over which keypoints at rest are averaged; 0 turns it off")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")
@@ -34,7 +46,7 @@ class LiveSettings:
                 raise unknown(name, getattr(self, name), known)
         for name in ("smooth", "calm"):
             if not 0 <= getattr(self, name) <= LONGEST:
-                raise InputError(f"{name}: expected 0 to {LONGEST} seconds, got {getattr(self, name)}")
+                raise InputError(f"{name}: expected 0 to {LONGEST}, got {getattr(self, name)}")
         if self.max_fps is not None and not self.max_fps > 0:
             raise InputError(f"max_fps: expected more than 0, got {self.max_fps}")
         for name in self.filters():

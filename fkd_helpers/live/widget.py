@@ -1,19 +1,23 @@
-"""The live demo as a widget: Start, Stop, Record and Snapshot around one live picture."""
+"""The live demo as a widget: Start, Stop, Record and Snapshot around one live picture, and its settings."""
 
 import base64
 import os
 import threading
 import time
+from collections.abc import Callable
 from html import escape
 from pathlib import Path
 
 import ipywidgets as widgets
 
-from fkd_helpers.core.errors import InputError
-from fkd_helpers.live.controls import SOURCES, WRAP, Controls, call
+from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.filters.filters import FILTERS
 from fkd_helpers.live.engine import LiveEngine
-from fkd_helpers.live.moods import CAUTION, EMOTIONS
-from fkd_helpers.live.picture import Picture, to_jpeg
+from fkd_helpers.live.moods import CAUTION
+from fkd_helpers.live.picture import Picture
+from fkd_helpers.live.settings import EMOTIONS, LONGEST
+from fkd_helpers.live.sources import SOURCES
+from fkd_helpers.predict.runtime import WEIGHTS
 
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
 LARGEST_SHOWN = 50_000_000  # bytes of a recording that is sent to the page; a larger one stays in its folder
@@ -26,6 +30,7 @@ BUTTONS = {  # tooltip and colour
     "Record": ("Record to a new MP4 file, until pressed again", ""),
     "Snapshot": ("Save the picture as it is now", ""),
 }
+WRAP = widgets.Layout(flex_flow="row wrap")
 
 
 def live_demo(source: str | None = None, **settings) -> "LiveDemo":
@@ -48,32 +53,33 @@ class LiveDemo(widgets.VBox):
         self, source: str = "browser", *, address: str | int = "", mirror: bool | None = None,
         folder: str | Path = "recordings", **settings,
     ):  # fmt: skip
-        self.folder, self._lock = Path(folder), threading.RLock()
+        if source not in SOURCES:
+            raise unknown("source", source, SOURCES)
         mirror = source in ("browser", "camera") if mirror is None else mirror
-        self.engine = LiveEngine(
-            on_result=self._on_result, on_drop=lambda key: self.picture.post("drop", key), **settings
-        )
-        place = {"source": source, "address": str(address), "mirror": mirror}
-        self.settings = Controls(self.engine.settings, self._on_change, self._say, **place)
-        events = {"frame": self.engine.submit, "stop": self.stop, "cameras": self.settings.offer_cameras,
-                  "hello": self._announce}  # fmt: skip
-        self.picture, self.saved, self.buttons = Picture(events, mirror=mirror), widgets.HTML(), {}
+        events = {"frame": lambda *frame: self.engine.submit(*frame), "stop": self.stop,
+                  "cameras": self._offer_cameras, "hello": self._announce}  # fmt: skip
+        self.folder, self._lock, self.buttons = Path(folder), threading.RLock(), {}
+        self.picture, self.saved, self._row = Picture(events, mirror=mirror), widgets.HTML(), widgets.HBox(layout=WRAP)
+        on_drop = lambda key: self.picture.post("drop", key)  # noqa: E731
+        self.engine = LiveEngine(on_result=self.picture.show, on_drop=on_drop, **settings)
         for name, (tooltip, style) in BUTTONS.items():
             self.buttons[name] = button = widgets.Button(description=name, tooltip=tooltip, button_style=style)
-            button.on_click(lambda _, name=name: call(self._say, getattr(self, name.lower())))
-        self._say("Press Start.")
-        row = widgets.HBox(list(self.buttons.values()), layout=WRAP)
-        super().__init__([row, self.picture, self.saved, self.settings])
+            button.on_click(lambda _, name=name: self._call(getattr(self, name.lower())))
+        self.controls = _controls(vars(self.engine.settings), source=source, address=str(address), mirror=mirror)
+        for name, control in self.controls.items():
+            control.observe(lambda change, name=name: self._call(self._on_change, name, change.new), "value")
+        buttons = widgets.HBox(list(self.buttons.values()), layout=WRAP)
+        super().__init__([buttons, self.picture, self.saved, self._row])
         self.add_class("fkd-demo")
+        self._say("Press Start.")
 
     def start(self) -> None:
         """Start the source that is chosen; the browser asks for its camera's permission."""
         with self._lock:
             self.stop("")
-            source = self.settings["source"]
-            self.engine.start(source, self.settings["address"])
-            camera, max_fps = self.settings["camera"] or None, self.engine.settings.max_fps
-            self.picture.begin(source, camera=camera, max_fps=max_fps)
+            source, address, camera = (self.controls[name].value for name in ("source", "address", "camera"))
+            self.engine.start(source, address)
+            self.picture.begin(source, camera=camera or None, max_fps=self.engine.settings.max_fps, side=640)
             self._say(f"Showing {SOURCES[source][0]}.")
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
 
@@ -83,14 +89,14 @@ class LiveDemo(widgets.VBox):
             showing = self.picture.showing
             self.picture.end(message)
             self.engine.stop()
-            saved = self._show_recording()
+            saved = self._finish_recording()
             self._say(f"{message} {saved}".strip() if showing and message else self.picture.status)
 
     def record(self) -> None:
         """Begin a recording, a new file in the folder; end it when one is under way."""
         with self._lock:
             if self.engine.recording is not None:
-                self._say(self._show_recording())
+                self._say(self._finish_recording())
             elif not self.engine.running:
                 raise InputError("Nothing is running that could be recorded: press Start first.")
             else:
@@ -102,38 +108,41 @@ class LiveDemo(widgets.VBox):
         self._show_file(path, IMAGE, "image/png")
         self._say(f"Saved the picture to {path}.")
 
-    # -- what the engine and the controls say
-
-    def _on_result(self, result):
-        if result.key is None:
-            frame = result.frame if result.shown is None else result.shown
-            self.picture.push(frame, result.faces, result.moods, age=result.seconds)
-        else:
-            shown = [] if result.shown is None else [to_jpeg(result.shown)]
-            self.picture.post("result", result.key, result.faces, result.moods, shown)
+    def _call(self, function: Callable, *values):
+        """Call a function; tell the user what was wrong with the input, or with the disk."""
+        try:
+            function(*values)
+        except (InputError, OSError) as error:
+            self._say(str(error))
 
     def _on_change(self, name, value):
         if name == "mirror":
             self.picture.mirror = value
-        elif name in ("source", "camera", "address"):
-            if self.engine.running:
-                self.start()
-        else:
+        elif name not in ("source", "camera", "address"):
             try:
                 self.engine.change(**{name: value})
-                if name == "emotion":
-                    self._say(f"Emotion: {EMOTIONS[value]}.")
             finally:  # a value that was refused is not shown as chosen
-                self.settings.by_name[name].value = getattr(self.engine.settings, name)
-                self._say(self.picture.status)
+                value = getattr(self.engine.settings, name)
+                self.controls[name].value = "none" if value is None else value
+        elif self.engine.running:
+            self.start()
+        self._say(self.picture.status)
 
-    def _show_recording(self) -> str:
-        """End the recording, or take the one that ended by itself; show it and return what to say."""
+    def _offer_cameras(self, cameras):
+        """Offer the cameras (name, id) of the page; the one that was chosen stays."""
+        camera, chosen = self.controls["camera"], self.controls["camera"].value
+        if cameras and chosen in ("", *(identity for _, identity in cameras)):
+            with camera.hold_trait_notifications():
+                camera.options = [("any", ""), *cameras]
+                camera.value = chosen
+
+    def _finish_recording(self) -> str:
+        """End the recording, if there is one; show it and return what to say."""
         saved = self.engine.finish()
         if saved is None or not saved.frames:
-            return saved.message if saved else ""
+            return "Nothing was recorded: no frame came." if saved else ""
         self._show_file(saved.path, VIDEO, "video/mp4")
-        return saved.message or f"Saved {saved.seconds:.1f} s to {saved.path}."
+        return f"Saved {saved.seconds:.1f} s to {saved.path}."
 
     def _show_file(self, path, tag, mime):
         if path.stat().st_size <= LARGEST_SHOWN:
@@ -147,7 +156,7 @@ class LiveDemo(widgets.VBox):
             button.send_state("tooltip")
 
     def _say(self, message):
-        """Show a message, and disable the buttons that make no sense in the current state."""
+        """Show a message, and the buttons and settings that make sense in the current state."""
         self.picture.in_page_context(self._show, message)
 
     def _show(self, message):
@@ -156,6 +165,10 @@ class LiveDemo(widgets.VBox):
         for name, button in self.buttons.items():
             button.disabled = self.engine.running == (name == "Start")
         self.buttons["Record"].description = "Stop recording" if self.engine.recording else "Record"
+        source = self.controls["source"].value
+        self.controls["address"].placeholder = placeholder = SOURCES[source][1]
+        shown = {"camera": source == "browser", "address": bool(placeholder)}
+        self._row.children = [control for name, control in self.controls.items() if shown.get(name, True)]
 
     def _watch(self, session):
         """Tell the page twice a second how things are; stop when the source has ended or no page listens."""
@@ -163,12 +176,34 @@ class LiveDemo(widgets.VBox):
             if time.monotonic() - self.picture.heard > GONE_AFTER:
                 return self.stop("Stopped: no page showed the picture for a while.")
             recording = self.engine.recording
-            own = self.settings["source"] != "browser"  # the page counts the browser's frames itself
+            own = self.controls["source"].value != "browser"  # the page counts the browser's frames itself
             dropped = self.engine.run.meter.read()["dropped"] + self.picture.skipped if own else 0
             self.picture.post("readout", recording=recording and recording.seconds, dropped=dropped)
             with self._lock:
                 if self.picture.session == session and not self.engine.running:
                     return self.stop(self.engine.message)
-                if self.engine.recording is None and (message := self._show_recording()):
-                    self._say(message)
             time.sleep(0.5)
+
+
+def _controls(settings: dict, **values) -> dict[str, widgets.Widget]:
+    """Return the controls of source and settings by name."""
+    values |= settings | {"camera": "", "filter": settings["filter"] or "none"}
+    models = dict.fromkeys([*(file.stem for file in sorted(WEIGHTS.glob("*.safetensors"))), values["model"]])
+    choices = {  # (label, value)
+        "source": [(f"{name}: {text}", name) for name, (text, _) in SOURCES.items()],
+        "camera": [("any", "")],
+        "address": widgets.Text(continuous_update=False),
+        "model": list(models),
+        "filter": list(dict.fromkeys(["none", *FILTERS, values["filter"]])),
+        "smooth": widgets.BoundedFloatText(max=LONGEST, step=0.05),  # a slider of ipywidgets has no accessible name
+        "emotion": [(f"{name}: {text}", name) for name, text in EMOTIONS.items()],
+        "calm": widgets.BoundedFloatText(max=LONGEST, step=0.05),
+        "mirror": widgets.Checkbox(),
+    }
+    controls = {}
+    for name, choice in choices.items():
+        controls[name] = control = widgets.Dropdown(options=choice) if isinstance(choice, list) else choice
+        control.value, control.layout = values[name], widgets.Layout(width="400px")
+        control.description = f"{name.capitalize()} (seconds)" if name in ("smooth", "calm") else name.capitalize()
+        control.style.description_width = "120px"
+    return controls
