@@ -58,7 +58,7 @@ def soak(minutes: float, fps: float, folder: Path | None) -> dict:
         "minutes": minutes, "sent": sent, "answered_once": once, "lost_silently": sent - once,
         "memory_start_mb": memory[0], "memory_end_mb": memory[-1], "growth_mb": memory[-1] - memory[0],
         "memory_mb": memory, "engine": {name: statistics[name] for name in kept},
-        "recording": saved and {"seconds": saved.seconds, "frames": saved.frames, "message": saved.message},
+        "recording": saved and {"seconds": saved.seconds, "frames": saved.frames},
     }  # fmt: skip
 
 
