@@ -11,20 +11,15 @@ from pathlib import Path
 
 import torch
 from torch import nn
+from torchvision.models.feature_extraction import create_feature_extractor
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.nets import backbones, losses, small, weights
 from fkd_helpers.nets.backbones import OnBackbone
-from fkd_helpers.nets.confidence import measure_min_score, measured_facts
+from fkd_helpers.nets.confidence import measure_min_score
 from fkd_helpers.nets.losses import heatmap_centres, keypoints_from, soft_argmax
 from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx, to_program
-
-__all__ = [
-    "INPUT_SIZES", "NETS", "OnBackbone", "WithKeypoints", "backbones", "build", "count_weights", "export_onnx",
-    "feature_maps", "heatmap_centres", "keypoints_from", "load", "load_weights", "losses", "measure_min_score",
-    "measured_facts", "save_weights", "small", "soft_argmax", "to_onnx", "to_program", "weights",
-]  # fmt: skip
 
 NETS: dict[str, Callable[..., nn.Module]] = {
     "two_layers": small.TwoLayers,
@@ -38,10 +33,6 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "efficientnet_lite0": partial(OnBackbone, "efficientnet_lite0"),
     "resnet18": partial(OnBackbone, "resnet18"),
     "resnet34": partial(OnBackbone, "resnet34"),
-    "resnet18_heatmap": partial(OnBackbone, "resnet18", cells=28),
-    "resnet34_heatmap": partial(OnBackbone, "resnet34", cells=28),
-    "resnet18_heatmap56": partial(OnBackbone, "resnet18", cells=56),
-    "resnet34_heatmap56": partial(OnBackbone, "resnet34", cells=56),
 }
 OTHER_SIZES = {"classic": 96, "course_cnn": 224, "course_cnn_large": 224, "residual": 96, "residual_narrow": 96}
 INPUT_SIZES = {name: OTHER_SIZES.get(name, CROP_SIZE) for name in NETS}
@@ -50,7 +41,7 @@ INPUT_SIZES = {name: OTHER_SIZES.get(name, CROP_SIZE) for name in NETS}
 def build(name: str, keypoints: int = 68, **options) -> nn.Module:
     """Build a network by name, with random weights; those on backbones take `pretrained=True` for ImageNet's.
 
-    What builds it again goes to `model.facts`, which `save_weights` and `export_onnx` write into the file's header.
+    `model.facts`, of which `load` builds it again, go into the header of its files.
     """
     if name not in NETS:
         raise unknown("model", name, NETS)
@@ -68,32 +59,15 @@ def build(name: str, keypoints: int = 68, **options) -> nn.Module:
 
 
 def load(path: str | Path) -> nn.Module:
-    """Return the network of keypoints in a safetensors file, by its header or else by the shapes of its layers."""
-    state, facts = weights.read(path)
-    try:
-        name, keypoints = facts.get("net"), int(facts.get("keypoints", facts.get("points", 68)))
-        options = {"keypoints": keypoints} | json.loads(facts.get("options", "{}"))
-    except ValueError as error:
-        raise InputError(f"{path}: its header is damaged ({error})") from None
-    if name is None:
-        name, options["keypoints"] = _recognise(path, state)
-    model = load_weights(build(name, **options), path)
+    """Return the network of keypoints that the header of a safetensors file names, with its weights."""
+    _, facts = weights.read(path)
+    if "net" not in facts:
+        raise InputError(f"{path}: its header names no network; expected a file of `save_weights`")
+    options = json.loads(facts.get("options", "{}"))
+    keypoints = int(facts.get("keypoints", facts.get("points", 68)))  # "points" in the first edition
+    model = load_weights(build(facts["net"], keypoints, **options), path)
     model.facts = facts | model.facts
     return model
-
-
-def _recognise(path, state):
-    """Return name and number of keypoints of the network that has layers of these shapes."""
-    shapes = {key: value.shape for key, value in state.items()}
-    biases = [shape[0] for key, shape in sorted(shapes.items()) if key.startswith("head") and key.endswith("bias")]
-    outputs = biases[-1] if biases else 0
-    for name in NETS:
-        for keypoints in {outputs, outputs // 2} - {0}:  # one heatmap each, or two coordinates each
-            with torch.device("meta"):
-                found = {key: value.shape for key, value in build(name, keypoints).state_dict().items()}
-            if found == shapes:
-                return name, keypoints
-    raise InputError(f"{path}: its header names no network, and its layers are those of none of {', '.join(NETS)}")
 
 
 def count_weights(model: nn.Module) -> int:
@@ -104,13 +78,7 @@ def count_weights(model: nn.Module) -> int:
 def feature_maps(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
     """Return what one layer, named as in `model.named_modules()`, answers to images."""
     layers = dict(model.named_modules())
-    if not layer or layer not in layers:
-        raise unknown("layer", layer, [name for name in layers if name])
-    seen = []
-    hook = layers[layer].register_forward_hook(lambda _module, _inputs, output: seen.append(output.detach().clone()))
-    try:
-        with torch.no_grad():
-            model(images)
-    finally:
-        hook.remove()
-    return seen[-1]
+    if layer not in layers:
+        raise unknown("layer", layer, filter(None, layers))
+    with torch.no_grad():
+        return create_feature_extractor(model, [layer])(images)[layer]

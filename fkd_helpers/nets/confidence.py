@@ -1,9 +1,7 @@
 """The score from which an answer of a heatmap network is taken for a face, measured on pictures that show none."""
 
 import functools
-import itertools
-import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -36,18 +34,16 @@ def faceless_boxes() -> list[tuple[np.ndarray, np.ndarray]]:
 
 @torch.no_grad()
 def measure_min_score(model: nn.Module | Callable, crops: np.ndarray) -> float | None:
-    """Return the score that a face needs, or None if the network's scores tell no face from anything else.
+    """Return the score that a face needs, just above what the network answers in pictures without a face.
 
-    It lies just above what the network answers in pictures without a face. Without
-    heatmaps there is no score; a network that has hardly learned scores its faces no higher than anything else.
+    It is None if the scores tell no face from anything else: without heatmaps, or if the network has hardly learned.
 
     Args:
-        model: A network, or a function from crops to keypoints (n, k, 2) and scores (n, k).
-        crops: Crops (n, 1, size, size) of true faces, float32 in 0..1, such as those of a held-out part.
+        model: a network, or a function from crops to keypoints (n, k, 2) and scores (n, k)
+        crops: crops (n, 1, size, size) of true faces, float32 in 0..1
     """
     if isinstance(model, nn.Module):
-        whole = model if isinstance(model, WithKeypoints) else WithKeypoints(model)
-        whole.eval()
+        whole = (model if isinstance(model, WithKeypoints) else WithKeypoints(model)).eval()
 
         def model(images):
             return tuple(value.numpy() for value in whole(torch.from_numpy(images)))
@@ -69,13 +65,3 @@ def measure_min_score(model: nn.Module | Callable, crops: np.ndarray) -> float |
         if (faces >= threshold).mean() < ACCEPTED:
             return None
     return threshold
-
-
-def measured_facts(
-    model: nn.Module, batches: Iterable[tuple[torch.Tensor, torch.Tensor]], *, mirror: Sequence[int] | None = None
-) -> dict[str, str]:
-    """Return what a trained network's header says beside its name: the threshold, measured on batches, and the order
-    of the points in a mirrored face."""
-    crops = torch.cat([crops for crops, _ in itertools.islice(batches, 8)])
-    facts = {"min_score": str(measure_min_score(model, crops.numpy())).lower()}
-    return facts if mirror is None else facts | {"mirror": json.dumps([int(i) for i in mirror])}

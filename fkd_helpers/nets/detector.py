@@ -10,8 +10,6 @@ from torchvision.ops import Conv2dNormActivation
 from fkd_helpers.faces.face_map import MULTIPLE
 from fkd_helpers.nets.weights import save_onnx, to_onnx
 
-WIDTHS = (16, 32, 64, 96, 128)  # channels at strides 2, 4 ... 32
-
 
 class Separable(nn.Sequential):
     """A convolution of each channel by itself, then one that mixes them; added to its input where shapes allow it."""
@@ -34,9 +32,9 @@ class FaceDetector(nn.Module):
     to mean 0 and standard deviation 1 first, so that a dark one looks like any other.
     """
 
-    def __init__(self, widths: tuple[int, ...] = WIDTHS):
+    def __init__(self):
         super().__init__()
-        a, b, c, d, e = widths
+        a, b, c, d, e = 16, 32, 64, 96, 128  # channels at strides 2, 4 ... 32
         self.facts: dict = {}
         self.stem = Conv2dNormActivation(1, a, 3, 2)
         self.down4 = nn.Sequential(Separable(a, b, 2), Separable(b, b))

@@ -1,7 +1,7 @@
 """Losses for keypoints, some of which may be missing, and what is read from heatmaps.
 
-Each loss takes predicted and target (..., 2) in the same unit and averages over the coordinates that are not NaN. If
-all are NaN, the loss is zero and so is its gradient.
+Each loss takes predicted and target (..., 2) in the same unit and averages over the coordinates that are not NaN; if
+all are NaN, it is zero and so is its gradient.
 """
 
 import math
@@ -40,7 +40,7 @@ def masked(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
             raise ValueError(f"predicted: expected the target's shape {wanted}, got {got}")
         there = ~torch.isnan(target)
         error = torch.where(there, predicted - torch.where(there, target, 0.0), 0.0)
-        return torch.where(there, function(error), 0.0).sum() / there.sum().clamp(min=1)
+        return function(error).sum() / there.sum().clamp(min=1)  # of an error 0 every loss is 0
 
     return loss
 
@@ -65,9 +65,9 @@ wing_loss = masked(wing)
 def heatmap(logits: torch.Tensor, target: torch.Tensor, *, spread: float = 1.0, weight: float = 1.0) -> torch.Tensor:
     """Return the loss of heatmaps (n, k, g, g) against keypoints (n, k, 2) in crop pixels.
 
-    The wing loss of the soft-argmax says where the middle must be; the cross-entropy with a Gaussian of `spread` cells
-    around the target says that the map must have one peak there. Source: Nibali et al., Numerical Coordinate
-    Regression with Convolutional Neural Networks, 2018 (both terms).
+    The wing loss of the soft-argmax says where the middle must be, the cross-entropy with a Gaussian of `spread` cells
+    that the map must have one peak there. Source: Nibali et al., Numerical Coordinate Regression with Convolutional
+    Neural Networks, 2018.
     """
     cells = logits.shape[-1]
     centres = heatmap_centres(cells).to(logits)  # crop pixels

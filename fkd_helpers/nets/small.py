@@ -1,9 +1,9 @@
 """Our own small networks: a baseline of two layers, the classic course's CNN, our heatmap network, a residual network.
 
-Every network takes gray images (n, 1, size, size), float32 in 0..1. It answers with keypoints (n, k, 2) in pixels of
-the image, or with the logits of one heatmap per keypoint (n, k, g, g). Weights and multiply-adds are for 68 keypoints.
+Inputs and outputs are those of `nets`. Weights and multiply-adds are for 68 keypoints.
 """
 
+import functools
 import itertools
 
 import torch
@@ -13,9 +13,8 @@ from torchvision.ops import Conv2dNormActivation
 
 
 def _conv(inputs, outputs, kernel=1, stride=1, groups=1, act=True):
-    return Conv2dNormActivation(
-        inputs, outputs, kernel, stride, groups=groups, activation_layer=nn.ReLU if act else None
-    )
+    act = nn.ReLU if act else None
+    return Conv2dNormActivation(inputs, outputs, kernel, stride, groups=groups, activation_layer=act)
 
 
 class Residual(nn.Module):
@@ -42,22 +41,22 @@ class SmallNet(nn.Module):
     Input (n, 1, 112, 112); output logits (n, k, 28, 28). 0.51 M weights, 78 M multiply-adds.
     """
 
-    def __init__(self, keypoints: int = 68, width: float = 1.0, depth: int = 1):
+    def __init__(self, keypoints: int = 68, width: float = 1.0):
         super().__init__()
         c = [int(round(v * width / 8) * 8) for v in (16, 32, 64, 128)]
 
         def stage(inputs, outputs, repeats):
             first = inverted(inputs, outputs, 2)
-            return nn.Sequential(first, *[inverted(outputs, outputs) for _ in range(repeats * depth)])
+            return nn.Sequential(first, *[inverted(outputs, outputs) for _ in range(repeats)])
 
         self.stem = _conv(1, c[0], 3, 2)  # 56
         self.down28 = stage(c[0], c[1], 1)
         self.down14 = stage(c[1], c[2], 2)
         self.down7 = stage(c[2], c[3], 2)
         self.lift14, self.skip14 = _conv(c[3], c[2], act=False), _conv(c[2], c[2], act=False)
-        self.up14 = nn.Sequential(*[inverted(c[2], c[2]) for _ in range(depth)])
+        self.up14 = nn.Sequential(inverted(c[2], c[2]))
         self.lift28, self.skip28 = _conv(c[2], c[2], act=False), _conv(c[1], c[2], act=False)
-        self.up28 = nn.Sequential(*[inverted(c[2], c[2], widen=2) for _ in range(depth)])
+        self.up28 = nn.Sequential(inverted(c[2], c[2], widen=2))
         self.enlarge = nn.Upsample(scale_factor=2, mode="nearest")
         self.head = nn.Conv2d(c[2], keypoints, 1)
 
@@ -96,10 +95,9 @@ class ClassicCNN(nn.Module):
 
 
 class CourseCNN(nn.Module):
-    """The five-convolution network of the classic course: net A of the published runs.
+    """The five-convolution network of the classic course: net A of the published runs; net B has 6,400 hidden units.
 
-    15.5 M weights, 755 M multiply-adds. With 6,400 hidden units it is their net B: 90.0 M weights, 829 M multiply-adds.
-
+    A has 15.5 M weights and 755 M multiply-adds, B 90.0 M and 829 M.
     Input (n, 1, 224, 224); output keypoints (n, k, 2) in its pixels: the last layer answers (point - 100) / 50.
     """
 
@@ -133,7 +131,7 @@ class ResidualNet(nn.Module):
     """The residual network of the Kaggle course: a stem, five stages of two blocks, the mean, one linear layer.
 
     Input (n, 1, 96, 96); output keypoints (n, k, 2) in its pixels. 11.2 M weights. Every image is brought to mean 0 and
-    standard deviation 1 first: pale images, of which the training set has few, would else give answers far outside.
+    standard deviation 1 first: pale images, of which there are few, would else give answers far outside.
     """
 
     def __init__(self, keypoints: int = 68, width: float = 1.0):
@@ -156,14 +154,14 @@ class ResidualNet(nn.Module):
         return 48 * (1 + self.head(features).unflatten(-1, (-1, 2)))  # the middle of 96 pixels
 
 
-FIRST_EDITION = {"body.0": "conv1", "body.1": "bn1", "body.3": "conv2", "body.4": "bn2", "short.": "downsample."}
+FIRST_EDITION = {
+    ".body.0": ".conv1", ".body.1": ".bn1", ".body.3": ".conv2", ".body.4": ".bn2", ".short.": ".downsample.",
+}  # fmt: skip
 
 
 def _rename_first_edition(_module, state, *_):
     """Load blocks that were saved before they were torchvision's."""
     for key in list(state):
-        for old, new in FIRST_EDITION.items():
-            if f".{old}" in key:
-                state[key.replace(f".{old}", f".{new}")] = state.pop(key)
-                break
+        renamed = functools.reduce(lambda name, pair: name.replace(*pair), FIRST_EDITION.items(), key)
+        state[renamed] = state.pop(key)
 

@@ -51,15 +51,14 @@ def read(path: str | Path) -> tuple[dict[str, torch.Tensor], dict[str, str]]:
             return {key: file.get_tensor(key) for key in file.keys()}, file.metadata() or {}
     except FileNotFoundError:
         raise InputError(f"{path}: no such weights file") from None
-    except Exception as error:  # safetensors raises its own type, which it does not export for catching
+    except Exception as error:  # safetensors does not export the type that it raises
         raise InputError(f"{path}: not a whole safetensors file ({error})") from None
 
 
 def load_weights(model: nn.Module, path: str | Path, *, points: Sequence[Sequence[int]] | None = None) -> nn.Module:
     """Load safetensors weights into a network of the same kind and return it in evaluation mode.
 
-    points: for a heatmap network, the points of the file of which each of ours is the mean; ignored where the file has
-    fewer points than that
+    `points`: for a heatmap network, the points of the file, if it has as many, of which each of ours is the mean.
     """
     state, _ = read(path)
     if points is not None and len(state.get("head.bias", ())) > max(map(max, points)):
@@ -73,10 +72,10 @@ def load_weights(model: nn.Module, path: str | Path, *, points: Sequence[Sequenc
     return model.eval()
 
 
-def export_onnx(model: nn.Module, path: str | Path, *, size: int | None = None, **facts: object) -> Path:
+def export_onnx(model: nn.Module, path: str | Path, **facts: object) -> Path:
     """Write a network as ONNX: images (n, 1, size, size) -> keypoints (n, k, 2) in crop pixels, scores (n, k)."""
     header = getattr(model, "facts", {}) | {key: str(value) for key, value in facts.items()}
-    size = size or int(header.get("size", CROP_SIZE))
+    size = int(header.get("size", CROP_SIZE))
     return save_onnx(to_onnx(WithKeypoints(model), (1, size, size), ["keypoints", "scores"], facts=header), path)
 
 
@@ -112,14 +111,13 @@ def to_program(model: nn.Module, shape: tuple[int, ...]) -> torch.export.Exporte
     return program
 
 
-def check_opset(opset: int | None) -> int | None:
-    """Return a version of ONNX's operators that can be written."""
+def check_opset(opset: int | None) -> None:
+    """Refuse a version of ONNX's operators that cannot be written."""
     import onnx  # slow
 
     newest = onnx.defs.onnx_opset_version()
     if opset is not None and not OLDEST_OPSET <= opset <= newest:
         raise InputError(f"opset: expected {OLDEST_OPSET} to {newest}, got {opset}")
-    return opset
 
 
 def to_onnx(
@@ -128,14 +126,14 @@ def to_onnx(
 ):  # fmt: skip
     """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine.
 
-    varies: dimensions of the input that may vary beside the number of images
+    `varies` are dimensions of the input that may vary beside the number of images.
     """
     import onnx  # slow
 
     program = torch.onnx.export(
         model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
         dynamic_shapes=({0: torch.export.Dim("n", min=1), **varies},), dynamo=True, verbose=False, optimize=True,
-        external_data=False, opset_version=check_opset(opset),
+        external_data=False, opset_version=opset,
     ).model_proto  # fmt: skip
     graph = program.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):

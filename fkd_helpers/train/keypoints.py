@@ -1,6 +1,8 @@
 """The task of keypoints: 68, or any number of one's own."""
 
 import dataclasses
+import itertools
+import json
 import sys
 import warnings
 from collections.abc import Callable, Mapping
@@ -20,7 +22,7 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme, pixel_errors, summary
-from fkd_helpers.nets import INPUT_SIZES, NETS, build, export_onnx, keypoints_from, load_weights, measured_facts
+from fkd_helpers.nets import INPUT_SIZES, NETS, build, export_onnx, keypoints_from, load_weights, measure_min_score
 from fkd_helpers.nets.losses import loss_named
 from fkd_helpers.train.augment import Augment
 from fkd_helpers.train.batches import Batches, FaceBatches, FrameBatches
@@ -201,7 +203,10 @@ class KeypointsTask:
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Score every held-out set against its labels as they are given; predictions are those of the first set."""
         watched, predicted, scores = self.held_out[self.watched], {}, {}
-        model.facts |= measured_facts(model, watched.batches(0), mirror=watched.faces.mirror)  # they go into its files
+        crops = torch.cat([crops for crops, _ in itertools.islice(watched.batches(0), 8)])
+        model.facts["min_score"] = str(measure_min_score(model, crops.numpy())).lower()  # into the header of its files
+        if watched.faces.mirror is not None:
+            model.facts["mirror"] = json.dumps([int(i) for i in watched.faces.mirror])
         for key, part in self.held_out.items():
             found = part.predict(model)
             predicted[key] = data.as_labelled(found, part.source) if self.config.labels == "centred" else found
@@ -217,7 +222,7 @@ class KeypointsTask:
 
     def write(self, run: Run, folder: Path) -> None:
         """Write the network as ONNX too."""
-        export_onnx(run.model, folder / f"{self.config.net}.onnx", size=INPUT_SIZES[self.config.net])
+        export_onnx(run.model, folder / f"{self.config.net}.onnx")
 
 
 def _loaded(name: str) -> FaceSet:
