@@ -24,41 +24,29 @@ EXTRA_HELD_OUT = 0.1  # of the photos of an extra training set
 class FaceSet:
     """Faces with their keypoints; `faces[mask]`, `faces[indices]` and `faces[start:stop]` are sets as well.
 
-    Args:
-        images: n uint8 arrays (h, w, 3) or (h, w), each of its own size, RGB.
-        keypoints: (n, k, 2) float32, pixels of the image they belong to; NaN = missing.
-        names: n strings, unique; "folder/file.jpg" where the set has folders.
-        people: (n,) strings; faces of one person stay on one side of a split. Default: the file name up to its last
-            underscore.
-        extras: Further arrays of length n by name ("expression", "valence" ...).
-        problems: What was left out when the set was loaded, one line each.
-        mirror: (k,) order of the keypoints in a mirrored image: point i there is point `mirror[i]` here. None = not
-            known, such faces are never mirrored. "layout" = that of the course's 68 or 15 points, None for other
-            numbers.
+    `people` are by default the file names up to their last underscore. `mirror` (k,) is the order of the keypoints in a
+    mirrored image: point i there is point `mirror[i]` here. None = not known, such faces are never mirrored; "layout" =
+    that of the course's 68 or 15 points, None for other numbers.
     """
 
-    images: Sequence[np.ndarray]
-    keypoints: np.ndarray
-    names: tuple[str, ...]
-    people: np.ndarray = None
-    extras: Mapping[str, np.ndarray] = field(default_factory=dict)
-    problems: tuple[str, ...] = ()
+    images: Sequence[np.ndarray]  # n uint8 arrays (h, w, 3) or (h, w), each of its own size, RGB
+    keypoints: np.ndarray  # (n, k, 2) float32, pixels of the image they belong to; NaN = missing
+    names: tuple[str, ...]  # n, unique; "folder/file.jpg" where the set has folders
+    people: np.ndarray = None  # (n,) strings; faces of one person stay on one side of a split
+    extras: Mapping[str, np.ndarray] = field(default_factory=dict)  # further arrays (n,): "expression", "valence" ...
+    problems: tuple[str, ...] = ()  # what was left out when the set was loaded, one line each
     mirror: np.ndarray | str | None = "layout"
 
     def __post_init__(self):
-        keypoints = np.asarray(self.keypoints, np.float32)
+        keypoints, names = np.asarray(self.keypoints, np.float32), tuple(self.names)
         if keypoints.ndim != 3 or keypoints.shape[2] != 2:
             raise InputError(f"keypoints: expected (n, k, 2), got {keypoints.shape}")
-        people = [person_of(name) for name in self.names] if self.people is None else self.people
-        object.__setattr__(self, "keypoints", keypoints)
-        object.__setattr__(self, "names", tuple(self.names))
-        object.__setattr__(self, "people", np.asarray(people, dtype=str))
-        object.__setattr__(self, "mirror", _mirror_order(self.mirror, keypoints.shape[1]))
-        lengths = {"images": len(self.images), "names": len(self.names), "people": len(self.people)}
-        lengths |= {key: len(value) for key, value in self.extras.items()}
-        for what, length in lengths.items():
-            if length != len(keypoints):
-                raise InputError(f"{what}: expected {len(keypoints)} (one per row of keypoints), got {length}")
+        people = np.asarray([person_of(name) for name in names] if self.people is None else self.people, dtype=str)
+        mirror = _mirror_order(self.mirror, keypoints.shape[1])
+        vars(self).update(keypoints=keypoints, names=names, people=people, mirror=mirror)  # the class is frozen
+        for what, values in {"images": self.images, "names": names, "people": people, **self.extras}.items():
+            if len(values) != len(keypoints):
+                raise InputError(f"{what}: expected {len(keypoints)} (one per row of keypoints), got {len(values)}")
 
     def __len__(self) -> int:
         return len(self.keypoints)
@@ -71,14 +59,10 @@ class FaceSet:
         """Return the faces at indices, in a slice, or where a boolean mask (n,) is true."""
         index = np.atleast_1d(np.arange(len(self))[which if isinstance(which, slice) else np.asarray(which)])
         whole = isinstance(self.images, np.ndarray)
-        return replace(
-            self,
-            images=self.images[index] if whole else [self.images[i] for i in index],
-            keypoints=self.keypoints[index],
-            names=tuple(self.names[i] for i in index),
-            people=self.people[index],
-            extras={key: np.asarray(value)[index] for key, value in self.extras.items()},
-        )
+        images = self.images[index] if whole else [self.images[i] for i in index]
+        names, extras = [self.names[i] for i in index], {key: np.asarray(v)[index] for key, v in self.extras.items()}
+        chosen = {"images": images, "names": names, "extras": extras, "people": self.people[index]}
+        return replace(self, keypoints=self.keypoints[index], **chosen)
 
     @property
     def boxes(self) -> np.ndarray:
@@ -111,12 +95,9 @@ def _mirror_order(mirror, count: int) -> np.ndarray | None:
         return LAYOUT_MIRRORS.get(count)
     if mirror is None:
         return None
-    order, indices = np.asarray(mirror), np.arange(count)
-    if order.shape != (count,) or not np.array_equal(np.sort(order), indices):
-        raise InputError(f"mirror: expected each of 0 to {count - 1} once, got {order.tolist()}")
-    if not np.array_equal(order[order], indices):
-        i = int(np.flatnonzero(order[order] != indices)[0])
-        raise InputError(f"mirror: expected pairs that swap, got {i} -> {order[i]} -> {order[order[i]]}")
+    order, indices = np.asarray(mirror), list(range(count))
+    if sorted(order.ravel().tolist()) != indices or order[order].tolist() != indices:
+        raise InputError(f"mirror: expected each of 0 to {count - 1} once, in pairs that swap, got {order.tolist()}")
     return order
 
 
@@ -143,10 +124,8 @@ def split(faces: FaceSet, by: str = "person", *, seed: int = 0, held_out: float 
     people = np.unique(faces.people)
     order = np.random.default_rng(seed).permutation(len(people))
     if len(people) < 2 or not 0 < held_out < 1:
-        raise InputError(
-            f"split by person: expected 2 people or more and a share between 0 and 1 to hold out, "
-            f"got {len(people)} and {held_out:g}"
-        )
+        got = f"{len(people)} and {held_out:g}"
+        raise InputError(f"split by person: expected 2 people or more and a share between 0 and 1, got {got}")
     count = min(max(round(len(people) * held_out), 1), len(people) - 1)  # neither side is empty
     is_held = np.isin(faces.people, people[order[:count]])
     return faces[~is_held], faces[is_held]

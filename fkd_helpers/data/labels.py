@@ -6,22 +6,24 @@ tools/label_shift.py (records label-shift-*). A mirror tells right from left; a 
 """
 
 import json
+import os
 import re
 import warnings
 from collections.abc import Iterable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pandas as pd
+from tqdm import tqdm
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import read_text
-from fkd_helpers.data.decoding import read_images
+from fkd_helpers.core.files import cached, read_text
 from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
 from fkd_helpers.data.tables import Table, layout_of, read_cells, read_table
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.faces.images import write_photo
+from fkd_helpers.faces.images import read_scaled, write_photo
 from fkd_helpers.faces.landmarks import mirror_by_name
 
 MIRROR_FILES = ("mirror.txt", "mirror.json")
@@ -33,21 +35,17 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
     """Read a classic folder, a folder with one label table, or a label table beside its images."""
     if on_error not in ("skip", "raise"):
         raise InputError(f"on_error: expected 'skip' or 'raise', got {on_error!r}")
-    problems, remarks = [], []
-    files, names, people, points = [], [], [], []
+    problems, files, names, people, points = [], [], [], [], []
     tables = _tables(Path(path))
     # frames of a film belong to a person, files of other folders to the photo that they were cut from
     person = person_of if any(file.name in CLASSIC.values() for file, *_ in tables) else photo_of
     for file, folder, prefix in tables:
         table = read_table(file, problems)
-        remarks += table.remarks
         points.append(table.keypoints)
         files += [folder / name for name in table.names]
         names += [prefix + name for name in table.names]
-        named = table.people or [""] * len(table.names)
-        people += [who or person(prefix + name) for who, name in zip(named, table.names, strict=True)]
-    if len({part.shape[1] for part in points}) > 1:
-        raise InputError(f"{path}: its tables have different numbers of keypoints, expected one number")
+        said = table.people or [""] * len(table.names)
+        people += [who or person(prefix + name) for who, name in zip(said, table.names, strict=True)]
     images, scales = read_images(files, progress=progress)
     problems += [image for image in images if isinstance(image, str)]
     kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
@@ -64,29 +62,64 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
         problems=tuple(problems),
         mirror=mirror_of(tables[0][0].parent, table),
     )
-    if problems:
-        warnings.warn(f"{path}: {len(problems)} rows left out, first: {problems[0]}", stacklevel=3)
-    for remark in [*remarks, *(f"{path}: {doubt}" for doubt in doubts(faces))]:
-        warnings.warn(remark, stacklevel=3)
+    left_out = [f"{len(problems)} rows left out, first: {problems[0]}"] if problems else []
+    for remark in left_out + doubts(faces):
+        warnings.warn(f"{path}: {remark}", stacklevel=3)
     return faces
+
+
+def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.ndarray | str], np.ndarray]:
+    """Return n images, a line where a file cannot be read, and their scales (n,), see `images.read_scaled`.
+
+    Files are decoded in parallel, and once: later calls map the pixels from the cache into memory.
+    """
+
+    def make() -> dict:
+        pool = ThreadPoolExecutor(os.cpu_count())
+        try:
+            found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=not progress))
+        finally:
+            pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no file that is not begun
+        images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image, _ in found]
+        shapes, scales = np.array([image.shape for image in images]), np.float32([scale for _, scale in found])
+        return {"pixels": np.concatenate([image.ravel() for image in images]), "shapes": shapes, "scales": scales}
+
+    if not files:
+        return [], np.ones(0, np.float32)
+    stats = [file.stat() if file.exists() else None for file in files]
+    stamps = [(str(file), stat and (stat.st_size, stat.st_mtime_ns)) for file, stat in zip(files, stats, strict=True)]
+    held = cached("images", json.dumps(stamps), make)
+    pixels, shapes, scales = (np.asarray(held[name]) for name in ("pixels", "shapes", "scales"))
+    images, scales = [], scales.copy()
+    for i, (part, shape) in enumerate(zip(np.split(pixels, shapes.prod(1).cumsum()[:-1]), shapes, strict=True)):
+        image = part.reshape(shape)
+        if not image.size:  # it could not be read then; a permission, say, may have been given since
+            image, scales[i] = _read_or_say(files[i])
+        images.append(image)
+    return images, scales
+
+
+def _read_or_say(file: Path) -> tuple[np.ndarray | str, float]:
+    """Return an image, or what is wrong with its file, and the scale."""
+    try:
+        return read_scaled(file)
+    except InputError as error:
+        return str(error), 1.0
 
 
 def doubts(faces: FaceSet) -> list[str]:
     """Return what looks wrong about the coordinates of a set, one line each."""
-    lines = []
     points, sizes = faces.keypoints, np.array([image.shape[1::-1] for image in faces.images], np.float32)[:, None]
     known = ~np.isnan(points).any(2)
     if not known.any():
         return ["no keypoint has a label"]
     if points[known].min() >= 0 and points[known].max() <= 1 and (points[known] % 1).any():
         return ["all coordinates lie in 0..1, as if they were shares of the image; expected pixels"]
-    outside = known & ((points < -0.5) | (points > sizes - 0.5)).any(2)
+    lines, outside = [], known & ((points < -0.5) | (points > sizes - 0.5)).any(2)
     if len(lost := np.flatnonzero(outside.sum(1) > known.sum(1) / 2)):
         lines.append(f"most points of {len(lost)} faces lie outside their image, first {faces.names[lost[0]]}")
-    odd = known & (points[..., 0] == points[..., 1]) & ((points[..., 0] <= 0) | outside)
-    values, counts = np.unique(points[odd][:, 0], return_counts=True)
-    for value, count in zip(values[counts > 2], counts[counts > 2], strict=True):
-        lines.append(f"{count} points lie at ({value:g}, {value:g}): leave cells blank where that stands for missing")
+    if (zeros := (points == 0).all(2).sum()) > 2:
+        lines.append(f"{zeros} points lie at (0, 0): leave cells blank where that stands for missing")
     return lines
 
 
@@ -98,19 +131,17 @@ def mirror_of(folder: Path, table: Table) -> np.ndarray | str | None:
     count = table.keypoints.shape[1]
     file = next((folder / name for name in MIRROR_FILES if (folder / name).exists()), None)
     if file is None:
-        named = mirror_by_name(table.keys)
-        return "layout" if count == 68 and table.keys[0].isdigit() else named
+        return "layout" if count == 68 and table.keys[0].isdigit() else mirror_by_name(table.keys)
     text = read_text(file).strip()
-    if text.lower() in ("none", "null", ""):
+    if text == "none":
         return None
     try:
-        given = json.loads(text) if text.startswith("[") else [int(number) for number in re.split(r"[\s,;]+", text)]
-        order = np.arange(count)
+        given = json.loads(text if text.startswith("[") else f"[{','.join(re.split(r'[^0-9]+', text))}]")
+        order = np.array(given)
         if np.ndim(given) == 2:
+            order = np.arange(count)
             for first, second in given:
                 order[[first, second]] = second, first
-        else:
-            order = np.array(given)
         return FaceSet([], np.empty((0, count, 2)), (), mirror=order).mirror
     except (ValueError, IndexError, TypeError) as error:
         wanted = f"expected the order of {count} points in a mirror, or the pairs that swap"
@@ -130,28 +161,23 @@ def photo_of(name: str) -> str:
 
 def _tables(path: Path) -> list[tuple[Path, Path, str]]:
     """Return (table, folder of its images, prefix of its names) for a path."""
-    try:
-        if not path.exists():
-            raise InputError(f"{path}: no such folder or CSV file")
-        if path.is_file():
-            own = [path.parent / folder for folder, table in CLASSIC.items() if table == path.name]
-            return [(path, next(filter(Path.is_dir, own), path.parent), "")]
-        others = sorted(file for file in path.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
-    except PermissionError as error:
-        raise InputError(f"{error.filename}: no permission to read it") from None
-    classic = {folder: path / table for folder, table in CLASSIC.items() if path / table in others}
-    if classic:
-        return [(table, path / folder, f"{folder}/") for folder, table in classic.items()]
-    labelled = others if len(others) == 1 else [table for table in others if _is_label_table(table)]
+    if path.is_file():
+        own = [path.parent / folder for folder, table in CLASSIC.items() if table == path.name]
+        return [(path, next(filter(Path.is_dir, own), path.parent), "")]
+    classic = [(path / table, path / folder, f"{folder}/") for folder, table in CLASSIC.items()]
+    if classic := [entry for entry in classic if entry[0].exists()]:
+        return classic
+    tables = sorted(file for file in path.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
+    labelled = tables if len(tables) == 1 else [table for table in tables if _is_label_table(table)]
     if len(labelled) != 1:
-        found = ", ".join(table.name for table in others) or "no CSV file"
+        found = ", ".join(table.name for table in tables) or "no CSV file"
         raise InputError(f"{path}: expected {' and '.join(CLASSIC.values())}, or one label table, found {found}")
     return [(labelled[0], path, "")]
 
 
 def _is_label_table(table: Path) -> bool:
     try:
-        return bool(layout_of(next(iter(read_cells(table)), [""])))
+        return bool(layout_of(read_cells(table)[0].tolist()))
     except InputError:
         return False
 
@@ -162,9 +188,7 @@ def write_classic(faces: FaceSet, folder: Path, *, parts: Iterable[str] | None =
     `parts` are n folder names; by default the folder in each face's own name, else "training".
     """
     folder = Path(folder)
-    if parts is None:
-        parts = [name.rpartition("/")[0] or "training" for name in faces.names]
-    parts = np.array(list(parts))
+    parts = np.array(list(parts or (name.rpartition("/")[0] or "training" for name in faces.names)))
     for part in np.unique(parts):
         (folder / part).mkdir(parents=True, exist_ok=True)
         chosen = faces[parts == part]

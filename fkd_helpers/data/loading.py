@@ -39,27 +39,16 @@ def load(
 
 def find(name: str | Path) -> Path:
     """Return the folder (or label table) of a data set, by path or by its name below one of `data_dirs()`."""
-    try:
-        return _find_ytf() if str(name) == "ytf" else _find(name)
-    except PermissionError as error:
-        raise InputError(f"{error.filename}: no permission to read it") from None
-
-
-def _find_ytf() -> Path:
-    for folder in (folder for parent in data_dirs() for folder in (parent / "ytf", parent)):
-        if all((folder / table).exists() for table in CLASSIC.values()):  # a download that was cut off has none
-            return folder
-    folders = " nor ".join(map(str, data_dirs()))
-    raise InputError(f"data set 'ytf' is not, or not whole, in {folders}: run `make data`, or set FKD_DATA_DIR")
-
-
-def _find(name: str | Path) -> Path:
-    path = Path(name).expanduser()
+    path, folders = Path(name).expanduser(), data_dirs()
     is_path = len(path.parts) > 1 or path.suffix in (".csv", ".tsv")
-    for found in (path, *(folder / path for folder in data_dirs())):
-        if found.is_dir() or (found.is_file() and is_path):
+    for found in (path, *(folder / path for folder in folders)):
+        whole = str(name) != "ytf" or all((found / table).exists() for table in CLASSIC.values())  # a download cut off
+        if (found.is_dir() and whole) or (found.is_file() and is_path):
             return found
+    if str(name) == "ytf":
+        where = " nor ".join(map(str, folders))
+        raise InputError(f"data set 'ytf' is not, or not whole, in {where}: run `make data`, or set FKD_DATA_DIR")
     if is_path:
         raise InputError(f"{name}: no such folder or CSV file")
-    here = [found.name for folder in data_dirs() if folder.is_dir() for found in folder.iterdir() if found.is_dir()]
+    here = [found.name for folder in folders if folder.is_dir() for found in folder.iterdir() if found.is_dir()]
     raise unknown("data set", name, {"puppets", "ytf", *here} - {"records"})
