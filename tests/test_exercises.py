@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from fkd_helpers.course import checks
-from fkd_helpers.course.verdicts import Case, run
+from fkd_helpers.course.exercises import EXERCISES, AtMost, compare
 
 pytestmark = pytest.mark.slow
 WRONG = {
@@ -19,7 +19,7 @@ WRONG = {
     for path in sorted(Path(__file__).parent.glob("wrong_answers/nb*.py"))
 }
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
-EXERCISES = [(number, name) for number, exercises in WRONG.items() for name in exercises]
+ALL = [(number, name) for number, exercises in WRONG.items() for name in exercises]
 
 
 def code(path: Path) -> list[str]:
@@ -46,13 +46,13 @@ def solutions(number: str) -> Path:
     return NOTEBOOKS / "solutions" / f"{number}_solutions.ipynb"
 
 
-@pytest.mark.parametrize(("number", "name"), EXERCISES)
+@pytest.mark.parametrize(("number", "name"), ALL)
 def test_the_solution_solves_it(number, name):
     verdict = getattr(checks, name)(answer(solutions(number), name))
     assert verdict.solved and verdict.total >= 2, verdict
 
 
-@pytest.mark.parametrize(("number", "name"), EXERCISES)
+@pytest.mark.parametrize(("number", "name"), ALL)
 def test_the_stub_counts_as_not_attempted(number, name):
     verdict = getattr(checks, name)(answer(notebook(number), name))
     assert repr(verdict).endswith("not attempted yet"), verdict
@@ -67,30 +67,45 @@ def test_a_wrong_answer_is_refused_with_the_case_it_fails(name, wrong):
     assert "raised" not in verdict.message and ": " in verdict.message, verdict
 
 
-@pytest.mark.parametrize(("number", "name"), EXERCISES)
+@pytest.mark.parametrize(("number", "name"), ALL)
 def test_the_stub_has_the_arguments_of_the_solution(number, name):
     stub, solution = (inspect.signature(answer(path, name)) for path in (notebook(number), solutions(number)))
     assert list(stub.parameters) == list(solution.parameters)
 
 
-def test_every_exercise_of_a_notebook_has_wrong_answers_here():
+def test_every_exercise_of_a_notebook_has_a_check_and_wrong_answers():
     for number in WRONG:
         asked = {found for source in code(notebook(number)) for found in re.findall(r"^checks\.(\w+)\(", source, re.M)}
-        assert asked == set(WRONG[number])
+        assert asked == set(WRONG[number]) == {name for name, where in EXERCISES.items() if where == number}
 
 
-def test_a_check_never_raises_and_says_what_it_got():
-    cases = [Case("one", (np.zeros(2),), [0.0, 1.0])]
-    assert "ZeroDivisionError" in run(lambda a: 1 / 0, cases).message
-    assert "shape (2,), got (3,)" in run(lambda a: np.zeros(3), cases).message
-    assert "expected 1 at [1], got 5" in run(lambda a: [0, 5], cases).message
-    assert "expected numbers" in run(lambda a: "words", cases).message
-    assert run(lambda a: [0, 1], cases).solved
+def twice_in_place(values):
+    values *= 2
+    return values
 
 
-def test_an_answer_that_changes_its_argument_is_refused():
-    def in_place(a):
-        a += 1
-        return [0, 1]
+TWICE = [("twice one", (np.array([1.0]),), [2.0]), ("twice three", (np.array([3.0]),), [6.0])]
 
-    assert "in place" in run(in_place, [Case("one", (np.zeros(2),), [0, 1])]).message
+
+@pytest.mark.parametrize(
+    ("answer", "message"),
+    [
+        (lambda v: 2 * v, "2 of 2, well done"),
+        (lambda v: ..., "0 of 2: not attempted yet"),
+        (lambda v: 2 * v if v[0] < 2 else None, "1 of 2: twice three: it returned nothing"),
+        (lambda v: v + 1, "1 of 2: twice three: expected 6 at [0], got 4"),
+        (lambda v: v[0] * 2, "0 of 2: twice one: expected shape (1,), got ()"),
+        (lambda v: "two", "0 of 2: twice one: expected numbers, got str"),
+        (lambda v: v * np.nan, "0 of 2: twice one: expected 2 at [0], got nan"),
+        (lambda v: 1 / 0, "0 of 2: twice one: it raised ZeroDivisionError: division by zero"),
+        (twice_in_place, "0 of 2: twice one: it changed its argument in place; work on a copy"),
+    ],
+)
+def test_a_verdict_says_what_is_wrong_in_one_line(answer, message):
+    assert repr(compare(answer, TWICE)) == message
+    assert TWICE[0][1][0] == 1  # a case is not changed by whom it checks
+
+
+def test_a_bound_is_met_or_named():
+    assert compare(lambda: 0.5, [("error", (), AtMost(1))]).solved
+    assert compare(lambda: np.nan, [("error", (), AtMost(1))]).message == "error: expected at most 1, got nan"

@@ -1,66 +1,146 @@
-"""The exercises: a registry that their checks fill, and the notes on which of them a learner has solved.
+"""The exercises: which there are, how a learner's answer is compared with what is expected, and which are solved.
 
-The notes are a list of names in `progress.json` in the user's data folder. FKD_PROGRESS=off notes nothing, and neither
-do the solutions notebooks.
+An exercise is a list of cases: what it shows, the arguments, the expected answer and, if it is not 1e-4, the tolerance.
+Its check never raises, so that "Run All" goes on. The names of the solved ones are noted in the user's data folder;
+FKD_PROGRESS=off notes nothing, and neither do the solutions notebooks.
 """
 
 import contextlib
+import copy
 import functools
 import json
 import os
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
+
+import numpy as np
+import platformdirs
 
 from fkd_helpers.core.files import whole_file
 
 SWITCH = "FKD_PROGRESS"
 SOLUTIONS = "solutions"  # a kernel starts in the folder of its notebook
+NOTHING = "it returned nothing"
 EXERCISES: dict[str, str] = {}  # the notebook of each exercise, by its name
+CHECKS: dict[str, Callable] = {}  # learner's answer -> Verdict, by the exercise's name
 
 
-def exercise(notebook: str) -> Callable:
-    """Register a check, `function -> Verdict`, as an exercise of a notebook; one that is solved is noted."""
+class Refused(Exception):
+    """An answer that a check does not take, and why."""
 
-    def register(check: Callable) -> Callable:
-        EXERCISES[check.__name__] = notebook
 
-        @functools.wraps(check)
-        def checked(function):
-            verdict = check(function)
-            if verdict.solved:
-                note(check.__name__)
-            return verdict
+class AtMost(float):
+    """A bound, in place of the expected answer."""
 
-        return checked
 
-    return register
+@dataclass(frozen=True)
+class Verdict:
+    """What a check found; it prints as one line."""
+
+    passed: int
+    total: int
+    message: str = ""
+
+    @property
+    def solved(self) -> bool:
+        return self.passed == self.total
+
+    def __repr__(self) -> str:
+        return f"{self.passed} of {self.total}" + (f": {self.message}" if self.message else ", well done")
+
+
+def register(notebook: str, cases: dict[str, list[tuple]], **calls: Callable) -> None:
+    """Make the checks of a notebook's exercises from the cases of each.
+
+    calls: name -> (answer, *arguments) -> what is compared, where a learner's answer is not simply called
+    """
+    for name in cases:
+        EXERCISES[name] = notebook
+        CHECKS[name] = functools.partial(_check, name, cases[name], calls.get(name))
+
+
+def _check(name, cases, call, answer) -> Verdict:
+    verdict = compare(answer, cases, call)
+    if verdict.solved:
+        note(name)
+    return verdict
+
+
+def ask(answer: Callable, question: Callable, *arguments):
+    """Return what a question, the first argument of a case, finds out about an answer: a call for `register`."""
+    return question(answer, *arguments)
+
+
+def compare(answer: Callable, cases: list[tuple], call: Callable | None = None) -> Verdict:
+    """Call an answer on each case and stop at the first that fails; a stub's None and ... mean not attempted."""
+
+    answer = _never_nothing(answer)
+    asked = _never_nothing(functools.partial(call, answer)) if call else answer
+    for passed, (what, arguments, *expected) in enumerate(cases):
+        given = copy.deepcopy(arguments)
+        try:
+            fault = _fault(asked(*given), *expected)
+        except Refused as refused:
+            fault = str(refused)
+        except Exception as error:  # whatever a learner's code raises is part of the verdict
+            fault = f"it raised {type(error).__name__}: {error}"
+        arrays = [pair for pair in zip(arguments, given, strict=True) if isinstance(pair[0], np.ndarray)]
+        if not fault and any(before.tobytes() != after.tobytes() for before, after in arrays):
+            fault = "it changed its argument in place; work on a copy"
+        if fault:
+            stub = fault == NOTHING and not passed
+            return Verdict(passed, len(cases), "not attempted yet" if stub else f"{what}: {fault}")
+    return Verdict(len(cases), len(cases))
+
+
+def _never_nothing(function):
+    def written(*arguments):
+        if (found := function(*arguments)) is None or found is ...:
+            raise Refused(NOTHING)
+        return found
+
+    return written
+
+
+def _fault(answer, expected, tolerance=1e-4) -> str:
+    """Say in what an answer differs from the expected one; "" where it does not."""
+    if isinstance(expected, str):
+        return "" if answer == expected else f"expected {expected!r}, got {answer!r}"
+    try:
+        answer, wanted = np.asarray(answer, np.float64), np.asarray(expected, np.float64)
+    except (TypeError, ValueError):
+        return f"expected numbers, got {type(answer).__name__}"
+    if answer.shape != wanted.shape:
+        return f"expected shape {wanted.shape}, got {answer.shape}"
+    if isinstance(expected, AtMost):
+        return "" if answer <= wanted else f"expected at most {expected:g}, got {answer:.4g}"
+    wrong = ~np.isclose(answer, wanted, rtol=0, atol=tolerance, equal_nan=True)
+    if not wrong.any():
+        return ""
+    first = tuple(int(i) for i in np.argwhere(wrong)[0])
+    place = f" at {list(first)}" if first else ""
+    return f"expected {wanted[first]:.4g}{place}, got {answer[first]:.4g}"
 
 
 def progress_file() -> Path:
     """Return the file in which solved exercises are noted."""
-    from platformdirs import user_data_path  # only asked for here
-
-    return user_data_path("fkd_helpers", appauthor=False) / "progress.json"
+    return platformdirs.user_data_path("fkd_helpers", appauthor=False) / "progress.json"
 
 
 def solved() -> set[str]:
     """Return the names of the solved exercises; none if the file is missing or damaged."""
     try:
-        names = json.loads(progress_file().read_text(encoding="utf-8"))["solved"]
-        return {name for name in names if isinstance(name, str)}
+        return set(json.loads(progress_file().read_text(encoding="utf-8"))["solved"])
     except (OSError, ValueError, KeyError, TypeError):
         return set()
 
 
 def note(name: str) -> None:
     """Note a solved exercise; a folder that cannot be written stops nothing."""
-    if os.environ.get(SWITCH, "").lower() in ("off", "0", "no"):
+    if os.environ.get(SWITCH) == "off" or Path.cwd().name == SOLUTIONS or name in solved():
         return
     with contextlib.suppress(OSError):
-        before = solved()
-        if name in before or Path.cwd().name == SOLUTIONS:
-            return
-        path = progress_file()
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with whole_file(path) as partial:
-            partial.write_text(json.dumps({"solved": sorted({*before, name})}, indent=1) + "\n", encoding="utf-8")
+        progress_file().parent.mkdir(parents=True, exist_ok=True)
+        with whole_file(progress_file()) as partial:
+            partial.write_text(json.dumps({"solved": sorted({*solved(), name})}, indent=1), encoding="utf-8")

@@ -1,37 +1,17 @@
-"""Self-checks of the exercises of notebook 01, and the answers that stand in for those that are not solved."""
+"""Checks of the exercises of notebook 01, and the answers that stand in for those that are not solved."""
 
 import functools
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 import cv2
 import numpy as np
 
-from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
+from fkd_helpers.course.exercises import AtMost, ask, register
 from fkd_helpers.data import load, split
-from fkd_helpers.faces.boxes import crop, square_of, to_crop
+from fkd_helpers.faces.boxes import box_of, crop, square_of, to_crop
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.faces.metrics import nme
-
-GOAL = 0.1  # NME of the copycat on new people; with tiny pictures it is 0.14
-
-
-def _face(shift: float = 0.0) -> np.ndarray:
-    """A face of 68 points (68, 2) without any symmetry, in pixels of an image of about 160."""
-    return np.random.default_rng(1).uniform(30, 120, (68, 2)).round(1) + shift
-
-
-@exercise("01")
-def face_box(function: Callable) -> Verdict:
-    """Check exercise 1: the box (4,) of the keypoints (k, 2) that are there."""
-    two = np.array([[10.0, 40.0], [30.0, 20.0]])
-    gaps = np.array([[np.nan, np.nan], [5.0, 7.0], [25.0, 4.0], [np.nan, np.nan], [9.0, 31.0]])
-    return run(function, [
-        Case("two points", (two,), [10, 20, 20, 20]),
-        Case("a face", (_face(),), [*_face().min(0), *np.ptp(_face(), 0)]),
-        Case("two of five points missing", (gaps,), [5, 4, 20, 27]),
-    ])  # fmt: skip
 
 
 def flipped(keypoints: np.ndarray, width: int) -> np.ndarray:
@@ -39,38 +19,9 @@ def flipped(keypoints: np.ndarray, width: int) -> np.ndarray:
     return np.stack([width - 1 - keypoints[:, 0], keypoints[:, 1]], 1)[MIRROR]
 
 
-@exercise("01")
-def flip_keypoints(function: Callable) -> Verdict:
-    """Check exercise 2: the 68 keypoints of the mirrored face in an image of a width."""
-    faces = [("a face in 160 pixels", _face(), 160), ("a face in 301 pixels", _face(40.25), 301)]
-    return run(function, [Case(what, (points, width), flipped(points, width)) for what, points, width in faces])
-
-
 def resized(keypoints: np.ndarray, old: Sequence[int], new: Sequence[int]) -> np.ndarray:
     """Return keypoints (k, 2) after their image is resized from one (width, height) to another."""
     return (keypoints + 0.5) * np.array(new) / np.array(old) - 0.5
-
-
-@exercise("01")
-def resize_keypoints(function: Callable) -> Verdict:
-    """Check exercise 3: keypoints (k, 2) of an image brought from one (width, height) to another."""
-    corners, one = np.array([[-0.5, -0.5], [99.5, 49.5]]), np.array([[0.0, 0.0]])
-    return run(function, [
-        Case("the image's outer corners, half as large", (corners, (100, 50), (50, 25)), [[-0.5, -0.5], [49.5, 24.5]]),
-        Case("width and height by different factors", (corners, (100, 50), (200, 25)), [[-0.5, -0.5], [199.5, 24.5]]),
-        Case("the centre of the first pixel, twice as large", (one, (100, 50), (200, 100)), [[0.5, 0.5]]),
-    ])  # fmt: skip
-
-
-@exercise("01")
-def frames_of(function: Callable) -> Verdict:
-    """Check exercise 4: which frames (n,) show one of the people."""
-    names = ["training/Ann_Lee_00.png", "test/Ann_Lee_03.png", "training/Ann_Lee_Marie_01.png", "training/Ann_00.png"]
-    return run(function, [
-        Case("two people of one frame each", (["training/Bo_Ek_00.png", "training/Cy_Ash_00.png"], ["Cy_Ash"]), [0, 1]),
-        Case("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
-        Case(f"{names}, held out: Ann_Lee", (names, ["Ann_Lee"]), [1, 1, 0, 0]),
-    ])  # fmt: skip
 
 
 def edges(crop: np.ndarray) -> np.ndarray:
@@ -89,24 +40,42 @@ def _crops():
     return np.stack(crops), to_crop(faces.keypoints, squares, 96), np.isin(faces.names, split(faces)[0].names)
 
 
-@exercise("01")
-def features(function: Callable) -> Verdict:
-    """Check exercise 5: features (d,) of a gray crop (96, 96) by which a copycat finds a face in the same pose."""
+def _copied(features):
+    """Return the NME if each new face gets the keypoints of the training face with the nearest features."""
     crops, keypoints, known = _crops()
+    vectors = np.stack([np.float64(features(crop.copy())) for crop in crops])
+    nearest = ((vectors[~known, None] - vectors[known]) ** 2).sum(-1).argmin(1)
+    return nme(keypoints[known][nearest], keypoints[~known]).mean()
 
-    def dimensions(crop):
-        answer = function(crop)
-        return None if is_stub(answer) else np.ndim(answer)
 
-    one = run(dimensions, [Case("number of dimensions", (crops[0],), 1)])
-    if not one.solved:
-        return Verdict(0, 2, one.message)
-    try:
-        vectors = np.stack([np.asarray(function(crop.copy()), np.float64) for crop in crops])
-    except Exception as error:  # whatever a learner's code raises is part of the verdict
-        return Verdict(1, 2, f"features of {len(crops)} crops: it raised {type(error).__name__}: {error}")
-    distances = ((vectors[~known, None] - vectors[known]) ** 2).sum(-1)
-    error = float(nme(keypoints[known][distances.argmin(1)], keypoints[~known]).mean())
-    if error < GOAL:
-        return Verdict(2, 2)
-    return Verdict(1, 2, f"people that the copycat has not seen: expected an NME below {GOAL:g}, got {error:.3f}")
+FACE = np.random.default_rng(1).uniform(30, 120, (68, 2)).round(1)  # without any symmetry
+GAPS = np.array([[np.nan, np.nan], [5.0, 7.0], [25.0, 4.0], [np.nan, np.nan], [9.0, 31.0]])
+CORNERS = np.array([[-0.5, -0.5], [99.5, 49.5]])
+NAMES = ["training/Ann_Lee_00.png", "test/Ann_Lee_03.png", "training/Ann_Lee_Marie_01.png", "training/Ann_00.png"]
+
+CASES = {
+    "face_box": [
+        ("two points", (FACE[:2],), box_of(FACE[:2])),
+        ("a face", (FACE,), box_of(FACE)),
+        ("two of five points missing", (GAPS,), [5, 4, 20, 27]),
+    ],
+    "flip_keypoints": [
+        ("a face in 160 pixels", (FACE, 160), flipped(FACE, 160)),
+        ("a face in 301 pixels", (FACE + 40.25, 301), flipped(FACE + 40.25, 301)),
+    ],
+    "resize_keypoints": [
+        ("the image's outer corners, half as large", (CORNERS, (100, 50), (50, 25)), [[-0.5, -0.5], [49.5, 24.5]]),
+        ("width and height by different factors", (CORNERS, (100, 50), (200, 25)), [[-0.5, -0.5], [199.5, 24.5]]),
+        ("the centre of the first pixel, twice as large", (np.zeros((1, 2)), (100, 50), (200, 100)), [[0.5, 0.5]]),
+    ],
+    "frames_of": [
+        ("two people of one frame each", (["training/Bo_Ek_00.png", "training/Cy_Ash_00.png"], ["Cy_Ash"]), [0, 1]),
+        ("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
+        (f"{NAMES}, held out: Ann_Lee", (NAMES, ["Ann_Lee"]), [1, 1, 0, 0]),
+    ],
+    "features": [
+        ("number of dimensions", (lambda features: np.ndim(features(_crops()[0][0].copy())),), 1),
+        ("NME of the copycat on people that it has not seen", (_copied,), AtMost(0.1)),  # of tiny pictures: 0.14
+    ],
+}
+register("01", CASES, features=ask)

@@ -1,76 +1,54 @@
-"""Self-checks of the exercises of notebook 10."""
-
-from collections.abc import Callable
+"""Checks of the exercises of notebook 10."""
 
 import numpy as np
 import torch
 from torch import nn
 
-from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
+from fkd_helpers.course.exercises import register
 
 
-@exercise("10")
-def kappa(function: Callable) -> Verdict:
-    """Check exercise 1: Cohen's kappa of two raters' classes (n,)."""
-    one, other = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
-    rare, shy = np.array([0] * 8 + [1, 1]), np.array([0] * 9 + [2])
-    return run(function, [
-        Case("two raters who always agree", (one, one), 1.0),
-        Case("4 of 6 alike, three classes", (one, other), 0.5),
-        Case("a class that only one of them uses", (rare, shy), (0.8 - 0.72) / (1 - 0.72)),
-        Case("always the opposite", (np.array([0, 1, 0, 1]), np.array([1, 0, 1, 0])), -1.0),
-    ])  # fmt: skip
+def _learning(freeze, width, classes):
+    """Return the answer, and the weights that learn in the backbone and in the heads."""
+    net = nn.Module()
+    net.backbone = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
+    net.expression, net.scales = nn.Linear(width, classes), nn.Linear(width, 2)
+    parts = net.backbone, nn.ModuleList([net.expression, net.scales])
+    return [freeze(net), *(sum(w.numel() for w in part.parameters() if w.requires_grad) for part in parts)]
 
 
-@exercise("10")
-def multi_task_loss(function: Callable) -> Verdict:
-    """Check exercise 2: cross-entropy of (n, 8) logits plus the weighed squared error of (n, 2) scales."""
-    logits = np.array([[2.0, 0, 0, 0, 0, 0, 0, 0], [0, 1, 3, 0, 0, 0, 0, 0]])
-    scales, targets = np.array([[0.5, 0.1], [-0.2, 0.4]]), np.array([[0.5, 0.5], [-0.6, 0.4]])
-    labels = np.array([0, 1])
-    cross = np.mean(np.log(np.exp(logits).sum(1)) - logits[[0, 1], labels])
-
-    def as_number(logits, scales, labels, targets, weight):
-        loss = function(*map(torch.tensor, (logits, scales)), torch.tensor(labels), torch.tensor(targets), weight)
-        return loss.item() if isinstance(loss, torch.Tensor) and loss.ndim == 0 else loss
-
-    return run(as_number, [
-        Case("weight 0: the cross-entropy alone", (logits, scales, labels, targets, 0.0), cross),
-        Case("weight 5, exact scales", (logits, targets, labels, targets, 5.0), cross),
-        Case("weight 5", (logits, scales, labels, targets, 5.0), cross + 5 * np.mean((scales - targets) ** 2)),
-    ])  # fmt: skip
+def _summed(multi_task_loss, scales, weight):
+    return multi_task_loss(LOGITS, torch.tensor(scales), LABELS, torch.tensor(SCALES), weight)
 
 
-@exercise("10")
-def freeze(function: Callable) -> Verdict:
-    """Check exercise 3: a frozen backbone; the weights that still learn, as returned and as found."""
+ONE, OTHER = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
+RARE, SHY = np.array([0] * 8 + [1, 1]), np.array([0] * 9 + [2])
+LOGITS, LABELS = torch.zeros(2, 8, dtype=torch.float64), torch.tensor([0, 1])
+LOGITS[0, 0], LOGITS[1, 1], LOGITS[1, 2] = 2, 1, 3
+CROSS = nn.functional.cross_entropy(LOGITS, LABELS).item()
+SCALES, PREDICTED = np.array([[0.5, 0.5], [-0.6, 0.4]]), np.array([[0.5, 0.1], [-0.2, 0.4]])
+X = np.array([-0.5, 0.0, 0.5, 0.8])
 
-    def learning(width, classes):
-        net = nn.Module()
-        net.backbone = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
-        net.expression, net.scales = nn.Linear(width, classes), nn.Linear(width, 2)
-        count = function(net)
-        if is_stub(count):
-            return count
-        heads = [*net.expression.parameters(), *net.scales.parameters()]
-        parts = (net.backbone.parameters(), heads)
-        return [count, *(sum(w.numel() for w in weights if w.requires_grad) for weights in parts)]
-
-    return run(learning, [
-        Case("returned, learning in the backbone, in the heads: width 4", (4, 8), [50, 0, 50]),
-        Case("returned, learning in the backbone, in the heads: width 16", (16, 7), [153, 0, 153]),
-    ])  # fmt: skip
-
-
-@exercise("10")
-def concordance(function: Callable) -> Verdict:
-    """Check exercise 4: the concordance correlation coefficient of two arrays (n,)."""
-    x = np.array([-0.5, 0.0, 0.5, 0.8])
-    spread = x.var()
-    return run(function, [
-        Case("equal values", (x, x), 1.0),
-        Case("all answers 0.3 too high", (x + 0.3, x), 2 * spread / (2 * spread + 0.09)),
-        Case("half the spread about the same mean", (x.mean() + (x - x.mean()) / 2, x), 0.8),
-        Case("the opposite sign", (-x, x), -2 * spread / (2 * spread + (2 * x.mean()) ** 2)),
-    ])  # fmt: skip
+CASES = {
+    "kappa": [
+        ("two raters who always agree", (ONE, ONE), 1),
+        ("4 of 6 alike, three classes", (ONE, OTHER), 0.5),
+        ("a class that only one of them uses", (RARE, SHY), (0.8 - 0.72) / (1 - 0.72)),
+        ("always the opposite", (np.array([0, 1, 0, 1]), np.array([1, 0, 1, 0])), -1),
+    ],
+    "multi_task_loss": [
+        ("weight 0: the cross-entropy alone", (PREDICTED, 0.0), CROSS),
+        ("weight 5, exact scales", (SCALES, 5.0), CROSS),
+        ("weight 5", (PREDICTED, 5.0), CROSS + 5 * np.mean((PREDICTED - SCALES) ** 2)),
+    ],
+    "freeze": [
+        ("returned, learning in the backbone, in the heads: width 4", (4, 8), [50, 0, 50]),
+        ("returned, learning in the backbone, in the heads: width 16", (16, 7), [153, 0, 153]),
+    ],
+    "concordance": [
+        ("equal values", (X, X), 1),
+        ("all answers 0.3 too high", (X + 0.3, X), 2 * X.var() / (2 * X.var() + 0.09)),
+        ("half the spread about the same mean", ((X + X.mean()) / 2, X), 0.8),
+        ("the opposite sign", (-X, X), -2 * X.var() / (2 * X.var() + (2 * X.mean()) ** 2)),
+    ],
+}
+register("10", CASES, multi_task_loss=_summed, freeze=_learning)

@@ -1,111 +1,92 @@
-"""Self-checks of the exercises of notebook 11."""
+"""Checks of the exercises of notebook 11."""
 
 import io
 import tempfile
-from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+from onnx import parser, save
 from PIL import Image
 
-from fkd_helpers.course.exercises import exercise
-from fkd_helpers.course.verdicts import Case, Verdict, is_stub, run
+from fkd_helpers.course.exercises import register
+
+NET = """<ir_version: 9, opset_import: ["" : 18]>
+net (float[{batch}, 1, 4, 4] {name}) => (float[{batch}, 3, 2] keypoints)
+<float[16, 6] weights = {{{weights}}}, float[6] bias = {{{bias}}}, int64[3] shape = {{-1, 3, 2}}> {{
+  pixels = Flatten ({name})
+  flat = Gemm (pixels, weights, bias)
+  keypoints = Reshape (flat, shape)
+}}"""
 
 
-@exercise("11")
-def largest_difference(function: Callable) -> Verdict:
-    """Check exercise 1: the largest distance in pixels between the keypoints of two ONNX files."""
-    rng = np.random.default_rng(0)
-    weights, images = rng.normal(size=(16, 6)), rng.random((5, 1, 4, 4)).astype(np.float32)
-    images[:, 0, 0, 0] = [0, 0, 0, 0, 1]  # one of them has a light first pixel
-    moved, last = weights.copy(), weights.copy()
-    last[0, 2:4] += 3, 4
+def _differing(largest_difference, *nets):
+    """Ask with files of two nets, (name of the input, move of the second point, batch)."""
     with tempfile.TemporaryDirectory() as folder:
-        first, same, shifted, one = (Path(folder) / f"{name}.onnx" for name in ("first", "same", "shifted", "one"))
-        _write_net(first, "images", weights)
-        _write_net(same, "crops", moved)
-        _write_net(shifted, "images", weights, [0, 0, 3, 4, 0, 0])
-        _write_net(one, "x", last, batch=1)
-        return run(function, [
-            Case("two files that predict the same, with inputs of different names", (first, same, images), 0.0),
-            Case("a keypoint that is moved by (3, 4) in every image", (first, shifted, images), 5.0),
-            Case("a batch of one, and a keypoint that differs in the last image only", (first, one, images), 5.0),
-            Case("the same two, the other way round", (one, first, images), 5.0),
-        ])  # fmt: skip
+        paths = [Path(folder) / f"{i}.onnx" for i in range(2)]
+        for path, (name, weights, bias, batch) in zip(paths, nets, strict=True):
+            lists = {"weights": ", ".join(map(str, weights.ravel())), "bias": ", ".join(map(str, bias))}
+            save(parser.parse_model(NET.format(name=name, batch=batch, **lists)), path)
+        return largest_difference(*paths, IMAGES)
 
 
-def _write_net(path, name, weights, bias=(0,) * 6, batch="n"):
-    """Write an ONNX file: three keypoints that are linear in the pixels of an image of 4x4."""
-    from onnx import TensorProto, helper, numpy_helper, save  # slow
-
-    values = {"w": np.float32(weights), "b": np.float32(bias), "s": np.array([-1, 3, 2]), "f": np.array([-1, 16])}
-    nodes = [
-        helper.make_node("Reshape", [name, "f"], ["flat"]), helper.make_node("MatMul", ["flat", "w"], ["product"]),
-        helper.make_node("Add", ["product", "b"], ["sum"]), helper.make_node("Reshape", ["sum", "s"], ["keypoints"]),
-    ]  # fmt: skip
-    taken, given = (helper.make_tensor_value_info(title, TensorProto.FLOAT, [batch, *shape])
-                    for title, shape in ((name, (1, 4, 4)), ("keypoints", (3, 2))))  # fmt: skip
-    initial = [numpy_helper.from_array(value, title) for title, value in values.items()]
-    opset = [helper.make_opsetid("", 18)]
-    save(helper.make_model(helper.make_graph(nodes, "g", [taken], [given], initial), opset_imports=opset, ir_version=9),
-         path)  # fmt: skip
+def _given(calibration_reader, *arguments):
+    """Return the first pixel of each image in the order given, -1 after each batch, -2 for None."""
+    reader, seen = calibration_reader(*arguments), []
+    for _ in range(6):
+        answer = reader.get_next()
+        seen += [-2] if answer is None else [*answer[arguments[1]][:, 0, 0, 0].tolist(), -1]
+    return seen
 
 
-@exercise("11")
-def through_int8(function: Callable) -> Verdict:
-    """Check exercise 2: what is left of values (n,) after eight bits over low..high."""
-    even, skewed = np.array([-1.28, -0.5, 0.0, 0.004, 0.006, 1.27]), np.array([0.0, 0.1, 0.26, 1.02])
-    return run(function, [
-        Case("steps of 0.01 about zero", (even, -1.28, 1.27), [-1.28, -0.5, 0.0, 0.0, 0.01, 1.27]),
-        Case("values beyond the range", (np.array([-5.0, 5.0]), -1.28, 1.27), [-1.28, 1.27]),
-        Case("a range from zero up, as after ReLU", (skewed, 0.0, 1.02), [0.0, 0.1, 0.26, 1.02], 1e-3),
-        Case("zero stays zero, whatever the range", (np.zeros(1), -0.3, 1.0), [0.0], 1e-9),
-    ])  # fmt: skip
+def _status(status_for, kind, body, most_pixels):
+    return status_for(kind, body, 10_000, most_pixels)
 
 
-@exercise("11")
-def calibration_reader(function: Callable) -> Verdict:
-    """Check exercise 3: an object whose `get_next` gives all images in batches, then None."""
-    images = np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1)
-
-    def given(images, name, batch):
-        """Return the first pixel of each image in the order given, -1 after each batch, -2 for None."""
-        reader = function(images, name, batch)
-        if is_stub(reader):
-            return reader
-        seen = []
-        for _ in range(6):
-            answer = reader.get_next()
-            seen += [-2] if answer is None else [*np.asarray(answer[name])[:, 0, 0, 0].tolist(), -1]
-        return seen
-
-    return run(given, [
-        Case("7 images in batches of 2 (-1 ends a batch, -2 is None)", (images, "images", 2),
-             [0, 1, -1, 2, 3, -1, 4, 5, -1, 6, -1, -2, -2]),
-        Case("a batch larger than all, another name", (images[:3], "crops", 8), [0, 1, 2, -1, -2, -2, -2, -2, -2]),
-        Case("no image at all", (images[:0], "images", 2), [-2] * 6),
-    ])  # fmt: skip
-
-
-@exercise("11")
-def status_for(function: Callable) -> Verdict:
-    """Check exercise 4: the HTTP status for a photo, from type, length and header."""
-    photo, large = _encoded((40, 30), "JPEG"), _encoded((400, 300), "PNG")
-    jpeg, png = "image/jpeg", "image/png"
-    return run(function, [
-        Case("a photo", (jpeg, photo, 10_000, 2000), 200),
-        Case("a photo of exactly as many pixels as allowed", (jpeg, photo, 10_000, 1200), 200),
-        Case("a text that says it is a text", ("text/plain", b"hello", 10_000, 2000), 415),
-        Case("a photo that says it is a text", ("text/plain", photo, 10_000, 2000), 415),
-        Case("a text that says it is a photo", (jpeg, b"hello", 10_000, 2000), 400),
-        Case("no bytes at all", (jpeg, b"", 10_000, 2000), 400),
-        Case("many zeros", (jpeg, bytes(10_001), 10_000, 2000), 413),
-        Case("few bytes, but too many pixels", (png, large, 10_000, 2000), 413),
-        Case("too many pixels, and cut off: only the header may be read", (png, large[:60], 10_000, 2000), 413),
-    ])  # fmt: skip
-
-
-def _encoded(size, kind):
+def _encoded(width, height, kind):
     file = io.BytesIO()
-    Image.new("L", size).save(file, kind)
+    Image.new("L", (width, height)).save(file, kind)
     return file.getvalue()
+
+
+RNG = np.random.default_rng(0)
+WEIGHTS, IMAGES = RNG.normal(size=(16, 6)).round(3), RNG.random((5, 1, 4, 4)).astype(np.float32)
+IMAGES[:, 0, 0, 0] = [0, 0, 0, 0, 1]  # one of them has a light first pixel
+LAST = WEIGHTS.copy()
+LAST[0, 2:4] += 3, 4
+FIRST, SAME, ONE = ("images", WEIGHTS, [0] * 6, "n"), ("crops", WEIGHTS, [0] * 6, "n"), ("x", LAST, [0] * 6, 1)
+SHIFTED = "images", WEIGHTS, [0, 0, 3, 4, 0, 0], "n"
+BATCHES = np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1)
+JPEG, PNG = _encoded(40, 30, "JPEG"), _encoded(400, 300, "PNG")
+
+CASES = {
+    "largest_difference": [
+        ("two files that predict the same, with inputs of different names", (FIRST, SAME), 0),
+        ("a keypoint that is moved by (3, 4) in every image", (FIRST, SHIFTED), 5),
+        ("a batch of one, and a keypoint that differs in the last image only", (FIRST, ONE), 5),
+        ("the same two, the other way round", (ONE, FIRST), 5),
+    ],
+    "through_int8": [
+        ("steps of 0.01 about zero", (np.array([-0.5, 0.0, 0.004, 0.006]), -1.28, 1.27), [-0.5, 0, 0, 0.01]),
+        ("values beyond the range", (np.array([-5.0, 5.0]), -1.28, 1.27), [-1.28, 1.27]),
+        ("a range from zero up, as after ReLU", (np.array([0.0, 0.26, 1.02]), 0.0, 1.02), [0, 0.26, 1.02], 1e-3),
+        ("zero stays zero, whatever the range", (np.zeros(1), -0.3, 1.0), [0], 1e-9),
+    ],
+    "calibration_reader": [
+        ("7 images in batches of 2 (-1 ends a batch, -2 is None)", (BATCHES, "images", 2),
+         [0, 1, -1, 2, 3, -1, 4, 5, -1, 6, -1, -2, -2]),
+        ("a batch larger than all, another name", (BATCHES[:3], "crops", 8), [0, 1, 2, -1, -2, -2, -2, -2, -2]),
+        ("no image at all", (BATCHES[:0], "images", 2), [-2] * 6),
+    ],
+    "status_for": [
+        ("a photo", ("image/jpeg", JPEG, 2000), 200),
+        ("a photo of exactly as many pixels as allowed", ("image/jpeg", JPEG, 1200), 200),
+        ("a text that says it is a text", ("text/plain", b"hello", 2000), 415),
+        ("a photo that says it is a text", ("text/plain", JPEG, 2000), 415),
+        ("a text that says it is a photo", ("image/jpeg", b"hello", 2000), 400),
+        ("no bytes at all", ("image/jpeg", b"", 2000), 400),
+        ("many zeros", ("image/jpeg", bytes(10_001), 2000), 413),
+        ("few bytes, but too many pixels", ("image/png", PNG, 2000), 413),
+        ("too many pixels, and cut off: only the header may be read", ("image/png", PNG[:60], 2000), 413),
+    ],
+}  # fmt: skip
+register("11", CASES, largest_difference=_differing, calibration_reader=_given, status_for=_status)
