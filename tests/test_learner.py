@@ -121,7 +121,7 @@ def test_the_camera_is_left_alone_on_request_and_closed_after_one_picture(capsys
 
 def test_the_check_speaks_where_almost_nothing_is_installed():
     code = (
-        "import sys\nfor name in ('numpy', 'cv2', 'torch', 'yaml', 'pandas', 'platformdirs', 'av', 'packaging'):\n"
+        "import sys\nfor name in ('numpy', 'cv2', 'torch', 'pandas', 'platformdirs', 'av', 'packaging'):\n"
         "    sys.modules[name] = None\nfrom fkd_helpers import cli\nsys.exit(cli.main(['check', '--no-camera']))"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
