@@ -70,8 +70,7 @@ def predict(
     search = {name: value for name, value in search.items() if value is not None}
     if detector == "ours" and (given := search.keys() & cascade):
         raise InputError(f"--{min(given).replace('_', '-')}: an option of the cascade: expected --detector haar")
-    first, *others = prediction.DETECTORS[detector]
-    detectors = partial(first, **search), *others
+    detectors = [partial(prediction.DETECTORS[detector], **search)]
     predictor = prediction.KeypointPredictor(model, backend=backend, detectors=detectors, min_score=min_score)
     how = "always" if crops else "fallback" if whole_image else "never"
     options = {"whole_image": how, "workers": workers, "read_emotion": read_emotion}

@@ -60,11 +60,6 @@ def astronaut():
 
 
 @pytest.fixture(scope="module")
-def hopper():
-    return read_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-
-
-@pytest.fixture(scope="module")
 def files(tmp_path_factory):
     """A small network with fixed random weights, as ONNX and as safetensors."""
     folder = tmp_path_factory.mktemp("weights")
@@ -77,49 +72,28 @@ def files(tmp_path_factory):
     return folder
 
 
-# detection
+# the Haar cascade
 
 
-def test_detect_faces_finds_portraits_where_they_are(astronaut, hopper):
-    for frame, around in ((astronaut, [180, 85, 85, 90]), (hopper, [170, 150, 190, 210])):
-        boxes = detect_faces(frame)
-        assert len(boxes) == 1 and iou(boxes, np.array([around]))[0, 0] > 0.6
-    boxes = detect_faces(np.concatenate([astronaut, hopper[:512]], 1))
+def test_detect_faces_finds_portraits_where_they_are(astronaut):
+    admiral = read_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
+    for frame, around in ((astronaut, [180, 85, 85, 90]), (admiral, [170, 150, 190, 210])):
+        (box,) = KeypointPredictor(detectors="haar").detectors[0](frame)
+        assert iou(box, np.array([around]))[0, 0] > 0.6
+    boxes = detect_faces(np.concatenate([astronaut, admiral[:512]], 1))
     assert sorted(boxes[:, 0] > 512) == [False, True]
 
 
-def test_detect_answers_gray_rgba_and_gray_as_colour_alike(astronaut):
-    gray = to_gray(astronaut)
-    np.testing.assert_array_equal(detect(gray), detect(np.repeat(gray[..., None], 3, -1)))
-    np.testing.assert_array_equal(detect(astronaut), detect(np.dstack([astronaut, np.full(gray.shape, 7, np.uint8)])))
-
-
 def test_detect_searches_large_photos_small_and_answers_in_their_pixels(astronaut):
-    large = cv2.resize(astronaut, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
+    large = cv2.resize(to_gray(astronaut), None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
     found, wanted = detect(large), detect(astronaut) * 8
     assert len(wanted) == 1 and iou(found[:1], wanted)[0, 0] > 0.75  # the surest comes first
-
-
-def test_detect_leaves_out_faces_below_min_face(astronaut):
     assert [len(detect(astronaut, min_face=share)) for share in (0.15, 0.4)] == [1, 0]
 
 
-@pytest.mark.parametrize("shape", [(1, 1), (10, 20000), (20000, 10), (23, 500), (24, 24)])
+@pytest.mark.parametrize("shape", [(1, 1), (10, 20000), (24, 24)])
 def test_detect_finds_nothing_in_odd_sizes(shape):
     assert detect(np.full(shape, 128, np.uint8)).shape == (0, 4)
-
-
-@pytest.mark.parametrize("tilt", [-35, 35])
-def test_detect_finds_tilted_heads_by_tilts(astronaut, tilt):
-    centre = np.array([223.0, 130])
-    turn = cv2.getRotationMatrix2D(tuple(centre), -tilt, 1.0)  # OpenCV turns the other way
-    frame = cv2.warpAffine(astronaut, turn, (512, 512), borderMode=cv2.BORDER_REPLICATE)
-    assert len(detect(frame, min_face=0.12)) == 0
-    box = detect_faces(frame, min_face=0.12, tilts=[tilt])[0]  # the surest
-    (upright,) = detect_faces(astronaut)
-    np.testing.assert_allclose(box[2:], upright[2:], rtol=0.12)
-    offset, wanted = box[:2] + box[2:] / 2 - centre, upright[:2] + upright[2:] / 2 - centre
-    np.testing.assert_allclose(offset, turn[:, :2] @ wanted, atol=8)
 
 
 def test_to_face_box_grows_and_moves_with_its_square():
@@ -127,7 +101,6 @@ def test_to_face_box_grows_and_moves_with_its_square():
     np.testing.assert_allclose(large, small * 2 + [50, 70, 0, 0])
     assert small[0] + small[2] / 2 == pytest.approx(50)  # no shift to a side
     assert small[1] + small[3] / 2 > 50  # the square begins on the forehead, the keypoints at the brows
-    assert small[1] + small[3] <= 110
 
 
 # prediction
@@ -135,9 +108,8 @@ def test_to_face_box_grows_and_moves_with_its_square():
 
 def test_at_boxes_answers_in_frame_pixels():
     predictor = KeypointPredictor(bright_network, detectors=())
-    keypoints, scores = predictor.at_boxes(
-        scene((100, 200), (400, 50)), np.array([[105, 190, 60, 60], [395, 60, 60, 60]])
-    )
+    boxes = np.array([[105, 190, 60, 60], [395, 60, 60, 60]])
+    keypoints, scores = predictor.at_boxes(scene((100, 200), (400, 50)), boxes)
     assert keypoints.shape == (2, 68, 2) and scores.shape == (2, 68)
     np.testing.assert_allclose(box_of(keypoints), [[99.5, 199.5, 60, 60], [399.5, 49.5, 60, 60]], atol=1)
 
@@ -156,19 +128,10 @@ def test_predictor_runs_all_faces_in_one_batch_per_pass():
 
 
 def test_at_boxes_crops_at_the_keypoints_of_the_pass_before():
-    seen = []
-
-    def network(images):
-        seen.append(images.copy())
-        return bright_network(images)
-
-    predictor = KeypointPredictor(network, detectors=())
+    predictor = KeypointPredictor(bright_network, detectors=())
     frame, rough = scene((100, 200)), np.array([[115.0, 185, 70, 70]])
     first, second = (predictor.at_boxes(frame, rough, passes=passes)[0][0] for passes in (1, 2))
-    np.testing.assert_array_equal(seen[0], seen[1])
     np.testing.assert_array_equal(second, predictor.at_boxes(frame, box_of(first)[None])[0][0])
-    rough, centred = (abs(image[0, 0].mean(0) @ np.arange(112) / image[0, 0].sum() * 112 - 55.5) for image in seen[1:3])
-    assert rough > 5 and centred < 0.5  # now the face is in the middle
 
 
 def test_predictor_gives_one_face_where_boxes_end_on_the_same():
@@ -180,14 +143,10 @@ def test_predictor_gives_one_face_where_boxes_end_on_the_same():
 
 
 def test_predictor_asks_the_next_detector_where_one_leads_to_no_face():
-    def misled(frame):
-        return np.array([[400.0, 50, 60, 60]])
-
     blobs = BlobDetector()
-    predictor = KeypointPredictor(bright_network, detectors=[misled, blobs], min_score=0.5)
-    assert len(predictor(scene((100, 200)))) == 1
-    assert len(predictor(scene((400, 50)))) == 1
-    assert blobs.calls == 1
+    detectors = [lambda frame: np.array([[400.0, 50, 60, 60]]), blobs]
+    predictor = KeypointPredictor(bright_network, detectors=detectors, min_score=0.5)
+    assert len(predictor(scene((100, 200)))) == len(predictor(scene((400, 50)))) == blobs.calls == 1
 
 
 def test_predictor_puts_the_surest_face_first():
@@ -202,34 +161,29 @@ def test_predictor_puts_the_surest_face_first():
     assert faces[0].score > faces[1].score
 
 
-def test_whole_image_takes_the_image_for_a_face(files, astronaut):
+def test_whole_image_takes_the_image_for_a_face(astronaut):
     frame = scene((50, 40), side=100, shape=(180, 200))
     predictor = KeypointPredictor(bright_network, detectors=[lambda frame: np.zeros((0, 4))])
     assert predictor(frame) == []
     (face,) = predictor(frame, whole_image="fallback")
     assert iou(face.box, np.array([50, 40, 100, 100]))[0, 0] > 0.95
-    predictor = KeypointPredictor(files / "tiny.onnx", detectors=[lambda frame: pytest.fail("the crop was searched")])
+    predictor = KeypointPredictor(detectors=[lambda frame: pytest.fail("the crop was searched")])
     (face,) = predictor(astronaut[70:190, 160:280], whole_image="always")
     wanted = predictor.at_boxes(astronaut[70:190, 160:280], np.array([[-0.5, -0.5, 120, 120]]), passes=2)[0]
     np.testing.assert_array_equal(face.keypoints, wanted[0])
 
 
-@pytest.mark.parametrize("mode", ["RGB", "L", "P", "RGBA", "CMYK", "1", "I;16"])
-def test_predictor_reads_pillow_images_of_any_mode(mode):
-    frame = scene((100, 200))
-    picture = Image.fromarray(frame).convert("RGB" if mode == "I;16" else mode)
-    if mode == "I;16":
-        picture = Image.fromarray(frame[..., 0].astype(np.uint16) * 257)
-    predictor = KeypointPredictor(bright_network, detectors=[BlobDetector()])
+def test_predictor_and_tracker_read_pillow_images():
+    frame, predictor = scene((100, 200)), KeypointPredictor(bright_network, detectors=[BlobDetector()])
+    picture = Image.fromarray(frame).convert("P")
     (face,), (wanted,) = predictor(picture), predictor(frame)
     np.testing.assert_allclose(face.keypoints, wanted.keypoints, atol=1)
     assert len(Tracker(predictor, detector=BlobDetector())(picture)) == 1
 
 
 @pytest.mark.parametrize("shape", [(1, 1), (10, 20000, 3), (3, 2, 4)])
-def test_at_boxes_works_in_odd_frames(shape, files):
-    predictor = KeypointPredictor(files / "tiny.onnx")
-    frame = np.full(shape, 90, np.uint8)
+def test_at_boxes_works_in_odd_frames(shape):
+    predictor, frame = KeypointPredictor(), np.full(shape, 90, np.uint8)
     assert predictor(frame) == []
     keypoints, _ = predictor.at_boxes(frame, np.array([[0.0, 0, shape[1], shape[0]]]), passes=3)
     assert keypoints.shape == (1, 68, 2) and np.isfinite(keypoints).all()
@@ -244,23 +198,33 @@ PREDICTOR = KeypointPredictor(bright_network, detectors=())
     [
         (lambda: detect(FRAME, scale_factor=1.0), "scale_factor > 1"),
         (lambda: detect(FRAME.astype(float)), r"expected uint8, got float64: of 0\.\.1, \(255 \* frame\)"),
-        (lambda: detect(np.zeros((50, 50, 2), np.uint8)), r"got \(50, 50, 2\)"),
-        (lambda: detect(np.zeros((0, 5, 3), np.uint8)), r"got \(0, 5, 3\)"),
-        (lambda: PREDICTOR(None), "a uint8 array .*, got None"),
         (lambda: PREDICTOR("me.jpg"), "the text 'me.jpg': read_photo reads a file"),
-        (lambda: PREDICTOR([[0, 1], [2, 3]]), r"a uint8 array .*, got \[\[0, 1\]"),
         (lambda: PREDICTOR(FRAME, whole_image="fall_back"), "did you mean 'fallback'"),
         (lambda: PREDICTOR(FRAME), "no detector: give boxes to predictor.at_boxes"),
-        (lambda: PREDICTOR.at_boxes(FRAME.astype(np.uint16), np.zeros((1, 4))), "expected uint8, got uint16"),
         (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\) or \(n, 5\), got \(4,\)"),
+        (lambda: PREDICTOR.at_boxes(FRAME, np.zeros((1, 3))), r"expected finite \(n, 4\) or \(n, 5\), got \(1, 3\)"),
         (lambda: KeypointPredictor(bright_network, passes=0), "passes: expected at least 1, got 0"),
+        (lambda: KeypointPredictor(detectors="our"), "unknown detectors 'our': did you mean 'ours'"),
+        (lambda: KeypointPredictor(model_path("detector")), "expected a model from gray crops"),
         (lambda: Tracker(PREDICTOR, detect_every=0), "detect_every: expected at least 1, got 0"),
-        (lambda: Tracker(PREDICTOR)(np.zeros((9, 9))), "expected uint8, got float64"),
+        (lambda: load_runner("smal"), "unknown model 'smal': did you mean 'small'"),
+        (lambda: load_runner("absent.onnx"), "absent.onnx: no such model file"),
+        (lambda: load_runner(__file__), "expected a model file ending in .onnx, .safetensors or .pt2"),
+        (lambda: load_runner(7), "expected a name, a path or a network, got int"),
+        (lambda: load_runner("small", backend="onyx"), "unknown backend 'onyx': did you mean 'onnx'"),
     ],
 )
 def test_wrong_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
+
+
+@pytest.mark.parametrize("name, message", [("tiny.onnx", "ONNX model"), ("tiny.safetensors", "safetensors file")])
+def test_half_a_model_is_named_in_one_line(files, tmp_path, name, message):
+    (tmp_path / name).write_bytes((files / name).read_bytes()[:5000])
+    with pytest.raises(InputError, match=f"not a whole {message}") as error:
+        load_runner(tmp_path / name)
+    assert "\n" not in str(error.value)
 
 
 def test_prediction_by_onnx_needs_no_torch():
@@ -272,7 +236,7 @@ def test_prediction_by_onnx_needs_no_torch():
 # networks
 
 
-@pytest.mark.parametrize("model", ["small", model_path("small"), model_path("small", ".safetensors")])
+@pytest.mark.parametrize("model", ["small", model_path("small", ".safetensors")])
 def test_threshold_comes_with_the_network(model):
     assert KeypointPredictor(model).min_score == 0.1 and KeypointPredictor(model)(skimage.data.gravel()) == []
 
@@ -291,29 +255,7 @@ def test_onnx_and_torch_agree(astronaut, files):
 def test_a_network_without_heatmaps_is_always_sure(astronaut):
     predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detectors=())
     keypoints, scores = predictor.at_boxes(astronaut, np.array([[100.0, 100, 200, 200]]))
-    assert keypoints.shape == (1, 68, 2)
-    assert (scores == 1).all()
-
-
-def test_unknown_and_broken_models_are_named(files, tmp_path):
-    cut = tmp_path / "cut.onnx"
-    cut.write_bytes((files / "tiny.onnx").read_bytes()[:5000])
-    half = tmp_path / "half.safetensors"
-    half.write_bytes((files / "tiny.safetensors").read_bytes()[:5000])
-    (tmp_path / "notes.txt").write_text("not a model")
-    for model, message in {
-        "smal": "unknown model 'smal'",
-        cut: "not a whole ONNX model",
-        half: "not a whole safetensors file",
-        tmp_path / "absent.onnx": "no such model file",
-        tmp_path / "notes.txt": "ending in .onnx, .safetensors or .pt2",
-        7: "got int",
-    }.items():
-        with pytest.raises(InputError, match=message) as error:
-            load_runner(model)
-        assert "\n" not in str(error.value)
-    with pytest.raises(InputError, match="unknown backend 'onyx': did you mean 'onnx'"):
-        load_runner("small", backend="onyx")
+    assert keypoints.shape == (1, 68, 2) and (scores == 1).all()
 
 
 # tracking
@@ -321,8 +263,7 @@ def test_unknown_and_broken_models_are_named(files, tmp_path):
 
 def make_tracker(**options):
     detector = BlobDetector()
-    predictor = KeypointPredictor(bright_network, detectors=())
-    return Tracker(predictor, detector=detector, min_score=0.5, **options), detector
+    return Tracker(PREDICTOR, detector=detector, min_score=0.5, **options), detector
 
 
 def ids_of(faces):
@@ -336,6 +277,21 @@ def test_tracker_detects_every_few_frames_and_follows_between():
         assert face.id == 0
         np.testing.assert_allclose(face.box, [99.5 + 5 * i, 199.5, 60, 60], atol=1)
     assert detector.calls == 3
+
+
+def test_tracker_moves_its_crop_only_with_a_face_that_moves():
+    seen = []
+
+    def network(images):
+        seen.append(images)
+        keypoints, scores = bright_network(images)
+        return keypoints + 0.3 * (-1) ** len(seen), scores  # trembles
+
+    tracker = Tracker(KeypointPredictor(network, detectors=()), detector=BlobDetector(), detect_every=1000)
+    for x in [100] * 6 + [110] * 2:
+        tracker(scene((x, 200)))
+    *still, moved, followed = seen[-6:]
+    assert all(np.array_equal(images, still[0]) for images in still) and not np.array_equal(moved, followed)
 
 
 def test_tracker_keeps_ids_of_faces_that_pass_each_other():
@@ -363,7 +319,7 @@ def test_tracker_drops_a_lost_face_at_once_and_detects():
 
 def test_tracker_keeps_id_after_gap():
     tracker, _ = make_tracker(remember=10)
-    assert ids_of(tracker(scene((100, 200)))) == [0]
+    tracker(scene((100, 200)))
     for _ in range(5):
         tracker(scene())
     assert ids_of(tracker(scene((120, 210)))) == [0]
@@ -390,8 +346,7 @@ def test_tracker_finds_new_faces_within_detect_every():
     for _ in range(3):
         tracker(scene((100, 200)))
     counts = [len(tracker(scene((100, 200), (300, 100), (500, 300)))) for _ in range(6)]
-    assert counts[0] == 1 and counts[-1] == 3
-    assert sorted(ids_of(tracker.known)) == [0, 1, 2]
+    assert counts[0] == 1 and counts[-1] == 3 and sorted(ids_of(tracker.known)) == [0, 1, 2]
 
 
 def test_tracker_makes_one_of_two_that_end_on_one_face():
@@ -421,12 +376,11 @@ def test_tracker_keeps_a_face_that_is_sure_or_seen_by_the_detector(score, min_sc
         keypoints, scores = bright_network(images)
         return keypoints, np.full_like(scores, level["now"])
 
-    tracker = Tracker(
-        KeypointPredictor(network, detectors=()),
-        detector=lambda frame: np.zeros((0, 4)) if blind["now"] else blobs(frame),
-        detect_every=5,
-        min_score=min_score,
-    )
+    def detector(frame):
+        return np.zeros((0, 4)) if blind["now"] else blobs(frame)
+
+    predictor = KeypointPredictor(network, detectors=())
+    tracker = Tracker(predictor, detector=detector, detect_every=5, min_score=min_score)
     assert len(tracker(scene((100, 200)))) == 1
     level["now"], blind["now"] = score, True
     counts = [len(tracker(scene((100, 200)))) for _ in range(6)]

@@ -1,7 +1,7 @@
 """Photos and folders of photos to drawn pictures, JSON Lines, a CSV table, or a Parquet dataset of any size."""
 
 import contextlib
-import hashlib
+import csv as csv_format
 import itertools
 import json as json_format
 import os
@@ -29,15 +29,10 @@ FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm", ".m4v")
 
 
 def predict_photos(
-    photos: Iterable[str | Path],
-    predictor: KeypointPredictor,
-    *,
-    whole_image: str = "never",
-    workers: int | None = None,
-    out: Path | None = None,
-    read_emotion: Callable | None = None,
-) -> Iterator[dict]:
-    """Yield a record of each photo, in order: photo, width, height, faces (box, score, emotion, reason, keypoints).
+    photos: Iterable[str | Path], predictor: KeypointPredictor, *, whole_image: str = "never",
+    workers: int | None = None, out: Path | None = None, read_emotion: Callable | None = None,
+) -> Iterator[dict]:  # fmt: skip
+    """Return a record of each photo, in order: photo, width, height, faces (box, score, emotion, reason, keypoints).
 
     A photo without a face stops no other; its record has a `problem` (DAMAGED or NO_FACE) and a `reason`.
 
@@ -66,13 +61,22 @@ def predict_photos(
             write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
         height, width = (round(side / scale) for side in frame.shape[:2])
         record |= {"width": width, "height": height, "faces": [_plain(face, scale, read_emotion) for face in faces]}
-        return record if faces else record | {"problem": NO_FACE, "reason": _hint(max(width, height))}
+        if faces:
+            return record
+        small = f"--max-side {max(width, height)} --min-face 0.005 looks for small ones, "
+        small = small if max(width, height) > FINEST else ""
+        reason = f"expected at least one ({small}--whole-image takes the photo for one)"
+        return record | {"problem": NO_FACE, "reason": reason}
 
     photos, taken = list(map(Path, photos)), set()
     pictures = [_free_path(photo, out, taken) if out else None for photo in photos]
+    return _in_threads(look, workers, photos, pictures)
+
+
+def _in_threads(function: Callable, workers: int, *arguments: Iterable) -> Iterator:
     pool = ThreadPoolExecutor(workers)
     try:
-        yield from pool.map(look, photos, pictures)
+        yield from pool.map(function, *arguments)
     finally:
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no photo that is not begun
 
@@ -90,12 +94,6 @@ def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
     }
 
 
-def _hint(longest: int) -> str:
-    """Say what finds a face in a photo of so many pixels in which none was found."""
-    smaller = f"--max-side {longest} --min-face 0.005 looks for small ones, " if longest > FINEST else ""
-    return f"expected at least one ({smaller}--whole-image takes the photo for one)"
-
-
 def _free_path(photo: Path, folder: Path, taken: set[str]) -> Path:
     """Return a path for a drawn photo that overwrites no photo, and no other picture of this run."""
     for number in itertools.count(1):
@@ -108,26 +106,20 @@ def _free_path(photo: Path, folder: Path, taken: set[str]) -> Path:
 def photos_in(folder: str | Path) -> list[Path]:
     """Return the photos of a folder and its subfolders, sorted; warn of what is left out, such as our own pictures."""
     photos = find_photos(folder)
-    drawn = {path for path in photos.found if path.suffix.lower() == ".png" and software_of(path) == SOFTWARE}
-    if drawn:
-        warnings.warn(f"{folder}: left out {len(drawn)} pictures that predict drew", stacklevel=2)
+    found = [path for path in photos.found if path.suffix.lower() != ".png" or software_of(path) != SOFTWARE]
+    if drawn := len(photos.found) - len(found):
+        warnings.warn(f"{folder}: left out {drawn} pictures that predict drew", stacklevel=2)
     if photos.left_out:
         warnings.warn(f"{folder}: {photos.left_out_line()}", stacklevel=2)
-    if len(drawn) == len(photos.found):
+    if not found:
         raise InputError(f"{folder}: no photo in this folder but pictures that predict drew")
-    return [path for path in photos.found if path not in drawn]
+    return found
 
 
 def predict_paths(
-    paths: Sequence[str | Path],
-    predictor: KeypointPredictor | None = None,
-    *,
-    out: str | Path | None = None,
-    csv: str | Path | None = None,
-    json: bool = False,
-    parquet: str | Path | None = None,
-    **options,
-) -> int:
+    paths: Sequence[str | Path], predictor: KeypointPredictor | None = None, *, out: str | Path | None = None,
+    csv: str | Path | None = None, json: bool = False, parquet: str | Path | None = None, **options,
+) -> int:  # fmt: skip
     """Predict photos and folders of photos, print what was found in each, and return how many gave nothing.
 
     Args:
@@ -143,6 +135,9 @@ def predict_paths(
         done = predict_folder(paths[0], parquet, predictor, **options)
         print(f"{done}\nrows: {parquet}\nphotos without a row: {left_out_path(parquet)}")
         return 0
+    csv = csv and Path(csv)
+    if csv and (csv.suffix.lower() != ".csv" or not csv.parent.is_dir()):
+        raise InputError(f"{csv}: expected a name ending in .csv, in a folder that is there")
     predictor, photos, failed = predictor or KeypointPredictor(), [], 0
     for path in paths:
         try:
@@ -154,30 +149,30 @@ def predict_paths(
     if out and out.is_file():
         raise InputError(f"{out}: a file, expected a folder for pictures")
     with contextlib.ExitStack() as stack:
-        if csv:  # the place to write is tried first
-            header = _columns(predictor, options.get("read_emotion"))
-            write = stack.enter_context(tables.growing_csv(Path(csv), header))
         records = stack.enter_context(contextlib.closing(predict_photos(photos, predictor, out=out, **options)))
+        if csv:
+            table = stack.enter_context(csv.open("w", newline="", encoding="utf-8", buffering=1))  # line by line
+            csv_format.writer(table).writerow(_columns(predictor, options.get("read_emotion")))
         for record in records:
+            faces = record["faces"]
             if csv:
-                write(tables.table_rows(record))
-            if not record["faces"]:
+                csv_format.writer(table).writerows(tables.table_rows(record))
+            if not faces:
                 failed += 1
                 missing = "no face found, " if record["problem"] == NO_FACE else ""
                 print(f"predict: {record['photo']}: {missing}{record['reason']}", file=sys.stderr)
+            elif json:
+                print(json_format.dumps(record))
             else:
-                print(json_format.dumps(record) if json else _line(record))
+                emotions = ", ".join(face["emotion"] for face in faces if "emotion" in face)
+                plural, emotions = "s" * (len(faces) > 1), emotions and f" ({emotions})"
+                print(f"{record['photo']}: {len(faces)} face{plural}{emotions}")
     notes = sys.stderr if json else sys.stdout
     if out and out.is_dir():
         print(f"pictures: {out}", file=notes)
-    if csv and Path(csv).exists():
+    if csv:
         print(f"rows: {csv}", file=notes)
     return failed
-
-
-def _line(record: dict) -> str:
-    count, emotions = len(record["faces"]), ", ".join(face["emotion"] for face in record["faces"] if "emotion" in face)
-    return f"{record['photo']}: {count} face{'s' * (count > 1)}{emotions and f' ({emotions})'}"
 
 
 def predict_folder(
@@ -188,17 +183,19 @@ def predict_folder(
     Its columns are photo (its path in the folder), face (0, 1 ... in a photo, the surest first), width and height of
     the photo, box_x, box_y, box_w, box_h, score, emotion (if there is `read_emotion`), and x0, y0 ... in pixels of the
     photo. Photos without a row are listed in `left_out_path(out)` with the problem and the reason. The same call goes
-    on where a run was interrupted, and does again what has changed.
+    on where a run was interrupted.
 
     Args:
-        out: name of the dataset, ending in .parquet; one of another folder or settings is never overwritten
+        out: name of the dataset, ending in .parquet; one of other photos or settings is never overwritten
         options: whole_image, workers, read_emotion of `predict_photos`
     """
     folder, predictor = Path(folder), predictor or KeypointPredictor()
     predictor(np.zeros((32, 32), np.uint8), whole_image=options.get("whole_image", "never"))
-    list(predict_photos([], predictor, **options))  # wrong settings are said here once, and not of every photo
+    predict_photos([], predictor, **options)  # wrong settings are said here once, and not of every photo
     columns = _columns(predictor, options.get("read_emotion"))
-    source = digest_of([str(folder.resolve()), _settings(predictor), list(columns), options.get("whole_image")])
+    detectors = re.sub(r" at 0x\w+", "", repr(predictor.detectors))
+    network = str(predictor.runner.file), predictor.runner.facts, predictor.passes, predictor.min_score
+    source = digest_of([str(folder.resolve()), network, detectors, list(columns), options.get("whole_image")])
     photos = [(tables.spelled(path.relative_to(folder).as_posix()), path) for path in photos_in(folder)]
     with tqdm(total=len(photos), unit=" photos", disable=None) as bar:
 
@@ -209,13 +206,6 @@ def predict_folder(
                     yield record
 
         return tables.write_dataset(Path(out), photos, predict, columns, source=source)
-
-
-def _settings(predictor: KeypointPredictor) -> list:
-    """Return what decides about the faces of a photo; networks that are no files count as one."""
-    network = predictor.runner.file and hashlib.sha256(predictor.runner.file.read_bytes()).hexdigest()
-    detectors = [re.sub(r" at 0x\w+", "", repr(detect)) for detect in predictor.detectors]
-    return [network, predictor.passes, predictor.min_score, detectors]
 
 
 def _columns(predictor: KeypointPredictor, read_emotion: Callable | None) -> dict[str, str]:

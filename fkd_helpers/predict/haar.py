@@ -3,7 +3,6 @@
 import functools
 import json
 import threading
-from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,15 +21,10 @@ _own = threading.local()  # a cascade changes while it searches: each thread has
 
 
 def detect(
-    frame: np.ndarray,
-    *,
-    scale_factor: float = 1.1,
-    min_neighbors: int = 3,
-    min_face: float = 0.05,
+    frame: np.ndarray, *, scale_factor: float = 1.1, min_neighbors: int = 3, min_face: float = 0.05,
     max_side: int = MAX_SIDE,
-    tilts: Sequence[float] = (0.0,),
-) -> np.ndarray:
-    """Return the squares (n, 4) in which the Haar cascade sees a frontal face, the most certain first.
+) -> np.ndarray:  # fmt: skip
+    """Return the squares (n, 4) in which the Haar cascade sees an upright frontal face, the most certain first.
 
     The cascade's square reaches from the brows' upper side to the chin; `to_face_box` makes a face box of it.
 
@@ -39,7 +33,6 @@ def detect(
         min_neighbors: how many hits must agree on a face; fewer find more faces and more false ones
         min_face: the smallest square searched, as a share of the frame's longer side
         max_side: pixels; a larger frame is searched at this size
-        tilts: degrees by which heads may be tilted to the right, one search each; each covers about 15 to either side
     """
     if not scale_factor > 1 or min_neighbors < 0 or not 0 <= min_face <= 1 or max_side < WINDOW:
         raise InputError(
@@ -47,36 +40,17 @@ def detect(
             f"got {scale_factor}, {min_neighbors}, {min_face}, {max_side}"
         )
     gray = to_gray(frame)
-    height, width = gray.shape
-    gray = shrunk(gray, max_side)
-    if min(gray.shape) < WINDOW:
+    small = shrunk(gray, max_side)
+    if min(small.shape) < WINDOW:
         return np.zeros((0, 4))
-    smallest = max(WINDOW, round(min_face * max(gray.shape)))
-    found = [_search(gray, tilt, scale_factor, min_neighbors, smallest) for tilt in tilts]
-    squares, certainty = (np.concatenate(values) for values in zip(*found, strict=True))
-    ratio = np.array([width / gray.shape[1], height / gray.shape[0]] * 2)
-    squares = squares[surest(squares, certainty)]
-    return squares * ratio - [0.5, 0.5, 0, 0]  # the cascade counts from the first pixel's edge
-
-
-def _search(gray, tilt, scale_factor, min_neighbors, smallest):
-    """Return squares (n, 4) and their certainty (n,) in a gray image searched for heads tilted by `tilt` degrees."""
-    height, width = gray.shape
-    if tilt:
-        turn = cv2.getRotationMatrix2D((width / 2, height / 2), tilt, 1.0)
-        size = np.ceil(np.abs(turn[:, :2]) @ [width, height]).astype(int)
-        turn[:, 2] += (size - [width, height]) / 2
-        gray = cv2.warpAffine(gray, turn, size.tolist(), borderMode=cv2.BORDER_REPLICATE)
+    smallest = max(WINDOW, round(min_face * max(small.shape)))
     found, _, certainty = _cascade().detectMultiScale3(
-        gray, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
+        small, scale_factor, min_neighbors, minSize=(smallest, smallest), outputRejectLevels=True
     )
-    squares = np.asarray(found, np.float64).reshape(-1, 4)
-    if tilt and len(squares):
-        # it is the face's centre that turns back: it lies below the square's centre, whichever way is down there
-        side, down = squares[:, 2:], [0, _fit()["shift_y"]]
-        centre = squares[:, :2] + side / 2 + side * down - turn[:, 2]
-        squares[:, :2] = centre @ turn[:, :2] - side * down - side / 2
-    return squares, np.asarray(certainty, np.float64).reshape(-1)
+    squares, certainty = np.asarray(found, np.float64).reshape(-1, 4), np.asarray(certainty, np.float64).reshape(-1)
+    ratio = np.array([*gray.shape[::-1]] * 2) / ([*small.shape[::-1]] * 2)
+    # the cascade counts from the first pixel's edge
+    return squares[surest(squares, certainty)] * ratio - [0.5, 0.5, 0, 0]
 
 
 def to_face_box(squares: np.ndarray) -> np.ndarray:
@@ -93,7 +67,6 @@ def detect_faces(frame: np.ndarray, **options) -> np.ndarray:
     return to_face_box(detect(frame, **options))
 
 
-detect_tilted = partial(detect_faces, tilts=(-30.0, 30.0))  # heads tilted by 15 to 45 degrees, to either side
 # A face before a camera is large, so a small frame and a coarse search will do, at a tenth of the time of a photo;
 # few hits need to agree, for the network judges them anyway.
 detect_fast = partial(detect_faces, scale_factor=1.2, min_neighbors=1, min_face=0.12, max_side=320)

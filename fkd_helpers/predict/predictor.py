@@ -10,10 +10,10 @@ from fkd_helpers.faces.boxes import box_of, crop, square_of, surest, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.detector import find_faces
-from fkd_helpers.predict.haar import detect_faces, detect_tilted
+from fkd_helpers.predict.haar import detect_faces
 from fkd_helpers.predict.runtime import load_runner
 
-DETECTORS = {"ours": (find_faces,), "haar": (detect_faces, detect_tilted)}
+DETECTORS = {"ours": find_faces, "haar": detect_faces}
 WHOLE_IMAGE = ("never", "fallback", "always")
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -50,23 +50,17 @@ class KeypointPredictor:
     """
 
     def __init__(
-        self,
-        model: object = "small",
-        *,
-        backend: str = "onnx",
-        device: str = "cpu",
-        threads: int = 1,
-        size: int | None = None,
-        detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "ours",
-        passes: int = 2,
-        min_score: float | None = None,
-    ):
+        self, model: object = "small", *, backend: str = "onnx", device: str = "cpu", threads: int = 1,
+        size: int | None = None, detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "ours",
+        passes: int = 2, min_score: float | None = None,
+    ):  # fmt: skip
         if passes < 1:
             raise InputError(f"passes: expected at least 1, got {passes}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
         if isinstance(detectors, str) and detectors not in DETECTORS:
             raise unknown("detectors", detectors, DETECTORS)
-        self.detectors, self.passes = tuple(DETECTORS[detectors] if isinstance(detectors, str) else detectors), passes
+        self.detectors = (DETECTORS[detectors],) if isinstance(detectors, str) else tuple(detectors)
+        self.passes = passes
         self.min_score = (self.runner.min_score or 0.0) if min_score is None else min_score
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:

@@ -29,20 +29,13 @@ class Runner:
 
     def __init__(self, function: Callable, size: int = CROP_SIZE, facts: dict[str, str] | None = None):
         self.function, self.size, self.facts = function, size, facts or {}
-        self.file: Path | None = None
-
-    @property
-    def keypoints(self) -> int:
-        """Number of keypoints; 68 if nothing says otherwise."""
-        return int(self.facts.get("keypoints", 68))
+        self.keypoints, self.file = int(self.facts.get("keypoints", 68)), None
 
     @property
     def min_score(self) -> float | None:
         """Score that a face needs; None if the network's scores tell no face from anything else, or nobody measured."""
-        try:
-            return float(self.facts["min_score"])
-        except (KeyError, ValueError):
-            return None
+        known = self.facts.get("min_score", "none")
+        return None if known == "none" else float(known)
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         keypoints, scores = [], []
@@ -72,9 +65,8 @@ def load_runner(
         if torch is not None and isinstance(model, torch.nn.Module):
             return _from_module(model, device, size)
         if not callable(model):
-            came = type(model).__name__
-            raise InputError(f"model: expected a name, a path, a torch network or a function, got {came}")
-        return Runner(model, size or getattr(model, "size", CROP_SIZE), getattr(model, "facts", None))
+            raise InputError(f"model: expected a name, a path or a network, got {type(model).__name__}")
+        return Runner(model, size or CROP_SIZE)
     if backend not in SUFFIXES:
         raise unknown("backend", backend, SUFFIXES)
     path = model_path(model, SUFFIXES[backend])
@@ -83,7 +75,12 @@ def load_runner(
 
         runner = _from_module(nets.load(path), device, size)
     else:
-        runner = _from_exported(path, threads, size)
+        function, taken, given, facts = open_exported(path, threads)
+        if len(taken) != 4 or taken[1] != 1 or len(given) != 3 or given[-1] != 2:
+            wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
+            raise InputError(f"{path}: {wanted}, got {list(taken)} to {list(given)}")
+        size = size or (taken[-1] if isinstance(taken[-1], int) else CROP_SIZE)
+        runner = Runner(function, size, facts | {"keypoints": str(given[1])})
     runner.file = path
     return runner
 
@@ -95,9 +92,9 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
         return path
-    shipped = {file.stem: file for file in WEIGHTS.glob(f"*{suffix}")}
-    if str(model) not in shipped and path.exists():
+    if path.is_file():
         raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or {PROGRAM}")
+    shipped = {file.stem: file for file in WEIGHTS.glob(f"*{suffix}")}
     if str(model) not in shipped:
         raise unknown("model", str(model), shipped)
     return shipped[str(model)]
@@ -116,23 +113,22 @@ class Exported(NamedTuple):
 def open_exported(path: str | Path, threads: int = 1) -> Exported:
     """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch."""
     path = Path(path)
-    if path.suffix == PROGRAM:
-        return _program(path)
+    try:
+        return _program(path) if path.suffix == PROGRAM else _session(path, threads)
+    except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
+        kind = "program of torch.export" if path.suffix == PROGRAM else "ONNX model"
+        raise InputError(f"{path}: not a whole {kind} of one input ({_first_line(error)})") from None
+
+
+def _session(path, threads):
     import onnxruntime  # slow to import
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
-    try:
-        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-        raise InputError(f"{path}: not a whole ONNX model ({_first_line(error)})") from None
-    taken, given = session.get_inputs(), session.get_outputs()
-    if len(taken) != 1:
-        raise InputError(f"{path}: expected a model of one input, got {len(taken)}")
-    facts = session.get_modelmeta().custom_metadata_map
-    name = taken[0].name
+    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+    (taken,), given, facts = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
     return Exported(
-        lambda images: tuple(session.run(None, {name: images})), tuple(taken[0].shape), tuple(given[0].shape), facts
+        lambda images: tuple(session.run(None, {taken.name: images})), tuple(taken.shape), tuple(given[0].shape), facts
     )
 
 
@@ -140,15 +136,11 @@ def _program(path):
     import torch  # slow to import
 
     header = {"facts.json": ""}
-    try:
-        program = torch.export.load(path, extra_files=header)
-        nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
-        (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
-        facts = json.loads(header["facts.json"] or "{}")
-    except Exception as error:  # a damaged archive can fail in any of its parts
-        raise InputError(f"{path}: not a whole program of torch.export ({_first_line(error)})") from None
+    program = torch.export.load(path, extra_files=header)
+    nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
+    (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
-    return Exported(_by_torch(program.module(), "cpu"), *shapes, facts)
+    return Exported(_by_torch(program.module(), "cpu"), *shapes, json.loads(header["facts.json"] or "{}"))
 
 
 def _by_torch(module, device):
@@ -159,15 +151,6 @@ def _by_torch(module, device):
             return tuple(value.float().cpu().numpy() for value in module(torch.from_numpy(images).to(device)))
 
     return run
-
-
-def _from_exported(path, threads, size):
-    function, taken, given, facts = open_exported(path, threads)
-    if len(taken) != 4 or taken[1] != 1 or len(given) != 3 or given[-1] != 2:
-        wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
-        raise InputError(f"{path}: {wanted}, got {list(taken)} to {list(given)}")
-    size = size or (taken[-1] if isinstance(taken[-1], int) else CROP_SIZE)
-    return Runner(function, size, facts | {"keypoints": str(given[1])})
 
 
 def _from_module(model, device, size):

@@ -6,15 +6,17 @@ from dataclasses import replace
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import iou, settle
+from fkd_helpers.faces.boxes import iou, settle, square_of
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.detector import find_fast
 from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
+STILL, LEVEL = 0.03, 0.05  # a crop stays where it is until the box moves by this share of its side, or turns: radians
 AFTER_LOSS = 5  # frames between the detector's looks while a lost face may come back
-MAX_SHIFT, MAX_ZOOM = 0.5, 1.5  # from one frame to the next: in sides of the face, and as a factor of its size
+STEP = 0.3  # least IoU of a face's boxes in two frames: half a side of movement, or 1.8 times the size
+BACK = 1 / 3  # least IoU of the boxes of a lost face and one that came back, both enlarged twice: a side of movement
 
 
 class Tracker:
@@ -28,21 +30,16 @@ class Tracker:
         detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
             lost, more often for a while after that, and in every frame while there is none
         detector: from a frame to face boxes, as in `KeypointPredictor.at_boxes`; where it gives rolls, faces are
-            followed in upright crops. The default looks at a small copy of the frame
+            followed in upright crops
         min_score: the score that a new face needs, None for the predictor's own; one that is followed may fall to KEEP
             of it, but below SURE of it the detector must see it too whenever it looks
         remember: for so many frames a face that comes back near where it was lost gets its old id
     """
 
     def __init__(
-        self,
-        predictor: KeypointPredictor,
-        *,
-        detect_every: int = 15,
-        detector: Callable[[np.ndarray], np.ndarray] = find_fast,
-        min_score: float | None = None,
-        remember: int = 30,
-    ):
+        self, predictor: KeypointPredictor, *, detect_every: int = 15,
+        detector: Callable[[np.ndarray], np.ndarray] = find_fast, min_score: float | None = None, remember: int = 30,
+    ):  # fmt: skip
         if detect_every < 1:
             raise InputError(f"detect_every: expected at least 1, got {detect_every}")
         self.predictor, self.detector = predictor, detector
@@ -54,6 +51,7 @@ class Tracker:
         """Forget every face; ids begin again at 0."""
         self.known: list[Face] = []
         self._lost: list[tuple[Face, int]] = []  # and the frame in which each was lost
+        self._boxes: dict[int, np.ndarray] = {}  # at which each face was cropped
         self._count, self._looked, self._next_id, self._size, self._turned = 0, 0, 0, None, False
 
     def __call__(self, frame: np.ndarray) -> list[Face]:
@@ -79,12 +77,18 @@ class Tracker:
     def _follow(self, gray: np.ndarray) -> list[Face]:
         upright = self._turned and self.known
         boxes = upright_boxes(np.stack([face.keypoints for face in self.known])) if upright else _boxes(self.known)
+        for i, face in enumerate(self.known):  # a crop that followed the noise of the keypoints would add to it
+            old, limits = self._boxes.get(face.id), [*[STILL * boxes[i, 2:4].max()] * 4, LEVEL]
+            if old is not None and len(old) == boxes.shape[1] and (abs(boxes[i] - old) < limits[: len(old)]).all():
+                boxes[i] = old
+        self._boxes = dict(zip([face.id for face in self.known], boxes, strict=True))
         keypoints, scores = self.predictor.at_boxes(gray, boxes)
         followed = []
         for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
-            new = to_faces(points[None], score[None], KEEP * self.min_score)
-            if new and is_step(old.box, new[0].box) and _centre_inside(new[0].box, gray.shape):
-                followed.append(replace(new[0], id=old.id))
+            for new in to_faces(points[None], score[None], KEEP * self.min_score):
+                middle = new.box[:2] + new.box[2:] / 2
+                if iou(old.box, new.box)[0, 0] > STEP and (0 <= middle).all() and (middle < gray.shape[::-1]).all():
+                    followed.append(replace(new, id=old.id))
         # two that ended on one face: the surer one stays, and so does its id
         kept = settle(_boxes(followed), np.array([face.score for face in followed]))
         return [followed[i] for i in kept]
@@ -101,32 +105,12 @@ class Tracker:
 
     def _id_for(self, face: Face) -> int:
         """Return the id of the lost face that this one most likely is, else a new id."""
-        near = [(closeness(lost.box, face.box), when, k) for k, (lost, when) in enumerate(self._lost)]
-        if near and max(near)[0] > 0:
-            return self._lost.pop(max(near)[2])[0].id
+        boxes = square_of(_boxes([face, *(lost for lost, _ in self._lost)]), margin=0.5)
+        near = iou(boxes[:1], boxes[1:])[0]
+        if near.max(initial=0) > BACK:
+            return self._lost.pop(int(near.argmax()))[0].id
         self._next_id += 1
         return self._next_id - 1
-
-
-def is_step(old: np.ndarray, new: np.ndarray) -> bool:
-    """Return whether a face's box (4,) can become this one within a frame, see MAX_SHIFT and MAX_ZOOM.
-
-    >>> is_step(np.array([0, 0, 100, 90]), np.array([10, 5, 105, 90]))
-    True
-    >>> is_step(np.array([0, 0, 100, 90]), np.array([100, 0, 100, 90]))
-    False
-    """
-    side, new_side = max(old[2:]), max(new[2:])
-    moved = np.abs(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2).max()
-    return bool(new_side > 0 and moved < MAX_SHIFT * side and 1 / MAX_ZOOM < new_side / side < MAX_ZOOM)
-
-
-def closeness(old: np.ndarray, new: np.ndarray) -> float:
-    """Return how well two boxes (4,) agree: 1 where they are equal, 0 where a side apart or one twice as large."""
-    side, new_side = max(old[2:]), max(new[2:])
-    moved = np.linalg.norm(new[:2] + new[2:] / 2 - old[:2] - old[2:] / 2) / max(side, new_side)
-    zoomed = abs(np.log2(new_side / side))
-    return float(max(0.0, 1 - moved) * max(0.0, 1 - zoomed))
 
 
 def _boxes(faces: Sequence[Face]) -> np.ndarray:
@@ -138,8 +122,3 @@ def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:
     rank = np.repeat([1.0, 0.0], [len(known), len(boxes)])
     kept = settle(np.concatenate([_boxes(known), boxes[:, :4]]), rank)
     return [i - len(known) for i in kept if i >= len(known)]
-
-
-def _centre_inside(box, shape) -> bool:
-    x, y = box[:2] + box[2:] / 2
-    return bool(-0.5 <= x < shape[1] - 0.5 and -0.5 <= y < shape[0] - 0.5)
