@@ -22,6 +22,7 @@ from fkd_helpers.faces.metrics import bootstrap, nme
 from fkd_helpers.predict import DETECTORS, KeypointPredictor
 
 DATA, PHOTOS = "wild68", 100
+PLACES = 3  # random places of each small face
 CONDITIONS = {
     "as they are": ("rotation", 0), "turned by 45": ("rotation", 45), "turned by 75": ("rotation", 75),
     "turned by 90": ("rotation", 90), "turned by 180": ("rotation", 180), "8 times darker": ("darkness", 8),
@@ -49,14 +50,15 @@ def main(faceless: str) -> None:
     table = {name: {} for name in predictors}
     for condition, (kind, strength) in CONDITIONS.items():
         rng = np.random.default_rng(0)
-        pairs = zip(faces.images, faces.keypoints, strict=True)
+        times = PLACES if kind == "small" else 1
+        pairs = list(zip(faces.images, faces.keypoints, strict=True)) * times
         cases = [changed(image, keypoints, kind, strength, rng) for image, keypoints in pairs]
         for name, predictor in predictors.items():
             failed = []
             for image, keypoints in cases:
                 answers = [as_labelled(face.keypoints[None], DATA) for face in predictor(image)]
                 failed.append(min((nme(answer, keypoints[None])[0] for answer in answers), default=1) > FAILED)
-            share, (low, high) = np.mean(failed), bootstrap(np.array(failed, float), np.arange(len(failed)))
+            share, (low, high) = np.mean(failed), bootstrap(np.array(failed, float), np.arange(len(failed)) % len(faces))
             table[name][condition] = {"failed": share, "low": low, "high": high}
             print(f"{condition}, {name}: {share:.1%} failed ({low:.1%} to {high:.1%})", flush=True)
     paths = find_photos(faceless).found
