@@ -58,7 +58,8 @@ def main(faceless: str) -> None:
             for image, keypoints in cases:
                 answers = [as_labelled(face.keypoints[None], DATA) for face in predictor(image)]
                 failed.append(min((nme(answer, keypoints[None])[0] for answer in answers), default=1) > FAILED)
-            share, (low, high) = np.mean(failed), bootstrap(np.array(failed, float), np.arange(len(failed)) % len(faces))
+            photo = np.arange(len(failed)) % len(faces)
+            share, (low, high) = np.mean(failed), bootstrap(np.array(failed, float), photo)
             table[name][condition] = {"failed": share, "low": low, "high": high}
             print(f"{condition}, {name}: {share:.1%} failed ({low:.1%} to {high:.1%})", flush=True)
     paths = find_photos(faceless).found

@@ -33,7 +33,8 @@ ASSET = Path(fkd_helpers.__file__).parent / "assets" / "keypoint_errors.json"
 def measured(predictor, faces, kind, strength):
     """Return peaks and errors (n, 68) of the faces under a condition, given their boxes."""
     worse, _ = change_set(faces, kind, strength)
-    answers = [predictor.at_boxes(image, box[None], passes=2) for image, box in zip(worse.images, worse.boxes, strict=True)]
+    pairs = zip(worse.images, worse.boxes, strict=True)
+    answers = [predictor.at_boxes(image, box[None], passes=2) for image, box in pairs]
     points, peaks = (np.concatenate(values) for values in zip(*answers, strict=True))
     apart = np.linalg.norm(as_labelled(points, DATA) - worse.keypoints, axis=2)
     return peaks, np.maximum(apart / eye_distance(worse.keypoints)[:, None], SMALLEST)
@@ -51,7 +52,7 @@ def fitted(peaks, errors):
 
 
 def reliability(expected, errors, bins=10):
-    """Return expected and measured error in bins of equal size, their mean relative difference, and rank correlation."""
+    """Return expected and measured errors in bins of equal size, how far they are apart, and their rank correlation."""
     order = np.array_split(np.argsort(expected.ravel()), bins)
     pairs = [(expected.ravel()[i].mean(), errors.ravel()[i].mean()) for i in order]
     off = np.mean([abs(e - m) / m for e, m in pairs])
