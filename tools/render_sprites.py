@@ -16,7 +16,7 @@ import numpy as np
 from PIL import Image
 from playwright.sync_api import sync_playwright
 
-from fkd_helpers.data.puppets.shapes import shape_model
+from fkd_helpers.faces.landmarks import generic_face
 
 FOLDER = Path(__file__).parents[1] / "fkd_helpers" / "assets" / "sprites"
 LEFT, UPPER, WIDTH, HEIGHT = 0, -150, 800, 950  # the drawings' viewBox
@@ -37,7 +37,7 @@ FOLLOWS = {
 
 def render(names: list[str]) -> None:
     """Write NAME.png and NAME.json beside each NAME.svg."""
-    face = shape_model().mean[:, :2] * SIDE + np.array(CENTRE) - [LEFT, UPPER] - 0.5
+    face = generic_face()[:, :2] * SIDE + np.array(CENTRE) - [LEFT, UPPER] - 0.5
     with sync_playwright() as driver:
         browser = driver.chromium.launch(executable_path=shutil.which("chromium"), args=["--no-sandbox"])
         page = browser.new_page(viewport={"width": WIDTH, "height": HEIGHT})

@@ -45,26 +45,21 @@ def portrait(name: str, mirrored: bool = False) -> Portrait:
     if name not in PORTRAITS:
         raise unknown("portrait", name, PORTRAITS)
     entry = json.loads(FILE.read_text(encoding="utf-8"))["portraits"][name]
-    picture = _picture(name)
-    keypoints = np.array(entry["keypoints"], np.float64)
-    outline = np.zeros(picture.shape[:2], np.uint8)
+    if name == "astronaut":
+        from skimage.data import astronaut  # slow to import
+
+        picture = astronaut()
+    else:
+        from matplotlib.cbook import get_sample_data  # slow to import
+
+        with get_sample_data("grace_hopper.jpg") as file:
+            picture = read_photo(file.read())
+    keypoints, outline = np.array(entry["keypoints"], np.float64), np.zeros(picture.shape[:2], np.uint8)
     cv2.fillPoly(outline, [np.array(entry["outline"], np.int32)], 255)
     if mirrored:
         picture, outline = (np.ascontiguousarray(image[:, ::-1]) for image in (picture, outline))
         keypoints = keypoints[MIRROR] * [-1, 1] + [picture.shape[1] - 1, 0]
     return prepare(name, picture, outline, keypoints)
-
-
-def _picture(name: str) -> np.ndarray:
-    # slow to import, both
-    if name == "astronaut":
-        from skimage.data import astronaut
-
-        return astronaut()
-    from matplotlib.cbook import get_sample_data
-
-    with get_sample_data("grace_hopper.jpg") as file:
-        return read_photo(file.read())
 
 
 def prepare(name: str, picture: np.ndarray, outline: np.ndarray, keypoints: np.ndarray) -> Portrait:
@@ -90,15 +85,14 @@ def circle(count: int) -> np.ndarray:
 
 def _cut_out(picture, outline, side):
     """Return RGBA; colours near the outline come from well inside it, so that no old background shines through."""
-    soft = max(side / 160, 0.8)
-    inner = cv2.erode(outline, np.ones((3, 3), np.uint8), iterations=max(round(side / 70), 1))
-    colours = picture.astype(np.float32) * (inner > 0)[..., None]
-    weight = (inner > 0).astype(np.float32)
-    spread = [cv2.GaussianBlur(image, (0, 0), side / 40) for image in (colours, weight)]
-    outside = spread[0] / np.maximum(spread[1], 1e-4)[..., None]
-    filled = np.where((inner > 0)[..., None], picture, np.clip(outside, 0, 255)).astype(np.uint8)
-    alpha = cv2.GaussianBlur(cv2.erode(outline, np.ones((3, 3), np.uint8)), (0, 0), soft)
-    return np.dstack([filled, alpha])
+    square = np.ones((3, 3), np.uint8)
+    inner = (cv2.erode(outline, square, iterations=max(round(side / 70), 1)) > 0)[..., None]
+    colours, weight = (
+        cv2.GaussianBlur(image.astype(np.float32), (0, 0), side / 40) for image in (picture * inner, inner[..., 0])
+    )
+    outside = colours / np.maximum(weight, 1e-4)[..., None]
+    filled = np.where(inner, picture, np.clip(outside, 0, 255)).astype(np.uint8)
+    return np.dstack([filled, cv2.GaussianBlur(cv2.erode(outline, square), (0, 0), max(side / 160, 0.8))])
 
 
 @dataclass(frozen=True)
@@ -110,10 +104,7 @@ class Warp:
     scale: float  # frame pixels per portrait pixel
 
     def stretch(self, keypoints: np.ndarray) -> float:
-        """Return the least stretch of the map inside the face of frame keypoints (68, 2); at or below 0 it folds.
-
-        1 is the stretch of the face as a whole. The inside of the mouth, where lips meet, is left out.
-        """
+        """Return the least stretch inside the face of keypoints (68, 2), mouth left out; at or below 0 it folds."""
         right, down = (np.gradient(self.grid, self.step, axis=axis) for axis in (1, 0))
         stretch = (right[..., 0] * down[..., 1] - right[..., 1] * down[..., 0]) * self.scale**2
         mask = np.zeros(stretch.shape, np.uint8)
@@ -158,8 +149,7 @@ def between(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
     `cv2.remap` would round the places to 1/32.
     """
     corner = np.minimum(places.astype(int), np.array(grid.shape[1::-1]) - 2)
-    right, down = (places - corner).T[..., None]
-    column, row = corner.T
+    (right, down), (column, row) = (places - corner).T[..., None], corner.T
     above = grid[row, column] * (1 - right) + grid[row, column + 1] * right
     below = grid[row + 1, column] * (1 - right) + grid[row + 1, column + 1] * right
     return above * (1 - down) + below * down
@@ -170,16 +160,11 @@ def _design(points, centres):
 
     As smooth as a thin plate, but with less overshoot where lids or lips come close together.
     """
-    design = np.empty((len(points), len(centres) + 3), points.dtype)
     # r^2 + softness^2 as one product: fewer passes over the largest array here
     ones = np.ones((len(points), 1), points.dtype)
     left = np.concatenate([points, (points**2).sum(1, keepdims=True) + points.dtype.type(SOFTNESS**2), ones], 1)
     right = np.stack([*(-2 * centres.T), np.ones(len(centres), points.dtype), (centres**2).sum(1)])
-    basis = design[:, : len(centres)]
-    np.sqrt(np.matmul(left, right, out=basis), out=basis)
-    design[:, len(centres)] = 1
-    design[:, len(centres) + 1 :] = points
-    return design
+    return np.concatenate([np.sqrt(left @ right), ones, points], 1)
 
 
 def sample(face: Portrait, warp: Warp, size: tuple[int, int], level_of: Callable | None = None) -> np.ndarray:
@@ -188,8 +173,7 @@ def sample(face: Portrait, warp: Warp, size: tuple[int, int], level_of: Callable
     `level_of` gives other pictures to sample from than the portrait's own, by the number of the level.
     """
     level = int(np.clip(np.floor(np.log2(face.zoom / warp.scale) + 0.3), 0, len(face.levels) - 1))
-    shrink = 2.0**level / face.zoom
-    grid = (warp.grid + 0.5) / np.float32(shrink) - np.float32(0.5)
+    grid = (warp.grid + 0.5) / np.float32(2.0**level / face.zoom) - np.float32(0.5)
     enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])  # a grid point is the centre of a pixel
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     full = cv2.warpAffine(grid, enlarge, size, flags=flags, borderMode=cv2.BORDER_REPLICATE)

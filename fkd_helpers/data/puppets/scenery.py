@@ -5,27 +5,30 @@ import functools
 import cv2
 import numpy as np
 
+# by kind: cells down and across, how much they differ in brightness, and in colour
+BACKGROUNDS = (
+    (2, 2, 28, 6),  # light falling off across a wall
+    (4, 5, 26, 8),  # large soft patches
+    (9, 9, 38, 10),  # blurred things
+    (3, 3, 0, 8),  # plaster, cloth
+)
+
 
 def background(rng: np.random.Generator, size: tuple[int, int], kind: int | None = None) -> np.ndarray:
-    """Return a background (h, w, 3) uint8 for a frame of `size` (width, height): by kind a
-    gradient (0), soft patches (1), blurred things (2) or texture (3)."""
+    """Return a background (h, w, 3) uint8 for a frame of `size` (width, height), of a kind of BACKGROUNDS."""
     drawn = rng.integers(4)
     kind = drawn if kind is None else kind
-    base = rng.uniform(30, 225) + rng.normal(0, 14, 3)
-    if kind == 0:  # light falling off across a wall
-        cells = base + rng.normal(0, 28, (2, 2, 1)) + rng.normal(0, 6, (2, 2, 3))
-    elif kind == 1:  # large soft patches
-        cells = base + rng.normal(0, 26, (4, 5, 1)) + rng.normal(0, 8, (4, 5, 3))
-    elif kind == 2:  # blurred things
-        cells = base + rng.normal(0, 38, (9, 9, 1)) * (rng.random((9, 9, 1)) < 0.5) + rng.normal(0, 10, (9, 9, 3))
-    else:  # plaster, cloth
-        cells = base + rng.normal(0, 8, (3, 3, 3))
+    rows, columns, light, colour = BACKGROUNDS[kind]
+    cells = rng.uniform(30, 225) + rng.normal(0, 14, 3)
+    if light:
+        shade = rng.normal(0, light, (rows, columns, 1))
+        cells = cells + (shade * (rng.random(shade.shape) < 0.5) if kind == 2 else shade)
+    cells = np.clip(cells + rng.normal(0, colour, (rows, columns, 3)), 5, 250).astype(np.uint8)
     # enlarged to more than the frame and cut half a cell inside: beyond its outer cells a picture stands still
-    margins = [-(-length // (2 * (count - 1))) for length, count in zip(size, cells.shape[1::-1], strict=True)]
-    whole = tuple(length + 2 * margin for length, margin in zip(size, margins, strict=True))
-    cells = np.clip(cells, 5, 250).astype(np.uint8)
+    down, across = (-(-length // (2 * (count - 1))) for length, count in zip(size[::-1], (rows, columns), strict=True))
+    whole = size[0] + 2 * across, size[1] + 2 * down
     picture = cv2.resize(cells, whole, interpolation=cv2.INTER_CUBIC if kind else cv2.INTER_LINEAR)
-    picture = np.ascontiguousarray(picture[margins[1]:margins[1] + size[1], margins[0]:margins[0] + size[0]])
+    picture = np.ascontiguousarray(picture[down : down + size[1], across : across + size[0]])
     if kind == 3:
         grain = cv2.resize(_grain(rng, (size[0] // 3 + 1, size[1] // 3 + 1), 7), size, interpolation=cv2.INTER_CUBIC)
         picture = cv2.add(picture, cv2.cvtColor(grain, cv2.COLOR_GRAY2RGB), dtype=cv2.CV_8U)
@@ -45,11 +48,18 @@ def lay_over(frame: np.ndarray, cut: np.ndarray) -> np.ndarray:
     return cv2.blendLinear(colours, frame, alpha, 1 - alpha)
 
 
+def soft_mask(size: tuple[int, int], polygons, soft: float, holes=()) -> np.ndarray:
+    """Return polygons (n, 2) without their holes as a soft mask (h, w) float32, 0..255."""
+    drawn = np.zeros(size, np.uint8)
+    for shade, shapes in ((255, polygons), (0, holes)):
+        for shape in shapes:
+            cv2.fillPoly(drawn, [np.round(shape * 16).astype(np.int32)], shade, cv2.LINE_AA, shift=4)
+    return cv2.GaussianBlur(drawn, (0, 0), soft).astype(np.float32)
+
+
 def _fill(patch, polygon, colour, strength, soft):
     """Paint a soft polygon (n, 2) into an RGB patch, in place; coordinates are those of the patch."""
-    mask = np.zeros(patch.shape[:2], np.uint8)
-    cv2.fillPoly(mask, [(polygon * 16).round().astype(np.int32)], 255, lineType=cv2.LINE_AA, shift=4)
-    alpha = cv2.GaussianBlur(mask, (0, 0), soft).astype(np.float32) * (strength / 255)
+    alpha = soft_mask(patch.shape[:2], [polygon], soft) * (strength / 255)
     patch += (np.asarray(colour, np.float32) - patch) * alpha[..., None]
 
 
@@ -59,12 +69,11 @@ def _curve(points):
 
 
 @functools.cache
-def _curve_weights(count, parts=5):
+def _curve_weights(count):
     # halfway between straight lines and the polynomial through all points: round, without overshoot
-    t, knots = np.linspace(0, count - 1, parts * (count - 1) + 1), np.arange(count)
-    each = np.eye(count)
-    straight = np.stack([np.interp(t, knots, row) for row in each], 1)
-    smooth = np.stack([np.polyval(np.polyfit(knots, row, count - 1), t) for row in each], 1)
+    t, knots = np.linspace(0, count - 1, 5 * (count - 1) + 1), np.arange(count)
+    straight = np.stack([np.interp(t, knots, row) for row in np.eye(count)], 1)
+    smooth = np.stack([np.polyval(np.polyfit(knots, row, count - 1), t) for row in np.eye(count)], 1)
     return (straight + smooth) / 2
 
 
@@ -76,9 +85,9 @@ def _window(frame, points, pad):
 
 
 def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, own_gap: float) -> None:
-    """Paint the inside of the mouth within the inner lips of keypoints (68, 2), in place: dark red, teeth above.
+    """Paint the inside of the mouth of keypoints (68, 2), in place, where its lips stand further apart than `own_gap`.
 
-    It is painted where the lips stand further apart than the portrait's own (`own_gap`, pixels).
+    It is dark red, with teeth above.
     """
     inner = keypoints[60:68]
     gap = np.linalg.norm(inner[6] - inner[2])
@@ -95,27 +104,26 @@ def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, own_gap: 
     _fill(patch, np.concatenate([upper, lower]), skin * [0.3, 0.13, 0.13], 1.0, soft)
     down = (inner[6] - inner[2]) / max(gap, 1e-6)
     arch = np.sin(np.linspace(0, np.pi, len(upper)))[:, None]
-    if gap > 0.1 * side:  # the tongue
+    if gap > 0.1 * side:
         tongue = lower + (lower.mean(0) - lower) * 0.25
-        _fill(patch, np.concatenate([tongue, (tongue - 0.3 * gap * arch * down)[::-1]]), skin * [0.62, 0.34, 0.34],
-              0.7, soft * 2)
+        tongue = np.concatenate([tongue, (tongue - 0.3 * gap * arch * down)[::-1]])
+        _fill(patch, tongue, skin * [0.62, 0.34, 0.34], 0.7, soft * 2)
     # upper teeth hang from the upper lip, less at the corners; a mouth that hardly opens hides them
     shown = 1.0 if smiling else float(np.clip(gap / side * 14 - 0.5, 0, 0.85))
     drop = min(0.8 * gap, 0.8 * own_gap) if smiling else min(0.42 * gap, 0.045 * side)
-    drop = drop * np.sqrt(arch) * down
     inward = upper + (upper.mean(0) - upper) * (0.04 if smiling else 0.12)
     teeth = np.clip(skin * 0.5 + skin.mean() * 0.6 + [18, 14, 6], 0, 228)
-    _fill(patch, np.concatenate([inward, (inward + drop)[::-1]]), teeth, shown, soft)
+    _fill(patch, np.concatenate([inward, (inward + drop * np.sqrt(arch) * down)[::-1]]), teeth, shown, soft)
     window[:] = np.clip(window + (patch - window) * strength, 0, 255).astype(np.uint8)
 
 
 def hold_lids(keypoints: np.ndarray, gap: float) -> np.ndarray:
     """Return keypoints (68, 2) with upper lids lifted where they stand less than `gap` pixels above the lower ones."""
     held = keypoints.copy()
-    for corners, pairs in (((36, 39), ((37, 41), (38, 40))), ((42, 45), ((43, 47), (44, 46)))):
-        along = keypoints[corners[1]] - keypoints[corners[0]]
+    for start in (36, 42):
+        along = keypoints[start + 3] - keypoints[start]
         up = np.array([along[1], -along[0]]) / max(np.linalg.norm(along), 1e-6)
-        for upper, lower in pairs:
+        for upper, lower in ((start + 1, start + 5), (start + 2, start + 4)):
             short = gap - (keypoints[upper] - keypoints[lower]) @ up
             held[upper] += max(short, 0) * up
     return held
@@ -123,8 +131,8 @@ def hold_lids(keypoints: np.ndarray, gap: float) -> np.ndarray:
 
 def paint_lids(frame: np.ndarray, keypoints: np.ndarray, held: np.ndarray, side: float) -> None:
     """Paint skin from the lids that a warp has shown (`held`, (68, 2)) down to those of `keypoints`, in place."""
-    for start, below in ((36, (40, 41)), (42, (46, 47))):
-        eye = slice(start, start + 4)
+    for start in (36, 42):
+        eye, middle, below = slice(start, start + 4), slice(start + 1, start + 3), [start + 5, start + 4]
         drop = np.linalg.norm(keypoints[eye] - held[eye], axis=1).max()
         if drop < 0.002 * side:
             continue
@@ -132,10 +140,9 @@ def paint_lids(frame: np.ndarray, keypoints: np.ndarray, held: np.ndarray, side:
         patch = window.astype(np.float32)
         above, shown = _curve(held[eye] - corner), _curve(keypoints[eye] - corner)
         # skin from a little above the lid and below the eye, where no lash lies
-        up = (held[start + 1:start + 3] - held[list(below)[::-1]]) * 0.5
-        places = np.concatenate([held[start + 1:start + 3] + up, keypoints[list(below)] - up]) - corner
-        limit = np.array(patch.shape[1::-1]) - 1
-        columns, rows = np.clip(places.round().astype(int), 0, limit).T
+        up = (held[middle] - held[below]) * 0.5
+        places = np.concatenate([held[middle] + up, keypoints[below[::-1]] - up]) - corner
+        columns, rows = np.clip(places.round().astype(int), 0, np.array(patch.shape[1::-1]) - 1).T
         skin = cv2.blur(patch, (3, 3))[rows, columns].mean(0)
         lifted = above + (above - shown) * 0.15
         _fill(patch, np.concatenate([lifted, shown[::-1]]), skin, 1.0, max(0.006 * side, 0.6))
