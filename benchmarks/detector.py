@@ -44,7 +44,8 @@ def changed(image, keypoints, kind, strength, rng):
     return frame, ((keypoints + 0.5) * scale - 0.5 + [x, y]).astype(np.float32)
 
 
-def main(faceless: str) -> None:
+if __name__ == "__main__":
+    (faceless,) = sys.argv[1:]
     faces = labelled_faces(DATA, "held-out")
     predictors = {name: KeypointPredictor(detectors=name) for name in DETECTORS}
     table = {name: {} for name in predictors}
@@ -72,7 +73,3 @@ def main(faceless: str) -> None:
         print(f"{name}: {false} false faces in {len(paths)} photos, {milliseconds:.0f} ms each")
     facts = {"data": DATA, "part": "held-out", "faces": len(faces), "data_digest": records.digest(faces)}
     print(records.write("detector", "wild68-held-out", conditions=table, faceless=Path(faceless).name, **facts))
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

@@ -2,15 +2,14 @@
 
 Needs Debian's chromium and an idle machine; takes about a minute and a half:
 
-    python benchmarks/live_browser.py [--seconds 20] [--write] [--note "what else ran meanwhile"]
+    python benchmarks/live_browser.py [--seconds 20] [--out data/records] [--note "what else ran meanwhile"]
 
 The notebook is open in JupyterLab, the browser's camera plays a film of a puppet at 30 frames a second, 640x480, and
 the shipped network runs in the kernel; server, kernel and browser share the machine. A round trip is the time from the
 frame in the page to the same frame drawn with its keypoints. Stop is measured from the click to the end of the camera's
-track. --write keeps the record data/records/benchmark-live.json.
+track.
 """
 
-import argparse
 import contextlib
 import sys
 import tempfile
@@ -18,53 +17,51 @@ import time
 from pathlib import Path
 
 import numpy as np
+from playwright.sync_api import sync_playwright
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 
 sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "browser"))
 from lab_page import Lab, Notebook, enter, find_browser, launch, make_film
 
 CELL = "from fkd_helpers.live import live_demo\ndemo = live_demo('browser')\ndemo"
+SHOWN = "live.camera.video.getVideoPlaybackQuality().totalVideoFrames"
+STOP = """async (demo) => {
+    const track = demo.querySelector('.fkd-live').live.camera.stream.getVideoTracks()[0];
+    const button = [...demo.querySelectorAll('button')].find((each) => each.textContent === 'Stop');
+    const began = performance.now();
+    button.click();
+    while (track.readyState !== 'ended') await new Promise((done) => setTimeout(done, 2));
+    return (performance.now() - began) / 1000;
+}"""
 
 
 def measure(notebook: Notebook, seconds: float) -> dict:
     """Return what the page saw in so many seconds of streaming."""
-    before = notebook.live("(live.meter.log = [], {...live.meter.total})")
-    began = notebook.live("live.camera.video.getVideoPlaybackQuality().totalVideoFrames")
+    before, began = notebook.live("(live.meter.log = [], {...live.meter.total})"), notebook.live(SHOWN)
     time.sleep(seconds)
     log = np.array(notebook.live("live.meter.log.splice(0)"))
-    after = notebook.live("(live.meter.log = null, {...live.meter.total})")
-    given = notebook.live("live.camera.video.getVideoPlaybackQuality().totalVideoFrames") - began
+    after, shown = notebook.live("(live.meter.log = null, {...live.meter.total})"), notebook.live(SHOWN)
     lost = sum(after[name] - before[name] for name in ("dropped", "lost"))
     return {
         "seconds": seconds,
         "fps": (len(log) - 1) / (log[-1, 0] - log[0, 0]) * 1000,
-        "camera_fps": given / seconds,
+        "camera_fps": (shown - began) / seconds,
         "dropped_percent": 100 * lost / max(1, lost + len(log)),
         "round_trip_ms_p50": np.percentile(log[:, 1], 50),
         "round_trip_ms_p95": np.percentile(log[:, 1], 95),
     }
 
 
-def stop_time(notebook: Notebook) -> float:
-    """Press Stop; return the seconds until the camera's track has ended."""
-    return notebook.shown().evaluate(
-        """async (demo) => {
-            const track = demo.querySelector('.fkd-live').live.camera.stream.getVideoTracks()[0];
-            const button = [...demo.querySelectorAll('button')].find((each) => each.textContent === 'Stop');
-            const began = performance.now();
-            button.click();
-            while (track.readyState !== 'ended') await new Promise((done) => setTimeout(done, 2));
-            return (performance.now() - began) / 1000;
-        }"""
-    )
+def main(*, seconds: float = 20, note: str = "", out: Path | None = None) -> None:
+    """Measure the live demo with the recording off and on, then Stop.
 
-
-@contextlib.contextmanager
-def running_demo():
-    """Give the notebook with the demo, open in JupyterLab and running."""
-    from playwright.sync_api import sync_playwright
-
+    Args:
+        seconds: how long each measurement takes
+        note: kept in the record, for example what else ran meanwhile
+        out: folder of the record; without it the numbers are only printed
+    """
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         film = Path(folder) / "puppet.mjpeg"
         make_film(film)
@@ -76,37 +73,20 @@ def running_demo():
             notebook.run(0)
             notebook.press("Start")
             notebook.wait_live("live.meter.total.drawn > 100")
-            yield notebook
+            rows = [{"recording": "off"} | measure(notebook, seconds)]
+            notebook.press("Record")
+            notebook.wait_live("live.readout.recording > 1")
+            rows.append({"recording": "on"} | measure(notebook, seconds))
+            notebook.press("Stop recording")
+            notebook.button("Record").wait_for()
+            time.sleep(1)
+            found = {"rows": rows, "recording_costs_fps": rows[0]["fps"] - rows[1]["fps"]}
+            found |= {"stop_seconds": notebook.shown().evaluate(STOP), "browser": browser.version}
         browser.close()
-
-
-def benchmark(seconds: float) -> dict:
-    """Measure with the recording off and on, then Stop; return what the record holds."""
-    with running_demo() as notebook:
-        rows = [{"recording": "off"} | measure(notebook, seconds)]
-        notebook.press("Record")
-        notebook.wait_live("live.readout.recording > 1")
-        rows.append({"recording": "on"} | measure(notebook, seconds))
-        notebook.press("Stop recording")
-        notebook.button("Record").wait_for()
-        time.sleep(1)
-        found = {"rows": rows, "recording_costs_fps": rows[0]["fps"] - rows[1]["fps"]}
-        return found | {"stop_seconds": stop_time(notebook), "browser": notebook.page.context.browser.version}
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--seconds", type=float, default=20, help="how long each measurement takes (20)")
-    parser.add_argument("--write", action="store_true", help="keep the record")
-    parser.add_argument("--note", default="", help="kept in the record, for example what else ran meanwhile")
-    options = parser.parse_args()
-    found = benchmark(options.seconds)
-    for row in found["rows"]:
-        print(", ".join(f"{name} {value if isinstance(value, str) else f'{value:.3g}'}" for name, value in row.items()))
-    print(f"recording costs {found['recording_costs_fps']:.2f} fps, Stop takes {found['stop_seconds']:.3f} s")
-    if options.write:
-        print(records.write("benchmark", "live", note=options.note, **found))
+    print(records.plain(found))
+    if out:
+        print(records.write("benchmark", "live", folder=out, note=note, **found))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

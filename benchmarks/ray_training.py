@@ -4,7 +4,6 @@
 the record benchmark-ray-training.json: losses, seconds, and whether both workers ended with the same weights.
 """
 
-import argparse
 import dataclasses
 import json
 import tempfile
@@ -19,6 +18,7 @@ from ray.train.torch import TorchTrainer
 from fkd_helpers import data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
+from fkd_helpers.core.options import run_script
 from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap
 from fkd_helpers.train.batches import FaceBatches
@@ -30,10 +30,7 @@ FACES = 96
 
 
 def train(config: dict) -> None:
-    """Train in one worker: Ray has connected the processes, Fabric's DDP averages their gradients.
-
-    config: "out", the file to which the first worker writes what came out
-    """
+    """Train in one worker: Ray has connected the processes, Fabric's DDP averages their gradients."""
     torch.set_num_threads(1)
     torch.manual_seed(CONFIG.seed)
     started = time.perf_counter()
@@ -42,12 +39,8 @@ def train(config: dict) -> None:
     total = sum(weight.double().sum().item() for weight in model.parameters())
     sums = in_order([[total]])  # of all workers
     if get_context().get_world_rank() == 0:
-        facts = {
-            "losses": [row["loss"] for row in history],
-            "seconds": time.perf_counter() - started,
-            "sums_of_weights": [value for (value,) in sums],  # the same in all
-        }
-        Path(config["out"]).write_text(json.dumps(facts))
+        facts = {"losses": [row["loss"] for row in history], "seconds": time.perf_counter() - started}
+        Path(config["out"]).write_text(json.dumps(facts | {"sums_of_weights": [value for (value,) in sums]}))
 
 
 def run(workers: int, folder: str) -> dict:
@@ -59,12 +52,14 @@ def run(workers: int, folder: str) -> dict:
     return json.loads(out.read_text())
 
 
-if __name__ == "__main__":
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, help="folder of the record (data/records)")
-    out = parser.parse_args().out
+def main(*, out: Path | None = None) -> None:
+    """Train with two workers, then with one, and write the record."""
     ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
     with tempfile.TemporaryDirectory() as place:
         results = {str(workers): run(workers, place) for workers in (2, 1)}
     facts = {"config": dataclasses.asdict(CONFIG), "faces": FACES, "ray": ray.__version__, "workers": results}
     print(records.write("benchmark", "ray-training", folder=out, **facts))
+
+
+if __name__ == "__main__":
+    run_script(main)

@@ -1,18 +1,19 @@
 """Jitter and delay of smoothed keypoints: none, exponential, One-Euro, on a noisy puppet at rest and on pans.
 
-    python benchmarks/smoothing.py [--write]
+    python benchmarks/smoothing.py [--out data/records]
 
 Jitter is the mean length of the second difference of the tracked keypoints of a face at rest, as a share of the eye
 distance; delay is how far the smoothed points trail the tracked ones on a pan at constant speed, in frames.
 """
 
-import argparse
 import time
-from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
 
 import numpy as np
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
 from fkd_helpers.faces.metrics import eye_distance
@@ -23,54 +24,46 @@ FPS, FRAMES, SETTLED, SIDE = 30, 90, 30, 150  # frames per second, frames per cl
 PANS = (1.0, 2.0, 4.0)  # pixels per frame
 
 
-def clip(step: float, *, noise: float, seed: int) -> Iterator[np.ndarray]:
-    """Yield frames of a puppet that moves `step` pixels per frame to the right before a noisy camera."""
-    person, rng = puppets.make_puppet(seed), np.random.default_rng(seed)
-    wall = scenery.background(rng, (640, 480), kind=0)
+def tracked(step: float, *, noise: float, seed: int) -> np.ndarray:
+    """Return the keypoints (FRAMES, 68, 2) of a puppet that moves `step` pixels per frame before a noisy camera."""
+    person, rng, tracker = puppets.make_puppet(seed), np.random.default_rng(seed), Tracker(KeypointPredictor())
+    wall, found = scenery.background(rng, (640, 480), kind=0), []
     for i in range(FRAMES):
         centre = (320 + step * (i - (FRAMES - 1) / 2), 240)
         frame, _, _ = puppets.put_face(wall, person, {}, (0, 0, 0), SIDE, centre)
-        yield np.clip(frame + rng.normal(0, noise, frame.shape), 0, 255).astype(np.uint8)
+        frame = np.clip(frame + rng.normal(0, noise, frame.shape), 0, 255).astype(np.uint8)
+        found.append(tracker(frame)[0].keypoints)
+    return np.stack(found)
 
 
-def one_euro(rest: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that smooths keypoints (frames, k, 2) by the One-Euro filter."""
-
-    def smooth(points: np.ndarray) -> np.ndarray:
-        euro = OneEuro(rest)
-        return np.stack([euro(frame, i / FPS, unit=SIDE) for i, frame in enumerate(points)])
-
-    return smooth
+def one_euro(points: np.ndarray, rest: float) -> np.ndarray:
+    """Smooth keypoints (frames, k, 2) by the One-Euro filter."""
+    euro = OneEuro(rest)
+    return np.stack([euro(frame, i / FPS, unit=SIDE) for i, frame in enumerate(points)])
 
 
-def exponential(m: float) -> Callable[[np.ndarray], np.ndarray]:
-    """Return a function that keeps the share `m` of the average in each frame of keypoints (frames, k, 2)."""
-
-    def smooth(points: np.ndarray) -> np.ndarray:
-        smoothed = [points[0]]
-        for frame in points[1:]:
-            smoothed.append(m * smoothed[-1] + (1 - m) * frame)
-        return np.stack(smoothed)
-
-    return smooth
+def exponential(points: np.ndarray, m: float) -> np.ndarray:
+    """Keep the share `m` of the average in each frame of keypoints (frames, k, 2)."""
+    smoothed = [points[0]]
+    for frame in points[1:]:
+        smoothed.append(m * smoothed[-1] + (1 - m) * frame)
+    return np.stack(smoothed)
 
 
-def measure(*, noise: float = 8, seeds: tuple[int, ...] = (4, 5, 6)) -> list[dict]:
+def measure(*, noise: float, seeds: tuple[int, ...]) -> list[dict]:
     """Return a row per way of smoothing: jitter and delays, means over the seeds."""
-    ways = {"none": exponential(0.0)} | {f"exponential, m = {m}": exponential(m) for m in (0.4, 0.6, 0.8)}
-    ways |= {f"One-Euro, {rest:g} s": one_euro(rest) for rest in (REST / 3, REST, 2 * REST)}
+    ways = {"none": partial(exponential, m=0.0)}
+    ways |= {f"exponential, m = {m}": partial(exponential, m=m) for m in (0.4, 0.6, 0.8)}
+    ways |= {f"One-Euro, {rest:g} s": partial(one_euro, rest=rest) for rest in (REST / 3, REST, 2 * REST)}
     found = {name: [] for name in ways}
     for seed in seeds:
-        tracked = {}
-        for step in (0.0, *PANS):
-            tracker = Tracker(KeypointPredictor())
-            tracked[step] = np.stack([tracker(frame)[0].keypoints for frame in clip(step, noise=noise, seed=seed)])
-        eyes = float(eye_distance(tracked[0.0]).mean())
+        still, *pans = (tracked(step, noise=noise, seed=seed) for step in (0.0, *PANS))
+        eyes = float(eye_distance(still).mean())
         for name, smooth in ways.items():
-            second = np.diff(smooth(tracked[0.0])[SETTLED:], 2, axis=0)
-            delays = [(tracked[step] - smooth(tracked[step]))[SETTLED:, :, 0].mean() / step for step in PANS]
-            speeds = [step * FPS / eyes for step in PANS]
-            found[name].append([np.linalg.norm(second, axis=-1).mean() / eyes, *delays, *speeds])
+            jitter = np.linalg.norm(np.diff(smooth(still)[SETTLED:], 2, axis=0), axis=-1).mean() / eyes
+            pairs = zip(pans, PANS, strict=True)
+            delays = [(points - smooth(points))[SETTLED:, :, 0].mean() / step for points, step in pairs]
+            found[name].append([jitter, *delays, *(step * FPS / eyes for step in PANS)])
     rows = []
     for name, values in found.items():
         jitter, *rest = np.mean(values, 0).tolist()
@@ -79,20 +72,17 @@ def measure(*, noise: float = 8, seeds: tuple[int, ...] = (4, 5, 6)) -> list[dic
     return [row | {"jitter_share": row["jitter"] / rows[0]["jitter"]} for row in rows]
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--write", action="store_true", help="keep the record data/records/smoothing-puppet.json")
-    options = parser.parse_args()
+def main(*, out: Path | None = None) -> None:
+    """Measure jitter and delay of smoothed keypoints; `out` keeps the record."""
     settings, started = {"noise": 8, "seeds": (4, 5, 6)}, time.perf_counter()
     rows, seconds = measure(**settings), time.perf_counter() - started
     for row in rows:
-        delays = ", ".join(f"{delay:.2f}" for delay in row["delay_frames"])
-        print(f"{row['smoothing']:22} jitter {row['jitter']:.4f} ({row['jitter_share']:.2f}), frames late: {delays}")
-    if options.write:
+        print(records.plain(row))
+    if out:
         config = settings | {"fps": FPS, "frames": FRAMES, "side": SIDE, "pixels_per_frame": PANS, "model": "small"}
         content = {"config": config, "digest": records.digest_of(config), "seconds": seconds, "rows": rows}
-        print(records.write("smoothing", "puppet", **content))
+        print(records.write("smoothing", "puppet", folder=out, **content))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -7,38 +7,32 @@ answered once. The record `benchmark-soak.json` holds the memory after half a mi
 the end, and what became of the frames.
 """
 
-import argparse
 import collections
 import gc
-import sys
 import tempfile
-import threading
 import time
 from pathlib import Path
 
 import psutil
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.picture import to_jpeg
 
 GARBAGE = 500  # every so many frames one is none
+KEPT = ("fps_mean", "p50", "p95", "frames", "dropped", "unreadable", "frames_with_faces", "emotions")
 
 
-def soak(minutes: float, fps: float, folder: Path | None) -> dict:
-    """Stream for so many minutes, recording to a folder where one is given; return the content of the record."""
-    answers, lock, process = collections.Counter(), threading.Lock(), psutil.Process()
-
-    def answer(key):
-        with lock:
-            answers[key] += 1
-
+def soak(minutes: float, fps: float, film: Path | None) -> dict:
+    """Stream for so many minutes, recording to a film where one is given; return the content of the record."""
+    answers, process = collections.deque(), psutil.Process()  # a deque: two threads append
     jpegs = [to_jpeg(frame) for frame, _, _ in stream(n=300)]
-    engine = LiveEngine(on_result=lambda result: answer(result.key), on_drop=answer)
+    engine = LiveEngine(on_result=lambda result: answers.append(result.key), on_drop=answers.append)
     engine.start("browser")
-    if folder is not None:
-        engine.record(folder / "soak.mp4")
+    if film is not None:
+        engine.record(film)
     begun, sent, memory = time.monotonic(), 0, []  # MB
     warm = min(30.0, 6 * minutes)
     while (now := time.monotonic() - begun) < 60 * minutes:
@@ -52,31 +46,26 @@ def soak(minutes: float, fps: float, folder: Path | None) -> dict:
     engine.stop()
     saved, statistics = engine.finish(), engine.run.meter.read()
     memory.append(process.memory_info().rss / 1e6)
-    once = sum(answers[key] == 1 for key in range(sent))
-    kept = ("fps_mean", "p50", "p95", "frames", "dropped", "unreadable", "frames_with_faces", "emotions")
+    once = sum(count == 1 for count in collections.Counter(answers).values())
     return {
         "minutes": minutes, "sent": sent, "answered_once": once, "lost_silently": sent - once,
         "memory_start_mb": memory[0], "memory_end_mb": memory[-1], "growth_mb": memory[-1] - memory[0],
-        "memory_mb": memory, "engine": {name: statistics[name] for name in kept},
+        "memory_mb": memory, "engine": {name: statistics[name] for name in KEPT},
         "recording": saved and {"seconds": saved.seconds, "frames": saved.frames},
     }  # fmt: skip
 
 
-def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--minutes", type=float, default=10)
-    parser.add_argument("--fps", type=float, default=30)
-    parser.add_argument("--record", action="store_true", help="record all the while")
-    parser.add_argument("--note", default="", help="under which circumstances, for the record")
-    parser.add_argument("--out", type=Path, help="folder of the record (default: printed only)")
-    options = parser.parse_args()
+def main(
+    *, minutes: float = 10, fps: float = 30, record: bool = False, note: str = "", out: Path | None = None
+) -> int:
+    """Stream, say what became of memory and frames; the exit code is 1 where memory grew or a frame was lost."""
     with tempfile.TemporaryDirectory() as folder:
-        found = soak(options.minutes, options.fps, Path(folder) if options.record else None)
+        found = soak(minutes, fps, Path(folder) / "soak.mp4" if record else None)
     print(found)
-    if options.out:
-        print(records.write("benchmark", "soak", folder=options.out, note=options.note, **found))
+    if out:
+        print(records.write("benchmark", "soak", folder=out, note=note, **found))
     return int(found["lost_silently"] > 0 or found["growth_mb"] >= 50)
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

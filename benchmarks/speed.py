@@ -5,11 +5,12 @@
 All rows take turns, round by round, so that a busy moment hits each of them alike; medians and ratios are reported.
 """
 
-import argparse
 import itertools
 import tempfile
-import time
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -18,7 +19,9 @@ import torch
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import load_config
-from fkd_helpers.core.timing import measure, timed
+from fkd_helpers.core.errors import unknown
+from fkd_helpers.core.options import run_script
+from fkd_helpers.core.timing import measure
 from fkd_helpers.data import load, write_classic
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.emotion import read_emotion
@@ -35,8 +38,19 @@ from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.tables import number
 
-FACES = 384
-FRAMES = 60
+FACES, FRAMES, FILM = 384, 60, 300
+HAAR = "Haar and five convolutions, one thread"
+
+
+class Row(NamedTuple):
+    """What is measured: our way and the naive one, and how many images or frames a call of each works on."""
+
+    what: str
+    unit: str
+    ours: Callable
+    naive: Callable
+    n: int = 1
+    n_naive: int = 1
 
 
 class NaiveDataset(torch.utils.data.Dataset):
@@ -61,185 +75,143 @@ class NaiveDataset(torch.utils.data.Dataset):
         return torch.from_numpy(gray)[None].float(), torch.from_numpy(keypoints).float()
 
 
-def _loading(folder: Path, rounds: int) -> list[dict]:
-    dataset = NaiveDataset(folder)
-    naive = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)
-    ours = FaceBatches(load(folder).part("training"), options=Augment())
-    epochs = itertools.count()
-    rows = {
-        "load": lambda: load(folder),
-        "load_naive": lambda: [cv2.imread(str(dataset.folder / name)) for name in dataset.table.iloc[:, 0]],
-        "batches": lambda: sum(len(images) for images, _ in ours(next(epochs))),
-        "batches_naive": lambda: sum(len(images) for images, _ in naive),
-    }
-    seconds = measure(rows, rounds=max(3, rounds // 3), warm=1)
-    n = len(dataset)
-    return [
-        _row("load a set again (cache / decode each file)", "images/s", n / seconds["load"], n / seconds["load_naive"]),
-        _row("augmented batches, 112 px / read, rescale, crop", "images/s", n // 64 * 64 / seconds["batches"],
-             n // 64 * 64 / seconds["batches_naive"]),
-    ]  # fmt: skip
+def data_rows(folder: Path) -> list[Row]:
+    """Return loading, batches and training; the naive training is the five-convolution network on the naive loader."""
+    puppets = load("puppets", n=FACES)
+    write_classic(puppets, folder, parts=["training"] * FACES)
+    dataset, faces, epochs = NaiveDataset(folder), load(folder).part("training"), itertools.count()
+    loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)
+    batches, two_batches = FaceBatches(faces, options=Augment()), torch.utils.data.Subset(dataset, range(32))
+    config = load_config(epochs=1, device="cpu")
 
-
-def _training(folder: Path) -> list[dict]:
-    """Time the second of two short epochs; the naive way is the five-convolution network on the naive loader."""
-    faces = load(folder).part("training")
-
-    class TwoBatches:
+    class Naive:
         def __len__(self):
             return 2
 
         def __call__(self, epoch):
-            return itertools.islice(torch.utils.data.DataLoader(NaiveDataset(folder), batch_size=16), 2)
+            return torch.utils.data.DataLoader(two_batches, batch_size=16)
 
-    speeds = []
-    ours = ("small", FaceBatches(faces), heatmap, FACES // 64 * 64)
-    for name, batches, loss, n in (ours, ("course_cnn", TwoBatches(), mse, 32)):
-        config, ends = load_config(net=name, epochs=2, device="cpu"), []
-        end = [lambda _, ends=ends: ends.append(time.perf_counter())]
-        fit(build(name), batches, loss, config=config, callbacks=end)
-        speeds.append(n / (ends[1] - ends[0]))
-    return [_row("training, our network / five convolutions", "images/s", *speeds)]
-
-
-def _faces(rounds: int) -> list[dict]:
-    crops = np.random.default_rng(0).random((8, 1, 112, 112), np.float32)
-    course, large = build("course_cnn").eval(), torch.rand(1, 1, 224, 224)
-    onnx, by_torch = KeypointPredictor().runner, KeypointPredictor(backend="torch").runner
-
-    def naive():
-        with torch.no_grad():
-            course(large)
-
-    seconds = measure(
-        {
-            "onnx_1": lambda: onnx(crops[:1]), "onnx_8": lambda: onnx(crops), "torch_1": lambda: by_torch(crops[:1]),
-            "torch_8": lambda: by_torch(crops), "naive": naive,
-        }, rounds=rounds, burst=8,
-    )  # fmt: skip
-    labels = {"onnx_1": "1 face, ONNX", "onnx_8": "8 faces, ONNX", "torch_1": "1 face, torch",
-              "torch_8": "8 faces, torch"}  # fmt: skip
     return [
-        _row(f"{label} / five convolutions, one thread", "ms a face", 1000 * seconds[key] / int(key[-1]),
-             1000 * seconds["naive"]) for key, label in labels.items()
+        Row("load a set again (cache / decode each file)", "images/s", lambda: load(folder),
+            lambda: [cv2.imread(str(dataset.folder / name)) for name in dataset.table.iloc[:, 0]], FACES, FACES),
+        Row("augmented batches, 112 px / read, rescale, crop", "images/s",
+            lambda: sum(len(images) for images, _ in batches(next(epochs))),
+            lambda: sum(len(images) for images, _ in loader), FACES, FACES),
+        Row("training, our network / five convolutions", "images/s",
+            lambda: fit(build("small"), FaceBatches(faces), heatmap, config=config),
+            lambda: fit(build("course_cnn"), Naive(), mse, config=config), FACES, len(two_batches)),
     ]  # fmt: skip
 
 
-def _frames(rounds: int) -> list[dict]:
+def face_rows(folder: Path) -> list[Row]:
+    """Return the network alone, in ONNX Runtime and in torch."""
+    crops, large = np.random.default_rng(0).random((8, 1, 112, 112), np.float32), torch.rand(1, 1, 224, 224)
+    course, rows = build("course_cnn").eval(), []
+    for backend, (title, n) in itertools.product(("onnx", "torch"), (("1 face", 1), ("8 faces", 8))):
+        runner, name = KeypointPredictor(backend=backend).runner, {"onnx": "ONNX"}.get(backend, backend)
+        what = f"{title}, {name} / five convolutions, one thread"
+        rows.append(Row(what, "ms a face", lambda runner=runner, n=n: runner(crops[:n]), lambda: course(large), n))
+    return rows
+
+
+def frame_rows(folder: Path) -> list[Row]:
+    """Return frames: followed, followed for a whole film with its detections, and each as a photo."""
     frames = [frame for frame, *_ in stream(seed=1, n=FRAMES)]
     predictor, course = KeypointPredictor(), build("course_cnn").eval()
-    tracker = Tracker(predictor)
+    tracker, feeds = Tracker(predictor), [itertools.cycle(frames) for _ in range(3)]
 
-    def naive(frame):
+    def naive():
+        frame = next(feeds[0])
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
         for x, y, w, h in detect(frame, scale_factor=1.2).round().astype(int):
             crop = cv2.resize(gray[max(y, 0) : y + h, max(x, 0) : x + w], (224, 224)) / np.float32(255)
-            with torch.no_grad():
-                course(torch.from_numpy(crop)[None, None])
+            course(torch.from_numpy(crop)[None, None])
 
-    for frame in frames[:5]:
-        tracker(frame)
-    feed, feed_naive, feed_photo = (itertools.cycle(frames) for _ in range(3))
-    tracked = [timed(tracker, next(feed)) for _ in range(4 * FRAMES)]
-    seconds = measure(
-        {"tracked": lambda: tracker(next(feed)), "photo": lambda: predictor(next(feed_photo)),
-         "naive": lambda: naive(next(feed_naive))}, rounds=rounds, burst=8,
-    )  # fmt: skip
-    ms = {key: 1000 * value for key, value in seconds.items()} | {"mean": 1000 * float(np.mean(tracked))}
-    labels = {"tracked": "tracked", "mean": "tracked, mean with its detections", "photo": "as a photo"}
-    return [
-        _row(f"640x480 frame, {label} / Haar and five convolutions, one thread", "ms a frame", ms[key], ms["naive"])
-        for key, label in labels.items()
-    ]
+    ways = {
+        "tracked": (lambda: tracker(next(feeds[1])), 1),
+        "tracked, mean with its detections": (lambda: [tracker(frame) for frame in frames], FRAMES),
+        "as a photo": (lambda: predictor(next(feeds[2])), 1),
+    }
+    return [Row(f"640x480 frame, {name} / {HAAR}", "ms a frame", way, naive, n) for name, (way, n) in ways.items()]
 
 
-def _filters(rounds: int) -> list[dict]:
-    """Time filters on one face; the naive way warps a sprite over the whole frame and blends in floats."""
-    frames = [(frame, keypoints[0]) for frame, keypoints, _ in stream(seed=1, n=8)]
+def filter_rows(folder: Path) -> list[Row]:
+    """Return filters on one face; the naive way warps a sprite over the whole frame and blends in floats."""
+    feed, rows = itertools.cycle([(frame, keypoints[0]) for frame, keypoints, _ in stream(seed=1, n=8)]), []
 
-    def naive(sprite, frame, keypoints):
-        worn = cv2.warpAffine(sprite.levels[0].astype(np.float64), place(sprite, keypoints), frame.shape[1::-1]) / 255
+    def naive(sprite):
+        frame, keypoints = next(feed)
+        worn = cv2.warpAffine(sprite.levels[0].astype(float), place(sprite, keypoints), frame.shape[1::-1]) / 255
         return ((frame / 255 * (1 - worn[..., 3:]) + worn[..., :3]) * 255).astype(np.uint8)
 
-    labels = {"sunglasses": "sunglasses", "dog": "the largest sprite, dog"}
-    rows = {}
-    for name in labels:
-        feed, sprite = itertools.cycle(frames), load_sprite(name)
-        rows[name] = lambda feed=feed, name=name: FILTERS[name](*next(feed))
-        rows[f"{name}_naive"] = lambda feed=feed, sprite=sprite: naive(sprite, *next(feed))
-    ms = {name: 1000 * seconds for name, seconds in measure(rows, rounds=rounds, burst=8).items()}
+    for name, title in {"sunglasses": "sunglasses", "dog": "the largest sprite, dog"}.items():
+        what = f"a filter on a face of a 640x480 frame ({title}) / whole frame in floats"
+        ours = partial(lambda name: FILTERS[name](*next(feed)), name)
+        rows.append(Row(what, "ms a frame", ours, partial(naive, load_sprite(name))))
+    return rows
+
+
+def film_rows(folder: Path) -> list[Row]:
+    """Return the live engine on a film; the naive way does one thing after the other on a part of it."""
+    recorder, predictor, network = Recorder(folder / "film.mp4"), KeypointPredictor(), expression_reader()
+    for i, (frame, _, _) in enumerate(stream(n=FILM)):
+        recorder.add(frame, i / 30)
+    film = recorder.finish().path
+
+    def ours(engine):
+        engine.start("file", film)
+        engine.wait()
+
+    def naive(emotion):
+        capture = cv2.VideoCapture(str(film))
+        for _ in range(FILM // 20):
+            frame = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
+            for face in predictor(frame):
+                network(frame, [face.keypoints]) if emotion == "expressions" else read_emotion(face.keypoints)
+        capture.release()
+
+    titles = {"rules": "emotions", "expressions": "the network's expressions"}
     return [
-        _row(f"a filter on a face of a 640x480 frame ({label}) / whole frame in floats", "ms a frame", ms[name],
-             ms[f"{name}_naive"]) for name, label in labels.items()
+        Row(f"a 640x480 film with keypoints and {title}, headless / one thing after the other, a detection a frame",
+            "frames/s", partial(ours, LiveEngine(every=True, emotion=emotion)), partial(naive, emotion),
+            FILM, FILM // 20)
+        for emotion, title in titles.items()
     ]  # fmt: skip
 
 
-def _film(rounds: int) -> list[dict]:
-    labels = {"rules": "emotions", "expressions": "the network's expressions"}
-    return [
-        _row(f"a 640x480 film with keypoints and {label}, headless / one thing after the other, a detection a frame",
-             "frames/s", *film_speed(rounds=max(3, rounds // 3), emotion=emotion))
-        for emotion, label in labels.items()
-    ]  # fmt: skip
+GROUPS = {"data": data_rows, "faces": face_rows, "frames": frame_rows, "filters": filter_rows, "film": film_rows}
 
 
-def film_speed(*, frames: int = 300, rounds: int = 5, emotion: str = "rules") -> tuple[float, float]:
-    """Return the median frames per second of a film: by the live engine, and by doing one thing after the other."""
-    with tempfile.TemporaryDirectory() as folder:
-        recorder = Recorder(Path(folder) / "film.mp4")
-        for i, (frame, _, _) in enumerate(stream(n=frames)):
-            recorder.add(frame, i / 30)
-        film = recorder.finish().path
-        engine, predictor = LiveEngine(every=True, emotion=emotion), KeypointPredictor()
-        network, speeds = expression_reader() if emotion == "expressions" else None, []
-        for _ in range(rounds + 1):
-            started = time.perf_counter()
-            engine.start("file", film)
-            engine.wait()
-            seconds = time.perf_counter() - started
-            speeds.append((frames / seconds, _in_turn(film, predictor, network, max(1, frames // 20))))
-        return tuple(np.median(speeds[1:], 0).tolist())  # the first round warms up
+def main(*, rounds: int = 15, only: str | None = None, out: Path | None = None) -> None:
+    """Measure how fast the package is beside the naive way.
 
-
-def _in_turn(film, predictor, network, frames):
-    capture, started = cv2.VideoCapture(str(film)), time.perf_counter()
-    for _ in range(frames):
-        frame = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
-        for face in predictor(frame):
-            network(frame, [face.keypoints]) if network else read_emotion(face.keypoints)
-    capture.release()
-    return frames / (time.perf_counter() - started)
-
-
-def _row(what: str, unit: str, ours: float, naive: float) -> dict:
-    ratio = ours / naive if unit.endswith("/s") else naive / ours
-    return {"what": what, "unit": unit, "ours": ours, "naive": naive, "ratio": ratio}
-
-
-def main(arguments: list[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--rounds", type=int, default=15, help="rounds that each median is taken over (15)")
-    parser.add_argument("--only", choices=("data", "faces", "frames", "filters", "film"), help="measure this alone")
-    parser.add_argument("--out", type=Path, help="folder of the record (default: printed only)")
-    options = parser.parse_args(arguments)
-    rows, threads = [], torch.get_num_threads()
-    if options.only in (None, "data"):
-        with tempfile.TemporaryDirectory() as folder:
-            faces = load("puppets", n=FACES)
-            write_classic(faces, Path(folder), parts=["training"] * len(faces))
-            rows += _loading(Path(folder), options.rounds) + _training(Path(folder))
-    torch.set_num_threads(1)  # one thread against one: torch's idle threads would disturb the others' turns
-    for name, measured in {"faces": _faces, "frames": _frames, "filters": _filters, "film": _film}.items():
-        if options.only in (None, name):
-            rows += measured(options.rounds)
-    torch.set_num_threads(threads)
-    record = {"rows": rows, "rounds": options.rounds, "threads": threads}
-    for row in rows:
-        ours, naive = number(row["ours"]), number(row["naive"])
-        print(f"{row['what']}: {ours} {row['unit']}, naive {naive}, {row['ratio']:.1f} times")
-    if options.out:
-        print(f"record: {records.write('benchmark', 'speed', folder=options.out, **record)}")
+    Args:
+        rounds: rounds that each median is taken over
+        only: data, faces, frames, filters or film alone
+        out: folder of the record; without it the numbers are only printed
+    """
+    if only not in (None, *GROUPS):
+        raise unknown("group", only, GROUPS)
+    found, threads = [], torch.get_num_threads()
+    for name in [only] if only else GROUPS:
+        torch.set_num_threads(threads if name == "data" else 1)  # torch's idle threads would disturb the others' turns
+        turns = {"rounds": rounds, "burst": 8}
+        if name in ("data", "film"):  # slow
+            turns = {"rounds": max(3, rounds // 3), "warm": 1}
+        with tempfile.TemporaryDirectory() as folder, torch.set_grad_enabled(name == "data"):
+            rows = GROUPS[name](Path(folder))
+            calls = {(i, way): getattr(row, way) for i, row in enumerate(rows) for way in ("ours", "naive")}
+            seconds = measure(calls, **turns)
+        for i, row in enumerate(rows):
+            ours, naive = row.n / seconds[i, "ours"], row.n_naive / seconds[i, "naive"]  # per second
+            ratio, is_rate = ours / naive, row.unit.endswith("/s")
+            ours, naive = (speed if is_rate else 1000 / speed for speed in (ours, naive))
+            found.append({"what": row.what, "unit": row.unit, "ours": ours, "naive": naive, "ratio": ratio})
+            print(f"{row.what}: {number(ours)} {row.unit}, naive {number(naive)}, {ratio:.1f} times")
+    if out:
+        facts = {"rows": found, "rounds": rounds, "threads": threads}
+        print(f"record: {records.write('benchmark', 'speed', folder=out, **facts)}")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -1,4 +1,8 @@
-"""Formulas as MathML, which needs no script of another host; stored notebooks with the alt text of their pictures."""
+"""Formulas as MathML, which needs no script of another host; stored notebooks with the alt text of their pictures;
+docstrings without reStructuredText's own signs."""
+
+import re
+from functools import partial
 
 import nbformat
 from docutils import nodes
@@ -21,16 +25,29 @@ def notebook(text: str) -> nbformat.NotebookNode:
     return read
 
 
-def inline(translator, node):
-    translator.body.append(convert(node.astext()))
+def formula(translator, node, **options):
+    found = convert(node.astext(), **options)
+    translator.body.append(f'<div class="formula" tabindex="0">{found}</div>' if options else found)
     raise nodes.SkipNode
 
 
-def block(translator, node):
-    translator.body.append(f'<div class="formula" tabindex="0">{convert(node.astext(), display="block")}</div>')
-    raise nodes.SkipNode
+def as_rst(app, what, name, obj, options, lines):
+    """Escape what only reStructuredText would read; what stands between backticks and in examples stays."""
+    for number, line in enumerate(lines):
+        if not line.startswith((">>>", "    ")):
+            parts = re.split(r"(`[^`]*`)", line)
+            parts[::2] = (re.sub(r"[*|\\]|(?<=\w)_(?!\w)", r"\\\g<0>", part) for part in parts[::2])
+            lines[number] = "".join(parts)
+
+
+def with_pictures(app, doctree):
+    """Find the pictures of the README's table, which the first page includes from the folder above."""
+    for node in doctree.findall(nodes.image):
+        node["uri"] = re.sub(r"^images/", "/images/", node["uri"])
 
 
 def setup(app):
-    app.add_html_math_renderer("mathml", (inline, None), (block, None))
+    app.add_html_math_renderer("mathml", (formula, None), (partial(formula, display="block"), None))
+    app.connect("autodoc-process-docstring", as_rst, priority=400)
+    app.connect("doctree-read", with_pictures, priority=400)
     return {"parallel_read_safe": True, "parallel_write_safe": True}

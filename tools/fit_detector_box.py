@@ -39,36 +39,29 @@ def fit(true, squares):
     size = np.median(true[:, 2:] / side, 0)
     # the longer side decides the crop: let its median be exact, whichever of the two it is
     size *= np.median(longer / side[:, :1]) / size.max()
-    shift_y = float(np.median(shift[:, 1]))
-    numbers = {"shift_x": 0.0, "shift_y": shift_y, "width": float(size[0]), "height": float(size[1])}
+    shift_y = np.median(shift[:, 1])
     residual = np.concatenate([([0, shift_y] - shift) * side / longer, np.log(side[:, :1] * size.max() / longer)], 1)
-    return {key: round(value, 4) for key, value in numbers.items()}, residual
+    return {"shift_x": 0.0, "shift_y": shift_y, "width": size[0], "height": size[1]}, residual
 
 
-def main():
+if __name__ == "__main__":
     cv2.setNumThreads(1)
     faces = complete_only(load("ytf").part("training"), why="fitting the detector's box")
     true, squares, counts = pair(faces)
     numbers, residual = fit(true, squares)
+    shares = {"no_square": (counts == 0).mean(), "several_squares": (counts > 1).mean()}
     record = {
         "what": "from a square of haarcascade_frontalface_default.xml to the tight box of the 68 keypoints, "
         "as parts of the square's side",
-        "fit": numbers,
-        "from": {
-            "set": "ytf, training folder", "frames": len(faces), "matched": len(true),
-            "no_square": round(float((counts == 0).mean()), 4),
-            "several_squares": round(float((counts > 1).mean()), 4),
-        },
+        "fit": {name: round(float(value), 4) for name, value in numbers.items()},
+        "from": {"set": "ytf, training folder", "frames": len(faces), "matched": len(true)}
+        | {name: round(float(share), 4) for name, share in shares.items()},
         "spread_unit": "shift: longer sides of the face; log_size: ln(fitted / true longer side)",
         "spread": {
             name: {"std": round(float(values.std()), 4)}
             | {f"p{p}": round(float(np.percentile(values, p)), 3) for p in PERCENTILES}
             for name, values in zip(("shift_x", "shift_y", "log_size"), residual.T, strict=True)
         },
-    }  # fmt: skip
+    }
     ASSET.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     print(json.dumps(record, indent=2))
-
-
-if __name__ == "__main__":
-    main()

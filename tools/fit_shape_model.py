@@ -7,34 +7,32 @@ deviation: cameras and mean head are fitted in turn, which gives every point a d
 deviations. What the expression knobs can do is taken out as well, so that the modes that remain tell who it is.
 """
 
-import argparse
 import hashlib
 from pathlib import Path
 
 import numpy as np
 
 from fkd_helpers import data
+from fkd_helpers.core.options import run_script
 from fkd_helpers.data.puppets import shapes
 
-MODES = 12
+MODES, ROUNDS = 12, 60
 MAX_YAW = np.radians(25)  # faces turned further show too little of one side to say anything about it
+NOSE_DEPTH = [0.02, 0.06, 0.1, 0.14, 0.04, 0.06, 0.07, 0.06, 0.04]  # before the rest of the face, a first guess
 
 
-def fit_mean(faces: np.ndarray, rounds: int = 60) -> tuple[np.ndarray, np.ndarray]:
+def fit_mean(faces: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Fit the mean head (68, 3), symmetric, z towards the camera, to centred faces (n, 68, 2).
 
     Returns it with the cameras (n, 2, 3): scale times the first two rows of a rotation.
     """
-    side = np.ptp(faces, axis=1).max(1)
-    flat = (faces / side[:, None, None]).mean(0)
-    # a first guess of depth: a half cylinder, the nose in front of it
-    depth = -2 * flat[:, 0] ** 2
-    depth[27:36] += np.array([0.02, 0.06, 0.1, 0.14, 0.04, 0.06, 0.07, 0.06, 0.04])
-    head = np.column_stack([flat, depth])
-    for _ in range(rounds):
+    flat = (faces / np.ptp(faces, axis=1).max(1)[:, None, None]).mean(0)
+    head = np.column_stack([flat, -2 * flat[:, 0] ** 2])  # a half cylinder
+    head[27:36, 2] += NOSE_DEPTH
+    for _ in range(ROUNDS):
         head -= head.mean(0)
-        cameras = np.einsum("nij,ki->njk", faces, np.linalg.pinv(head))
-        cameras = np.stack([_weak_perspective(camera) for camera in cameras])
+        u, s, vt = np.linalg.svd(np.einsum("nij,ki->njk", faces, np.linalg.pinv(head)), full_matrices=False)
+        cameras = s.mean(1)[:, None, None] * u @ vt  # the nearest weak-perspective ones
         # least squares for the head given all cameras; each face counts alike, whatever its size in pixels
         weight = 1 / np.linalg.norm(cameras, axis=(1, 2)) ** 2
         normal = np.einsum("nij,nik,n->jk", cameras, cameras, weight)
@@ -45,31 +43,23 @@ def fit_mean(faces: np.ndarray, rounds: int = 60) -> tuple[np.ndarray, np.ndarra
     return head, cameras
 
 
-def _weak_perspective(camera: np.ndarray) -> np.ndarray:
-    u, s, vt = np.linalg.svd(camera, full_matrices=False)
-    return s.mean() * u @ vt
-
-
 def fit_modes(faces: np.ndarray, head: np.ndarray, cameras: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the principal modes (MODES, 68, 2) of unit length and their spreads (standard deviations, face sides)."""
     scale = np.linalg.norm(cameras, axis=(1, 2)) / np.sqrt(2)
-    turned = np.arcsin(np.clip(np.abs(cameras[:, 0, 2]) / scale, 0, 1))
-    keep = turned < MAX_YAW
+    keep = np.arcsin(np.clip(np.abs(cameras[:, 0, 2]) / scale, 0, 1)) < MAX_YAW
     left = faces - np.einsum("nij,pj->npi", cameras, head)
-    frontal = np.einsum("nij,npj->npi", np.linalg.inv(cameras[:, :, :2]), left)[keep]
-    flat = frontal.reshape(len(frontal), -1)
-    taken = np.concatenate([_similarities(head), shapes.knob_fields().reshape(len(shapes.KNOBS), -1)])
+    flat = np.einsum("nij,npj->npi", np.linalg.inv(cameras[:, :, :2]), left)[keep].reshape(keep.sum(), -1)
+    taken = np.concatenate([similarities(head), shapes.knob_fields().reshape(len(shapes.KNOBS), -1)])
     basis = np.linalg.qr(taken.T)[0]
-    flat = flat - flat @ basis @ basis.T
-    _, s, vt = np.linalg.svd(flat, full_matrices=False)
+    _, s, vt = np.linalg.svd(flat - flat @ basis @ basis.T, full_matrices=False)
     # the sign of a mode is arbitrary: make its largest entry positive
     modes = vt[:MODES] * np.sign(np.take_along_axis(vt[:MODES], np.abs(vt[:MODES]).argmax(1)[:, None], 1))
     print(f"{keep.sum() // 2} faces turned less than {np.degrees(MAX_YAW):.0f} degrees; "
-          f"{(s[:MODES] ** 2).sum() / (s**2).sum():.1%} of the remaining spread in {MODES} modes")
+          f"{(s[:MODES] ** 2).sum() / (s**2).sum():.1%} of the remaining spread in {MODES} modes")  # fmt: skip
     return modes.reshape(MODES, 68, 2), s[:MODES] / np.sqrt(len(flat))
 
 
-def _similarities(head: np.ndarray) -> np.ndarray:
+def similarities(head: np.ndarray) -> np.ndarray:
     """Return the directions (6, 136) of shift, scale, turn, and of a small yaw and pitch."""
     x, y, z = head.T
     zero, one = np.zeros(68), np.ones(68)
@@ -77,24 +67,21 @@ def _similarities(head: np.ndarray) -> np.ndarray:
     return np.stack([np.column_stack(pair).ravel() for pair in pairs])
 
 
-def main() -> None:
+def main(*, out: Path = shapes.SHAPE_MODEL) -> None:
     """Fit and write the model."""
-    parser = argparse.ArgumentParser(description=__doc__.split("\n")[0])
-    parser.add_argument("--data", default="ytf", help="a 68-point data set, its training part is read")
-    parser.add_argument("--out", type=Path, default=shapes.SHAPE_MODEL)
-    args = parser.parse_args()
-    keypoints = data.load(args.data).part("training").keypoints.astype(np.float64)
+    keypoints = data.load("ytf").part("training").keypoints.astype(np.float64)
     digest = hashlib.sha256(np.ascontiguousarray(keypoints, np.float32).tobytes()).hexdigest()
     # every face also as its mirror image: mean and modes come out symmetric or antisymmetric by themselves
     faces = np.concatenate([keypoints, keypoints[:, shapes.MIRROR] * [-1, 1]])
     faces -= faces.mean(1, keepdims=True)
     head, cameras = fit_mean(faces)
     modes, spreads = fit_modes(faces, head, cameras)
-    np.savez(args.out, mean=head.astype(np.float32), modes=modes.astype(np.float32), spreads=spreads.astype(np.float32),
-             faces=len(keypoints), version=1,
-             source=f"{args.data} training part, {len(keypoints)} faces, sha256 of keypoints {digest[:16]}")
-    print(f"{args.out.name}: {args.out.stat().st_size / 1024:.1f} KB, spreads {np.round(spreads, 4).tolist()}")
+    source = f"ytf training part, {len(keypoints)} faces, sha256 of keypoints {digest[:16]}"
+    arrays = {"mean": head, "modes": modes, "spreads": spreads}
+    arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
+    np.savez(out, **arrays, faces=len(keypoints), version=1, source=source)
+    print(f"{out.name}: {out.stat().st_size / 1024:.1f} KB, spreads {np.round(spreads, 4).tolist()}")
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

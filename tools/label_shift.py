@@ -9,12 +9,12 @@ Such a network answers with the middle between a label and its mirror image, so 
 the shift. `fkd_helpers.data.labels.SHIFTS` holds the result.
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.data import EXTRA_HELD_OUT, complete_only, load, split
 from fkd_helpers.evaluate import predict_set
 from fkd_helpers.faces.landmarks import REGIONS
@@ -24,41 +24,33 @@ from fkd_helpers.predict import KeypointPredictor
 LEARNED = {"ytf": slice(None), "wild68": slice(REGIONS["jaw"].stop, None)}
 
 
-def training_faces(data):
-    """Return every third face that the network was trained on."""
-    faces = load(data)
-    if data == "ytf":
-        known = split(split(faces, "person")[0], "official")[0]
-    else:
-        known = split(faces, "person", held_out=EXTRA_HELD_OUT)[0]
-    return complete_only(known[np.arange(0, len(known), 3)], why="measuring")
+def main(*, model: str = "runs/keypoints68_people/small.onnx", out: Path | None = None) -> None:
+    """Measure the shift in pixels, its dependence on the size of the face, and what is left, on every third face.
 
-
-def measure(predictor, data):
-    """Return the numbers of one set: shift in pixels, its dependence on the size of the face, and what is left."""
-    faces = training_faces(data)
-    beside = faces.keypoints - predict_set(predictor, faces, given_boxes=True)
-    right, down = beside[:, LEARNED[data]].mean(1).T
-    side = faces.boxes[:, 2:].max(1)
-    both = np.linalg.lstsq(np.stack([np.ones_like(side), side], 1), right, rcond=None)[0]
-    return {
-        "data": data, "data_digest": records.digest(faces), "faces": len(faces), "mean_side": side.mean(),
-        "right_px": right.mean(), "right_px_error": right.std() / len(right) ** 0.5, "down_px": down.mean(),
-        "right_constant_px": both[0], "right_share_of_side": both[1],
-    }  # fmt: skip
-
-
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--model", default="runs/keypoints68_people/small.onnx")
-    parser.add_argument("--out", type=Path, help="where the records go (default: data/records)")
-    options = parser.parse_args()
-    predictor = KeypointPredictor(options.model)
-    for data in LEARNED:
-        found = measure(predictor, data)
-        print({key: f"{value:.4f}" if isinstance(value, float) else value for key, value in found.items()})
-        records.write("label-shift", data, folder=options.out, **found)
+    Args:
+        model: the network
+        out: folder of the records (data/records)
+    """
+    predictor = KeypointPredictor(model)
+    for data, points in LEARNED.items():
+        faces = load(data)
+        if data == "ytf":
+            known = split(split(faces, "person")[0], "official")[0]
+        else:
+            known = split(faces, "person", held_out=EXTRA_HELD_OUT)[0]
+        faces = complete_only(known[np.arange(0, len(known), 3)], why="measuring")
+        beside = faces.keypoints - predict_set(predictor, faces, given_boxes=True)
+        right, down = beside[:, points].mean(1).T
+        side = faces.boxes[:, 2:].max(1)
+        constant, share = np.linalg.lstsq(np.stack([np.ones_like(side), side], 1), right, rcond=None)[0]
+        found = {
+            "data": data, "data_digest": records.digest(faces), "faces": len(faces), "mean_side": side.mean(),
+            "right_px": right.mean(), "right_px_error": right.std() / len(right) ** 0.5, "down_px": down.mean(),
+            "right_constant_px": constant, "right_share_of_side": share,
+        }  # fmt: skip
+        print(records.plain(found))
+        records.write("label-shift", data, folder=out, **found)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

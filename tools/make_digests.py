@@ -10,17 +10,9 @@ from pathlib import Path
 
 from fkd_helpers.data.download import DIGEST_BYTES, DIGESTS, NAMES
 
-
-def main(listing: Path) -> None:
-    digests = {}
-    for line in listing.read_text().splitlines():
-        digest, _, path = line.partition("  ")
-        digests[path.removeprefix("data/")] = bytes.fromhex(digest)[:DIGEST_BYTES]
-    names = sorted(digests)
-    NAMES.write_bytes(gzip.compress("\n".join(names).encode(), 9, mtime=0))
-    DIGESTS.write_bytes(b"".join(digests[name] for name in names))
-    print(f"{len(names)} files: {NAMES.stat().st_size} + {DIGESTS.stat().st_size} bytes")
-
-
 if __name__ == "__main__":
-    main(Path(sys.argv[1]))
+    lines = [line.split("  ", 1) for line in Path(sys.argv[1]).read_text().splitlines()]
+    digests = {path.removeprefix("data/"): bytes.fromhex(digest)[:DIGEST_BYTES] for digest, path in lines}
+    NAMES.write_bytes(gzip.compress("\n".join(sorted(digests)).encode(), 9, mtime=0))
+    DIGESTS.write_bytes(b"".join(digests[name] for name in sorted(digests)))
+    print(f"{len(digests)} files: {NAMES.stat().st_size} + {DIGESTS.stat().st_size} bytes")

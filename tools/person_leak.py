@@ -3,16 +3,16 @@
 python tools/person_leak.py [DATA SET] [--out DIR]     writes the record leak-DATASET; shown in notebook 01
 """
 
-import argparse
 from pathlib import Path
 
 import numpy as np
 
 from fkd_helpers import data
 from fkd_helpers.core import records
-from fkd_helpers.faces import metrics
+from fkd_helpers.core.options import run_script
 from fkd_helpers.faces.boxes import crop, square_of, to_crop
 from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.metrics import nme
 
 SIZE = 24  # pixels
 
@@ -27,29 +27,25 @@ def small_faces(faces: data.FaceSet) -> tuple[np.ndarray, np.ndarray]:
     return flat / flat.std(1, keepdims=True), to_crop(faces.keypoints, squares, SIZE)
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("data", nargs="?", default="ytf")
-    parser.add_argument("--out", type=Path, help="folder of the record (default: the course's own)")
-    options = parser.parse_args()
-    name = options.data
-    faces = data.load(name)
-    scores = {}
+def main(name: str = "ytf", *, out: Path | None = None) -> None:
+    """Score the nearest training picture's keypoints."""
+    faces, scores = data.load(name), {}
     for by in ("official", "person") if name == "ytf" else ("person",):
         training, test = data.split(faces, by)
         (known, answers), (asked, target) = small_faces(training), small_faces(test)
         nearest = (asked @ known.T).argmax(1)
+        people = np.unique(test.people)
         scores[by] = {
-            "training_frames": len(training), "test_frames": len(test), "test_people": len(np.unique(test.people)),
-            "test_people_in_training": int(np.isin(np.unique(test.people), training.people).sum()),
-            "same_person": float((training.people[nearest] == test.people).mean()),
-            "nme": float(metrics.nme(answers[nearest], target).mean()),
-            "nme_mean_face": float(metrics.nme(np.repeat(answers.mean(0)[None], len(test), 0), target).mean()),
+            "training_frames": len(training), "test_frames": len(test), "test_people": len(people),
+            "test_people_in_training": np.isin(people, training.people).sum(),
+            "same_person": (training.people[nearest] == test.people).mean(),
+            "nme": nme(answers[nearest], target).mean(),
+            "nme_mean_face": nme(np.repeat(answers.mean(0)[None], len(test), 0), target).mean(),
         }  # fmt: skip
-        print(by, scores[by])
-    print(records.write("leak", name, folder=options.out, data=records.digest(faces), split_seed=0, crop_pixels=SIZE,
-                        scores=scores))  # fmt: skip
+        print(by, records.plain(scores[by]))
+    facts = {"data": records.digest(faces), "split_seed": 0, "crop_pixels": SIZE, "scores": scores}
+    print(records.write("leak", name, folder=out, **facts))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

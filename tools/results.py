@@ -3,16 +3,13 @@
     make results        needs the real set (make data, or FKD_DATA_DIR)
 """  # fmt: skip
 
-import contextlib
-import io
-import sys
 import tempfile
 from pathlib import Path
 
 import pandas as pd
 
 from fkd_helpers.core import records
-from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.options import run_script
 from fkd_helpers.evaluate import evaluate_model
 
 RECORD = "evaluation-ytf-test-small.json"
@@ -36,18 +33,14 @@ def compare(published: dict, measured: dict) -> tuple[pd.DataFrame, list[str]]:
 
 
 def main() -> int:
-    with tempfile.TemporaryDirectory() as folder, contextlib.redirect_stdout(io.StringIO()):
-        try:
-            evaluate_model("ytf", "test", folder=Path(folder))
-        except InputError as error:
-            print(error, file=sys.stderr)
-            return 2
-        measured = records.read(Path(folder) / RECORD)
-    table, different = compare(records.read(records.RECORDS / RECORD), measured)
+    """Evaluate, and compare; the exit code is 1 where something differs."""
+    with tempfile.TemporaryDirectory() as folder:
+        evaluate_model("ytf", "test", folder=Path(folder))
+        table, different = compare(*(records.read(place / RECORD) for place in (records.RECORDS, Path(folder))))
     print(table.to_string(float_format="%.4f"))
     print("\n".join(different) or "all as in the README; the rows of other systems are not measured again")
     return int(bool(different))
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    run_script(main)

@@ -14,13 +14,9 @@ from fkd_helpers.nets.detector import export_detector
 from fkd_helpers.train.detector import DetectorTask
 from fkd_helpers.train.run import run
 
-
-def main(config: str, folder: str) -> None:
+if __name__ == "__main__":
+    config, folder = sys.argv[1:]
     settings = load_config(config, task="detector")
     task = DetectorTask(settings)
     print(run(task, settings, folder, say=partial(print, flush=True)))
     export_detector(task.model, Path(folder) / "detector.onnx", run=settings.name, data=settings.data)
-
-
-if __name__ == "__main__":
-    main(*sys.argv[1:])

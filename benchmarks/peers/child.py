@@ -7,18 +7,18 @@ points (n, k, 2), pixels of each image, NaN where no face was found, and seconds
 meant. {"task": "about"} is answered by JSON.
 """
 
-import contextlib
 import functools
-import importlib.metadata
 import importlib.util
-import io
 import json
 import os
 import sys
 import time
+from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
 from pathlib import Path
 
 import numpy as np
+from numpy.lib.format import read_array as receive  # an array to and from a pipe, as .npy
+from numpy.lib.format import write_array
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -30,16 +30,8 @@ ROOTS = {
 
 
 def send(stream, array: np.ndarray) -> None:
-    """Write an array to a pipe: its length in bytes on a line, then the array as .npy."""
-    buffer = io.BytesIO()
-    np.save(buffer, array, allow_pickle=False)
-    stream.write(b"%d\n" % buffer.tell())
-    stream.write(buffer.getbuffer())
-
-
-def receive(stream) -> np.ndarray:
-    """Read an array that `send` wrote."""
-    return np.load(io.BytesIO(stream.read(int(stream.readline()))), allow_pickle=False)
+    """Write an array to a pipe."""
+    write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
 
 
 def ours():
@@ -70,10 +62,8 @@ def mediapipe():
         def look(frame, _):
             faces = mesh().process(frame).multi_face_landmarks or ()
             found = [np.array([(point.x, point.y) for point in face.landmark]) for face in faces]
-            if not found:
-                return None
-            largest = max(found, key=lambda points: np.ptp(points, 0).prod())
-            return largest * frame.shape[1::-1] - 0.5  # they are shares of the image, from its edge
+            largest = max(found, key=lambda points: np.ptp(points, 0).prod(), default=None)
+            return None if largest is None else largest * frame.shape[1::-1] - 0.5  # shares of the image, from its edge
 
         return look
 
@@ -96,6 +86,8 @@ def dlib():
     cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
 
     def points(frame, found):
+        if not found:
+            return None
         shape = fit(frame, max(found, key=lambda face: face.area()))
         return np.array([(point.x, point.y) for point in shape.parts()], float)
 
@@ -107,14 +99,12 @@ def dlib():
         step, hits, smallest = HAAR
         least = max(24, round(smallest * max(frame.shape)))
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        found = [square(box) for box in cascade.detectMultiScale(gray, step, hits, minSize=(least, least))]
-        return points(frame, found) if found else None
-
-    def by_hog(larger):
-        return lambda frame, _: points(frame, found) if (found := hog(frame, larger)) else None
+        found = cascade.detectMultiScale(gray, step, hits, minSize=(least, least))
+        return points(frame, [square(box) for box in found])
 
     tasks = {
-        "haar": by_haar, "hog": by_hog(0), "hog_enlarged": by_hog(1),
+        "haar": by_haar, "hog": lambda frame, _: points(frame, hog(frame, 0)),
+        "hog_enlarged": lambda frame, _: points(frame, hog(frame, 1)),
         "box": lambda frame, box: points(frame, [square(box)]),
     }  # fmt: skip
     return tasks, [weights]
@@ -122,46 +112,34 @@ def dlib():
 
 def about(roots, extra) -> dict:
     """Return peak memory of this process, size of its packages (those it loaded; all they require), and versions."""
-    needed = required(roots)
-    names = importlib.metadata.packages_distributions()
-    tops = {module.partition(".")[0] for module in sys.modules}
+    needed, left = {}, [canonicalize_name(name) for name in roots]
+    while left:
+        name = left.pop()
+        try:
+            found = needed.get(name) or distribution(name)
+        except PackageNotFoundError:
+            continue
+        if name not in needed:
+            needed[name] = found
+            needs = [Requirement(line) for line in found.requires or ()]
+            needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
+            left += [canonicalize_name(need.name) for need in needs]
+    names, tops = packages_distributions(), {module.partition(".")[0] for module in sys.modules}
     loaded = {canonicalize_name(name) for top in tops for name in names.get(top, ())}
-    beside = sum(file.stat().st_size for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
-    sizes = {name: size(dist) for name, dist in needed.items()}
+    beside = size(file for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
+    sizes = {name: size(Path(file.locate()) for file in dist.files or ()) for name, dist in needed.items()}
+    status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held before
     return {
-        "peak_mb": peak_mb(), "loaded_mb": (sum(sizes[name] for name in loaded & needed.keys()) + beside) / 1e6,
+        "peak_mb": int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6,
+        "loaded_mb": (sum(sizes[name] for name in loaded & needed.keys()) + beside) / 1e6,
         "installed_mb": (sum(sizes.values()) + beside) / 1e6, "packages": len(needed),
         "versions": {name: needed[canonicalize_name(name)].version for name in roots},
     }  # fmt: skip
 
 
-def required(roots) -> dict:
-    """Return the installed packages that these need, themselves included, by their canonical names."""
-    found, left = {}, [canonicalize_name(name) for name in roots]
-    while left:
-        name = left.pop()
-        with contextlib.suppress(importlib.metadata.PackageNotFoundError):
-            if name not in found:
-                found[name] = importlib.metadata.distribution(name)
-                needs = [Requirement(line) for line in found[name].requires or ()]
-                left += [canonicalize_name(r.name) for r in needs if not r.marker or r.marker.evaluate({"extra": ""})]
-    return found
-
-
-def size(dist) -> int:
-    """Return the bytes of a package's files."""
-    paths = (Path(file.locate()) for file in dist.files or ())
+def size(paths) -> int:
+    """Return the bytes of all files."""
     return sum(path.stat().st_size for path in paths if path.is_file())
-
-
-def peak_mb() -> float:
-    """Return the most memory that this process held, in MB."""
-    status = Path("/proc/self/status")
-    if status.exists():  # getrusage would count what the parent held before this process began
-        return int(status.read_text().partition("VmHWM:")[2].split()[0]) * 1024 / 1e6
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / (1e6 if sys.platform == "darwin" else 1e3)
 
 
 def answer(look, images, boxes) -> tuple[np.ndarray, np.ndarray]:
@@ -169,29 +147,24 @@ def answer(look, images, boxes) -> tuple[np.ndarray, np.ndarray]:
     found, seconds = [], []
     for image, box in zip(images, boxes, strict=True):
         started = time.perf_counter()
-        found.append(look(image, box))
+        found.append(look(image, None if box is None else np.array(box)))
         seconds.append(time.perf_counter() - started)
     count = next((len(points) for points in found if points is not None), 1)
     nothing = np.full((count, 2), np.nan)
     return np.stack([nothing if points is None else points for points in found]), np.array(seconds)
 
 
-def main(name: str) -> None:
+if __name__ == "__main__":
     source, sink = sys.stdin.buffer, os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # what a library prints goes where errors go
-    tasks, extra = {"ours": ours, "mediapipe": mediapipe, "dlib": dlib}[name]()
+    tasks, extra = {"ours": ours, "mediapipe": mediapipe, "dlib": dlib}[sys.argv[1]]()
     for line in source:
         question = json.loads(line)
         if question["task"] == "about":
-            sink.write(json.dumps(about(ROOTS[name], extra)).encode() + b"\n")
+            sink.write(json.dumps(about(ROOTS[sys.argv[1]], extra)).encode() + b"\n")
         else:
             images = [receive(source) for _ in range(question["images"])]
-            boxes = question.get("boxes") or [None] * len(images)
-            boxes = [None if box is None else np.array(box) for box in boxes]
+            boxes = question["boxes"] or [None] * len(images)
             for array in answer(tasks[question["task"]], images, boxes):
                 send(sink, array)
         sink.flush()
-
-
-if __name__ == "__main__":
-    main(sys.argv[1])

@@ -4,7 +4,6 @@ import contextlib
 import json
 import subprocess
 import sys
-import tempfile
 import venv
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -31,26 +30,19 @@ def to_68(points: np.ndarray) -> np.ndarray:
 
 
 class System:
-    """A system in a process of its own."""
+    """A system in a process of its own; what its libraries print goes to the terminal."""
 
     def __init__(self, name: str, python: str | Path):
-        self.name, self._errors = name, tempfile.TemporaryFile()  # closed with the process
         command = [str(python), str(Path(__file__).with_name("child.py")), name]
-        self._child = subprocess.Popen(
-            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=self._errors
-        )
+        self._child = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE)
 
     def ask(
         self, task: str, images: Sequence[np.ndarray], boxes: Sequence[np.ndarray] | None = None
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return 68 points (n, 68, 2), pixels of each image, NaN where no face was found, and seconds (n,)."""
-        question = {"task": task, "images": len(images), "boxes": None if boxes is None else np.asarray(boxes).tolist()}
-        with self._explained():
-            self._put(question)
-            for image in images:
-                send(self._child.stdin, np.asarray(image))
-            self._child.stdin.flush()
-            points, seconds = receive(self._child.stdout), receive(self._child.stdout)
+        boxes = None if boxes is None else np.asarray(boxes).tolist()
+        self._put({"task": task, "images": len(images), "boxes": boxes}, *images)
+        points, seconds = receive(self._child.stdout), receive(self._child.stdout)
         return to_68(points), seconds
 
     def answers(self, task: str, images: Sequence[np.ndarray]) -> np.ndarray:
@@ -60,44 +52,28 @@ class System:
 
     def about(self) -> dict:
         """Return peak memory and install size, see child.about."""
-        with self._explained():
-            self._put({"task": "about"})
-            self._child.stdin.flush()
-            return json.loads(self._child.stdout.readline())
+        self._put({"task": "about"})
+        return json.loads(self._child.stdout.readline())
 
     def close(self) -> None:
         """End the process."""
         self._child.kill()
         self._child.communicate()
-        self._errors.close()
 
-    def _put(self, question):
+    def _put(self, question, *images):
         self._child.stdin.write(json.dumps(question).encode() + b"\n")
-
-    @contextlib.contextmanager
-    def _explained(self):
-        try:
-            yield
-        except (BrokenPipeError, ValueError):  # it ended: its last words say why
-            self._errors.seek(0)
-            words = self._errors.read().decode(errors="replace").strip().splitlines()
-            raise RuntimeError(f"{self.name} ended: {words[-1] if words else 'without a word'}") from None
-
-
-def peer_python(environment: Path) -> Path:
-    """Return the Python of the second environment, which is made when it is missing."""
-    python = environment / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python")
-    if not python.exists():
-        venv.create(environment, with_pip=True)
-    if subprocess.run([python, "-c", "import mediapipe, _dlib_pybind11"], capture_output=True).returncode:
-        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
-    return python
+        for image in images:
+            send(self._child.stdin, np.asarray(image))
+        self._child.stdin.flush()
 
 
 @contextlib.contextmanager
 def started(environment: Path) -> Iterator[dict[str, System]]:
-    """Give the three systems by name, and end them afterwards."""
-    python = peer_python(environment)
+    """Give the three systems by name, and end them afterwards; the second environment is made when it is missing."""
+    python = environment / "bin" / "python"
+    if not python.exists():
+        venv.create(environment, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "--quiet", *PACKAGES], check=True)
     pythons = {"ours": sys.executable, "mediapipe": python, "dlib": python}
     systems = {name: System(name, own) for name, own in pythons.items()}
     try:

@@ -1,24 +1,23 @@
 """Score all systems on the real test set: as a whole, by what the photos are like, and on photos made worse."""
 
-import hashlib
 from collections.abc import Callable
-from pathlib import Path
 
 import cv2
 import numpy as np
+import pandas as pd
 
 from fkd_helpers.core import records
-from fkd_helpers.core.files import cached
 from fkd_helpers.data import FaceSet, as_labelled
-from fkd_helpers.evaluate import FAILED, STRENGTHS, change_set, conditions_of, labelled_faces, moved
+from fkd_helpers.evaluate import CONDITIONS, FAILED, STRENGTHS, change_set, conditions_of, labelled_faces, moved
 from fkd_helpers.faces.metrics import auc, bootstrap, nme, pck, pixel_errors, point_errors
-from fkd_helpers.predict.runtime import WEIGHTS
+from fkd_helpers.train.tables import number, percent
 
 SET = "ytf"
 SYSTEMS = {  # by name: whom to ask, and by which way of child.py
     "ours": ("ours", "detect"), "dlib_hog": ("dlib", "hog_enlarged"), "dlib_haar": ("dlib", "haar"),
     "mediapipe": ("mediapipe", "several"),
 }  # fmt: skip
+TITLES = {"ours": "ours", "dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
 QUARTERS = 4
 TAUGHT = 800  # training faces that the peers' answers are adapted on
 WORSE = 100  # test faces that are made worse
@@ -50,7 +49,7 @@ def _in_own_units(points):
 
 
 def score(errors: np.ndarray, people: np.ndarray) -> dict:
-    """Return what is said of errors (n,), infinite where no face was found: NME of found faces, interval, failures.
+    """Return NME of found faces, its interval and the share of failures, of errors (n,), infinite without a face.
 
     Failures are faces with an NME over FAILED and those that were not found.
     """
@@ -62,47 +61,35 @@ def score(errors: np.ndarray, people: np.ndarray) -> dict:
     return row
 
 
-def sliced(errors: dict[str, np.ndarray], values: np.ndarray, people: np.ndarray, *, parts: int = QUARTERS) -> list:
-    """Return the scores of all systems (n,) on the same equal parts of the faces, from the lowest values (n,) on.
+def sliced(errors: dict[str, np.ndarray], values: np.ndarray, people: np.ndarray) -> list:
+    """Return the scores of all systems (n,) on the same quarters of the faces, from the lowest values (n,) on.
 
     Faces without a value (NaN) make a last part of their own, from and to None.
     """
     order = np.argsort(values, kind="stable")  # NaN last
     known = int(np.isfinite(values).sum())
     rows = []
-    for part in (*np.array_split(order[:known], parts), order[known:]):
+    for part in (*np.array_split(order[:known], QUARTERS), order[known:]):
         if len(part):
-            ends = (values[part].min(), values[part].max()) if np.isfinite(values[part]).all() else (None, None)
+            low, high = (values[part].min(), values[part].max()) if np.isfinite(values[part]).all() else (None, None)
             scores = {name: score(found[part], people[part]) for name, found in errors.items()}
-            rows.append({"faces": len(part), "from": ends[0], "to": ends[1], "systems": scores})
+            rows.append({"faces": len(part), "from": low, "to": high, "systems": scores})
     return rows
 
 
-def asker(systems: dict) -> Callable[[str, str, FaceSet], np.ndarray]:
-    """Return a function (title, name of SYSTEMS, faces) -> points (n, 68, 2), cached for the user."""
-    here = Path(__file__).parent
-    own = (WEIGHTS / "small.onnx", here / "child.py", here / "processes.py")  # changed ones are asked anew
-    key = hashlib.sha256(b"".join(path.read_bytes() for path in own)).hexdigest()[:12]
-
-    def ask(title, name, faces):
-        system, way = SYSTEMS[name]
-        question = f"{key} {title} {name} {records.digest(faces)}"
-        return cached("peers", question, lambda: {"points": systems[system].answers(way, faces.images)})["points"]
-
-    return ask
-
-
-def fairness(systems: dict, say: Callable[[str], None] = print) -> dict:
+def fairness(systems: dict) -> dict:
     """Return the record of all systems on the real test set."""
     faces, training = (labelled_faces(SET, part) for part in ("test", "training"))
     taught = training[np.sort(np.random.default_rng(0).permutation(len(training))[:TAUGHT])]
-    ask = asker(systems)
-    placed = {"ours": lambda points: as_labelled(points, SET)}  # from answers to where the labels lie
-    for name in list(SYSTEMS)[1:]:
-        say(f"{name}: {len(taught)} training faces")
-        placed[name] = adaptation(ask("training", name, taught), taught.keypoints)
-    say(f"{len(faces)} test faces")
-    answers = {name: ask("test", name, faces) for name in SYSTEMS}
+
+    def ask(name, faces):
+        print(f"{name}: {len(faces)} faces", flush=True)
+        system, way = SYSTEMS[name]
+        return systems[system].answers(way, faces.images)
+
+    placed = {name: adaptation(ask(name, taught), taught.keypoints) for name in SYSTEMS if name != "ours"}
+    placed["ours"] = lambda points: as_labelled(points, SET)  # from answers to where the labels lie
+    answers = {name: ask(name, faces) for name in SYSTEMS}
     adapted = {name: placed[name](points) for name, points in answers.items()}
     errors = {name: nme(points, faces.keypoints) for name, points in adapted.items()}
     return {
@@ -113,37 +100,62 @@ def fairness(systems: dict, say: Callable[[str], None] = print) -> dict:
             "adapted": whole(adapted[name], faces), "as_answered": whole(answers[name], faces),
         } for name in SYSTEMS},
         "slices": {name: sliced(errors, values, faces.people) for name, values in conditions_of(faces).items()},
-        "robustness": worse(ask, faces, placed, errors, say),
+        "robustness": worse(ask, faces, placed, errors),
     }  # fmt: skip
 
 
 def whole(points: np.ndarray, faces: FaceSet) -> dict:
     """Return the scores of points (n, 68, 2): MAE of the faces found, in PCK and AUC those not found are missed."""
-    found = np.isfinite(points).all((1, 2))
+    found, errors = np.isfinite(points).all((1, 2)), nme(points, faces.keypoints)
     sizes = np.array([image.shape[1::-1] for image in faces.images])
     mae, _ = pixel_errors(points[found], faces.keypoints[found], 224 / sizes[found])
-    errors = nme(points, faces.keypoints)
-    every = {"pck_0.10": pck(point_errors(points, faces.keypoints), 0.10), "auc_0.5": auc(errors, 0.5)}
-    return score(errors, faces.people) | every | {"mae_224": mae}
+    near = pck(point_errors(points, faces.keypoints), 0.10)
+    return score(errors, faces.people) | {"pck_0.10": near, "auc_0.5": auc(errors, 0.5), "mae_224": mae}
 
 
-def worse(ask: Callable, faces: FaceSet, placed: dict, errors: dict, say: Callable[[str], None]) -> dict:
+def worse(ask: Callable, faces: FaceSet, placed: dict, errors: dict) -> dict:
     """Return the scores on some faces, changed ever more (see fkd_helpers.evaluate.robustness)."""
     few = np.sort(np.random.default_rng(1).permutation(len(faces))[:WORSE])
-    fewer = faces[few]
-    unchanged = {name: score(found[few], fewer.people) for name, found in errors.items()}
-    found = {"faces": len(fewer), "unchanged": unchanged, "curves": {}}
+    fewer, curves = faces[few], {}
     for kind, (unit, strengths) in STRENGTHS.items():
-        rows = []
+        curves[kind] = {"unit": unit, "points": []}
         for strength in strengths[1::2]:
-            say(f"{len(fewer)} faces, {kind} {strength:g}")
             changed, maps = change_set(fewer, kind, strength)
-            back = [cv2.invertAffineTransform(map_) for map_ in maps]
-            scores = {}
+            back, scores = [cv2.invertAffineTransform(map_) for map_ in maps], {}
             for name in SYSTEMS:
-                points = ask(f"{kind}-{strength:g}", name, changed)
-                points = np.stack([moved(own, map_) for own, map_ in zip(points, back, strict=True)])
+                points = np.stack([moved(*pair) for pair in zip(ask(name, changed), back, strict=True)])
                 scores[name] = score(nme(placed[name](points), fewer.keypoints), fewer.people)
-            rows.append({"strength": strength, "systems": scores})
-        found["curves"][kind] = {"unit": unit, "points": rows}
-    return found
+            curves[kind]["points"].append({"strength": strength, "systems": scores})
+    unchanged = {name: score(found[few], fewer.people) for name, found in errors.items()}
+    return {"faces": len(fewer), "unchanged": unchanged, "curves": curves}
+
+
+def slice_table(record: dict) -> pd.DataFrame:
+    """Return the adapted scores by quarters: NME % of the faces found with its 95 % interval over people, failures."""
+    rows = []
+    for name, parts in record["slices"].items():
+        for part in parts:
+            reach = "unknown" if part["from"] is None else f"{number(part['from'])} to {number(part['to'])}"
+            row = {"by": f"{name}, {CONDITIONS[name]}", "from, to": reach, "faces": str(part["faces"])}
+            systems = {key: part["systems"][key] for key in ("ours", "dlib_hog", "mediapipe")}
+            for key, scores in systems.items():
+                low, high = (percent(scores.get(end)) for end in ("nme_low", "nme_high"))
+                row[TITLES[key]] = f"{percent(scores['nme'])} ({low} to {high})" if "nme" in scores else "-"
+            rows.append(row | {"failures %, in this order": _failures(systems.values())})
+    return pd.DataFrame(rows)
+
+
+def worse_table(record: dict) -> pd.DataFrame:
+    """Return the share of failures % on photos made worse, photo in: strengths and failures in one order."""
+    found = record["robustness"]
+    shares = {title: percent(found["unchanged"][key]["failures"]) for key, title in TITLES.items()}
+    rows = [{"change": "none", "strengths": ""} | shares]
+    for kind, curve in found["curves"].items():
+        points, strengths = curve["points"], " · ".join(number(point["strength"]) for point in curve["points"])
+        shares = {title: _failures(point["systems"][key] for point in points) for key, title in TITLES.items()}
+        rows.append({"change": f"{kind}, {curve['unit']}", "strengths": strengths} | shares)
+    return pd.DataFrame(rows)
+
+
+def _failures(scores) -> str:
+    return " · ".join(number(100 * one["failures"]) for one in scores)

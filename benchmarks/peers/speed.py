@@ -1,10 +1,12 @@
-"""Time all systems on the same 640x480 frames of a puppet, in turns."""
+"""Time all systems on the same 640x480 frames of a puppet, in turns; the tables stand in notebook 11."""
 
 import numpy as np
+import pandas as pd
 
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.metrics import nme
+from fkd_helpers.train.tables import number, percent
 
 FRAMES, BURST, WARM = 120, 8, 3  # frames in the film and in a turn; turns that do not count
 # what is asked, of whom, by which way of child.py
@@ -14,6 +16,10 @@ ROWS = (
     ("each frame", "mediapipe", "static"),
     ("box given", "ours", "box"), ("box given", "dlib", "box"),
 )  # fmt: skip
+SYSTEMS = {"ours": "ours", "mediapipe": "MediaPipe", "dlib": "dlib"}
+WAYS = {"detect": "ours, detector + network", "haar": "Haar + dlib", "hog": "HOG + dlib"}
+TASKS = {"tracked": "followed", "each frame": "found anew in each frame", "box given": "in a known box"}
+COSTS = {"peak_mb": "peak memory MB", "loaded_mb": "packages in use MB", "installed_mb": "all it installs MB"}
 
 
 def compare(systems: dict, rounds: int) -> dict:
@@ -21,32 +27,45 @@ def compare(systems: dict, rounds: int) -> dict:
     film = [(frame, keypoints[0]) for frame, keypoints, _ in stream(n=FRAMES)]
     times, errors = ({row: [] for row in ROWS} for _ in range(2))
     for turn in range(WARM + rounds):
-        burst = [film[i % FRAMES] for i in range(turn * BURST, (turn + 1) * BURST)]
-        frames, labels = [frame for frame, _ in burst], np.stack([points for _, points in burst])
+        frames, labels = zip(*(film[i % FRAMES] for i in range(turn * BURST, (turn + 1) * BURST)), strict=True)
         for row in ROWS:
             _, name, way = row
-            points, seconds = systems[name].ask(way, frames, box_of(labels) if way == "box" else None)
+            points, seconds = systems[name].ask(way, frames, box_of(np.stack(labels)) if way == "box" else None)
             if turn >= WARM:
                 times[row] += seconds.tolist()
-                errors[row] += nme(points, labels).tolist()
-    rows = [entry(row, times[row], np.array(errors[row])) for row in ROWS]
-    ms = {(row["task"], row["system"], row["way"]): row for row in rows}
-    ours, mesh = ms[ROWS[0]], ms[ROWS[1]]
+                errors[row] += nme(points, np.stack(labels)).tolist()
+    rows = []
+    for row in ROWS:
+        found = [error for error in errors[row] if np.isfinite(error)]
+        rows.append(dict(zip(("task", "system", "way"), row, strict=True)) | {
+            "ms": 1000 * np.median(times[row]), "mean_ms": 1000 * np.mean(times[row]), "found": len(found),
+            "nme": np.mean(found) if found else None,
+        })  # fmt: skip
+    ours, mesh, _, haar, *_ = rows
     return {
-        "frames": len(times[ROWS[0]]), "rows": rows,
+        "frames": BURST * rounds, "rows": rows,
         "costs": {name: system.about() for name, system in systems.items()},
-        "mediapipe_to_ours": mesh["ms"] / ours["ms"],
-        "haar_dlib_to_ours": ms[ROWS[3]]["ms"] / ours["ms"],
-        "ours_ms": {"tracked": ours["ms"], "mean": ours["mean_ms"], "found": ours["found"]},
-        "facemesh_ms": {"tracked": mesh["ms"], "mean": mesh["mean_ms"], "found": mesh["found"]},
+        "mediapipe_to_ours": mesh["ms"] / ours["ms"], "haar_dlib_to_ours": haar["ms"] / ours["ms"],
+    } | {
+        f"{name}_ms": {"tracked": row["ms"], "mean": row["mean_ms"], "found": row["found"]}
+        for name, row in (("ours", ours), ("facemesh", mesh))
     }  # fmt: skip
 
 
-def entry(row, seconds, errors) -> dict:
-    """Return a row of the record."""
-    task, system, way = row
-    found = errors[np.isfinite(errors)]
-    return {
-        "task": task, "system": system, "way": way, "ms": 1000 * np.median(seconds), "mean_ms": 1000 * np.mean(seconds),
-        "found": len(found), "nme": found.mean() if len(found) else None,
-    }  # fmt: skip
+def speed_table(record: dict) -> pd.DataFrame:
+    """Return how long a 640x480 frame takes, one row a system and task, and how well the points sit on the puppet."""
+    ours = {row["task"]: row["ms"] for row in record["rows"] if row["system"] == "ours"}
+    return pd.DataFrame({
+        "640x480 frame, the face is": TASKS[row["task"]], "by": WAYS.get(row["way"], SYSTEMS[row["system"]]),
+        "ms, median": number(row["ms"]), "ms, mean": number(row["mean_ms"]),
+        "times ours": number(row["ms"] / ours[row["task"]]),
+        "found": f"{row['found']} of {record['frames']}", "NME %": percent(row["nme"]),
+    } for row in record["rows"])  # fmt: skip
+
+
+def cost_table(record: dict) -> pd.DataFrame:
+    """Return memory and size of each process: the most it held, the packages it loaded, all that are installed."""
+    return pd.DataFrame(
+        {"process": title} | {column: number(record["costs"][name][key]) for key, column in COSTS.items()}
+        for name, title in SYSTEMS.items()
+    )

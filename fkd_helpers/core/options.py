@@ -4,10 +4,13 @@ import argparse
 import dataclasses
 import inspect
 import re
+import sys
 import types
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
+
+from fkd_helpers.core.errors import InputError
 
 
 class Parser(argparse.ArgumentParser):
@@ -65,6 +68,16 @@ def call(function: Callable, options: argparse.Namespace) -> Any:
             value = getattr(options, name)
             positional += value if isinstance(value, list) else [value]
     return function(*positional, **keywords)
+
+
+def run_script(function: Callable) -> None:
+    """Call a script's main function with the options of the command line; what it returns is the exit code."""
+    parser = Parser(description=(inspect.getdoc(function) or "").partition("\n")[0])
+    add_options(parser, function)
+    try:
+        sys.exit(call(function, parser.parse_args()))
+    except InputError as error:
+        sys.exit(f"{parser.prog}: {error}")
 
 
 def _help_texts(function: Callable) -> dict[str, str]:
