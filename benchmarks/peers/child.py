@@ -9,6 +9,7 @@ meant. {"task": "about"} is answered by JSON.
 
 import functools
 import importlib.util
+import io
 import json
 import os
 import sys
@@ -17,8 +18,6 @@ from importlib.metadata import PackageNotFoundError, distribution, packages_dist
 from pathlib import Path
 
 import numpy as np
-from numpy.lib.format import read_array as receive  # an array to and from a pipe, as .npy
-from numpy.lib.format import write_array
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
@@ -30,8 +29,15 @@ ROOTS = {
 
 
 def send(stream, array: np.ndarray) -> None:
-    """Write an array to a pipe."""
-    write_array(stream, np.ascontiguousarray(array), allow_pickle=False)
+    """Write an array to a pipe: its length in bytes on a line, then the array as .npy."""
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    stream.write(b"%d\n" % buffer.tell() + buffer.getvalue())
+
+
+def receive(stream) -> np.ndarray:
+    """Read an array that `send` wrote."""
+    return np.load(io.BytesIO(stream.read(int(stream.readline()))))
 
 
 def ours():
