@@ -30,6 +30,7 @@ NOT_TESTED = {
     "tools/expression_records.py": "real faces",
     "tools/fit_detector_box.py": "real faces",
     "tools/fit_emotion_rules.py": "real faces",
+    "tools/fit_keypoint_errors.py": "real faces",
     "tools/fit_shape_model.py": "real faces",
     "tools/install.py": "installs everything; make runs it before the tests",
     "tools/kaggle_facts.py": "real faces",
