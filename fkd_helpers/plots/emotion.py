@@ -6,14 +6,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from fkd_helpers.emotion.features import (
-    CORNERS,
-    LIP_MIDDLE,
-    LOWER_INNER,
-    LOWER_OUTER,
-    UPPER_INNER,
-    UPPER_OUTER,
-)  # fmt: skip
+from fkd_helpers.emotion.features import CORNERS, LIP_MIDDLE, LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.landmarks import OKABE_ITO
 from fkd_helpers.plots import figure

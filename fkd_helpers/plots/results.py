@@ -24,17 +24,12 @@ def title_of(record: Mapping) -> str:
     return f"{record['data']}, {record['part'] or 'all'}"
 
 
-def _interval(scores, key="nme"):
-    """Return a score and the reach of its interval below and above; NaN, which is not drawn, where it is infinite."""
-    value = float(scores[key])  # a record holds "inf"
-    value = value if np.isfinite(value) else float("nan")
-    return value, [value - float(scores.get(f"{key}_low", value)), float(scores.get(f"{key}_high", value)) - value]
-
-
 def _intervals(rows, key="nme"):
-    """Return the scores (n,) of rows and the reach (2, n) of their intervals."""
-    values, errors = zip(*(_interval(row, key) for row in rows), strict=True)
-    return values, np.array(errors).T
+    """Return the scores (n,) of rows and the reach (2, n) of their intervals; NaN, which is not drawn, for infinity."""
+    table = pd.DataFrame(list(rows))
+    values = table[key].astype(float).replace(np.inf, np.nan)  # a record holds "inf"
+    low, high = (table.get(f"{key}_{end}", values).astype(float).fillna(values) for end in ("low", "high"))
+    return values, np.stack([values - low, high - values])
 
 
 def _alt(what: str, titles: Sequence[str], numbers: Sequence[str]) -> str:
@@ -118,7 +113,6 @@ def robustness_curves(record: Mapping, *, columns: int = 3) -> Figure:
         if points["strength"][0] > 0:  # "so many times": equal steps for equal factors
             ax.set_xscale("log", base=2)
             ax.set_xticks(points["strength"], [f"{strength:g}" for strength in points["strength"]])
-            ax.minorticks_off()
         ax.set_title(kind, fontsize=10)
         ax.set_xlabel(curve["unit"], fontsize=8)
         ax.set_ylim(0, 1.02)
@@ -144,9 +138,9 @@ def robustness_table(record: Mapping) -> pd.DataFrame:
     rows = {}
     for kind, curve in record["curves"].items():
         first, last, limit = curve["points"][0], curve["points"][-1], breaking_point(curve["points"])
-        rows[kind] = curve["unit"], first["nme"], limit, last["strength"], last["nme"]
-    columns = ["unit", "NME unchanged", "a tenth fail at", "strongest", "NME there"]
-    return pd.DataFrame.from_dict(rows, orient="index", columns=columns)
+        rows[kind] = {"unit": curve["unit"], "NME unchanged": first["nme"], "a tenth fail at": limit}
+        rows[kind] |= {"strongest": last["strength"], "NME there": last["nme"]}
+    return pd.DataFrame.from_dict(rows, orient="index")
 
 
 def seen_and_unseen(runs: Sequence[Mapping], titles: Sequence[str] | None = None) -> Figure:
