@@ -128,17 +128,18 @@ def test_read_photo_reads_heic_with_the_extra():
 # Writing, frames
 
 
-@pytest.mark.parametrize("name, frame", [("a.png", RGB), ("b.PNG", GRAY), ("c.jpg", SMOOTH)])
-def test_write_photo_is_read_again(tmp_path, name, frame):
-    write_photo(tmp_path / name, frame)
-    assert np.abs(read_photo(tmp_path / name).astype(int) - to_rgb(frame)).mean() < (8 if name == "c.jpg" else 0.1)
-
-
 @pytest.mark.parametrize("name", ["a.xyz", "a", "none/a.png"])
 def test_write_photo_names_where_nothing_can_be_written(tmp_path, name):
     with pytest.raises(InputError, match=r"expected a name ending in|cannot be written"):
         write_photo(tmp_path / name, RGB)
     assert not list(tmp_path.iterdir())
+
+
+def test_write_photo_is_read_again(tmp_path):
+    write_photo(tmp_path / "a.PNG", GRAY)
+    write_photo(tmp_path / "b.jpg", SMOOTH)
+    assert (read_photo(tmp_path / "a.PNG") == GRAY[..., None]).all()
+    assert np.abs(read_photo(tmp_path / "b.jpg").astype(int) - SMOOTH).mean() < 8
 
 
 def test_to_gray_and_to_rgb_take_every_layout_of_a_frame():

@@ -8,12 +8,8 @@ import numpy as np
 import pytest
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import split
 from fkd_helpers.data.puppets import Puppet, looks, make_face, make_puppet, make_set, portraits, shapes, stream
 from fkd_helpers.data.puppets.puppet import LEAST_STRETCH
-from fkd_helpers.faces import boxes
-from fkd_helpers.faces.images import to_gray
-from fkd_helpers.faces.metrics import nme
 
 PLAIN = {"pose": (0.0, 0.0, 0.0), "side": 100.0, "centre": (80.0, 80.0), "plain": True}
 
@@ -47,12 +43,6 @@ def test_make_set_same_seed_same_bits_and_a_larger_one_begins_with_a_smaller(fac
     assert not any(np.array_equal(a, b) for a, b in zip(small.images, other.images, strict=True))
 
 
-def test_make_face_draws_the_rest_as_before():
-    _, drawn, info = make_face(5)
-    _, given, _ = make_face(5, knobs=info.knobs, person=info.puppet)
-    assert np.array_equal(drawn, given)
-
-
 def test_markers_on_the_portrait_are_found_again_at_the_labels():
     real = portraits.portrait("admiral")
     far_apart = [0, 3, 6, 8, 10, 13, 16, 17, 21, 22, 26, 28, 30, 36, 39, 42, 45, 48, 54, 57]
@@ -77,9 +67,6 @@ def test_no_face_folds():
     infos = [make_face([7, seed])[2] for seed in range(120)]
     assert min(info.stretch for info in infos) >= LEAST_STRETCH
     assert np.mean([info.damped > 0 for info in infos]) < 0.05
-
-
-def test_make_face_damps_a_shape_that_would_fold():
     wild = Puppet("astronaut", False, np.full(12, 6.0))
     shape = shapes.face_shape(wild.coefficients, {}, opening=0.07, parting=0.03) * 80 + 80
     assert portraits.warp_onto(portraits.portrait("astronaut"), shape, (160, 160)).stretch(shape) < 0
@@ -91,23 +78,16 @@ def test_portrait_mirrored_has_left_and_right_labels_swapped():
     face, mirrored = (portraits.portrait("admiral", flip) for flip in (False, True))
     width = face.levels[0].shape[1]
     assert np.array_equal(mirrored.levels[0], face.levels[0][:, ::-1])
-    assert np.allclose(mirrored.keypoints[36, 0], width - 1 - face.keypoints[45, 0])
-    for points in (face.keypoints, mirrored.keypoints):  # the image's left is the left in both
-        assert points[36, 0] < points[39, 0] < points[42, 0] < points[45, 0]
-    assert np.array_equal(shapes.MIRROR[shapes.MIRROR], np.arange(68))
+    assert np.allclose(mirrored.keypoints[36], [width - 1, 0] + face.keypoints[45] * [-1, 1])
 
 
 def test_knobs_do_what_they_say():
     rest, _ = plain_face()
-    smile, frown, opened = plain_face(smile=1)[0], plain_face(frown=1)[0], plain_face(mouth_open=1)[0]
-    corners = [48, 54]
-    assert (smile[corners, 1] < rest[corners, 1] - 0.03).all()
-    assert smile[54, 0] - smile[48, 0] > rest[54, 0] - rest[48, 0] + 0.05
-    assert (frown[corners, 1] > rest[corners, 1] + 0.02).all()
+    smile, opened = plain_face(smile=1)[0], plain_face(mouth_open=1)[0]
+    assert (smile[[48, 54], 1] < rest[[48, 54], 1] - 0.03).all() and np.ptp(smile[48:55, 0]) > np.ptp(rest[48:55, 0])
+    assert (plain_face(frown=1)[0][[48, 54], 1] > rest[[48, 54], 1] + 0.02).all()
     assert opened[66, 1] - opened[62, 1] > 0.12 and opened[8, 1] > rest[8, 1] + 0.08
     assert (plain_face(brow_raise=1)[0][17:27, 1] < rest[17:27, 1] - 0.02).all()
-    lower = plain_face(brow_lower=1)[0]
-    assert lower[22, 0] - lower[21, 0] < rest[22, 0] - rest[21, 0] and lower[21, 1] > rest[21, 1]
     closed = shapes.lid_gaps(plain_face(eye_close=1)[0])
     assert (closed > 0).all() and (closed < 0.1 * shapes.lid_gaps(rest)).all()
     smirk = plain_face(smirk=1)[0]
@@ -156,30 +136,15 @@ def test_face_shape_turns_with_the_pose():
 
 
 def test_stream_is_smooth_lively_and_repeatable():
-    played = list(stream(seed=4, size=(320, 240), n=120))
+    played = list(stream(seed=4, size=(320, 240), n=120, faces=2))
     keypoints = np.array([k for _, k, _ in played])
-    assert keypoints.shape == (120, 1, 68, 2) and played[0][0].shape == (240, 320, 3)
-    steps = np.linalg.norm(np.diff(keypoints[:, 0], axis=0), axis=2)
+    assert keypoints.shape == (120, 2, 68, 2) and played[0][0].shape == (240, 320, 3)
+    assert keypoints[:, 0, :, 0].max() < keypoints[:, 1, :, 0].min()
+    steps = np.linalg.norm(np.diff(keypoints, axis=0), axis=-1)
     assert steps.max() < 5 and np.linalg.norm(np.ptp(keypoints[:, 0, 30], axis=0)) > 4
-    assert any(info.knobs["eye_close"] > 0.8 for _, _, (info,) in played)
-    for (frame, points, _), (again, same, _) in zip(played, stream(seed=4, size=(320, 240), n=3), strict=False):
-        assert np.array_equal(frame, again) and np.array_equal(points, same)
-
-
-def test_stream_shows_several_faces():
-    frame, keypoints, infos = next(stream(seed=1, faces=2))
-    assert frame.shape == (480, 640, 3) and keypoints.shape == (2, 68, 2) and len(infos) == 2
-    assert keypoints[0, :, 0].max() < keypoints[1, :, 0].min()
-    assert infos[0].puppet.portrait != infos[1].puppet.portrait
-
-
-def test_make_face_keeps_a_given_background():
-    wall = np.full((160, 160, 3), (10, 200, 30), np.uint8)
-    frame, keypoints, _ = make_face(1, background=wall, **(PLAIN | {"side": 50.0}))
-    assert (wall == (10, 200, 30)).all()
-    assert (frame[0, 0] == (10, 200, 30)).all()
-    x, y = keypoints[30].astype(int)
-    assert not (frame[y, x] == (10, 200, 30)).all()
+    assert any(infos[0].knobs["eye_close"] > 0.8 for _, _, infos in played)
+    again, _, _ = next(stream(seed=4, size=(320, 240), faces=2))
+    assert np.array_equal(again, played[0][0])
 
 
 @pytest.mark.parametrize(
@@ -195,17 +160,6 @@ def test_make_face_keeps_a_given_background():
 def test_puppets_name_wrong_input(wrong, says):
     with pytest.raises(InputError, match=says):
         wrong()
-
-
-def test_puppet_keeps_its_looks_over_its_frames():
-    own, others = [], []
-    for seed in range(12):
-        who = make_puppet(seed)
-        shapes_of = [make_face(s, person=who, knobs={}, **PLAIN)[1] for s in (1, 2)]
-        stranger = make_face(1, person=replace(who, coefficients=-who.coefficients), knobs={}, **PLAIN)[1]
-        own.append(np.linalg.norm(np.diff(shapes_of, axis=0)))
-        others.append(np.linalg.norm(shapes_of[0] - stranger))
-    assert np.mean(own) < 0.5 * np.mean(others)
 
 
 def test_looks_change_neither_shape_nor_expression():
@@ -227,24 +181,6 @@ def test_a_look_covers_the_head_and_leaves_the_eyes(name, style):
     assert (picture[spots[:, 1], spots[:, 0], 3] == 255).all()
     pupil = ((face.keypoints[36:42].mean(0) + 0.5) * face.zoom / 2).astype(int)
     assert np.abs(picture[pupil[1], pupil[0], :3].astype(int) - face.levels[1][pupil[1], pupil[0], :3]).max() < 12
-
-
-def test_a_copycat_knows_people_with_looks_and_only_where_they_leak():
-    faces = make_set(250, looks=True)
-
-    def crops(part):
-        squares = boxes.square_of(part.boxes)
-        cut = [boxes.crop(to_gray(image), square, 24) for image, square in zip(part.images, squares, strict=True)]
-        tiny = np.stack(cut).reshape(len(part), -1).astype(np.float64)
-        tiny = (tiny - tiny.mean(1, keepdims=True)) / tiny.std(1, keepdims=True)
-        return tiny, boxes.to_crop(part.keypoints, squares, 24)
-
-    def error_of_copying(training, test):
-        (known, answers), (asked, targets) = crops(training), crops(test)
-        nearest = ((known[None] - asked[:, None]) ** 2).sum(-1).argmin(1)
-        return nme(answers[nearest], targets).mean()
-
-    assert error_of_copying(*split(faces, "official")) < 0.7 * error_of_copying(*split(faces, "person"))
 
 
 def test_import_of_puppets_leaves_heavy_packages_alone():
