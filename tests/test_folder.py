@@ -165,7 +165,8 @@ def test_network_of_other_points_has_no_emotion(place):
     write_photo("p/a.jpg", PORTRAIT)
     predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9, detectors=())
     (record,) = predict_photos(["p/a.jpg"], predictor, whole_image="always", read_emotion=read_emotion)
-    assert set(record["faces"][0]) == {"box", "score", "keypoints"}
+    assert set(record["faces"][0]) == {"box", "score", "keypoints", "errors"}
+    assert record["faces"][0]["errors"] is None
     crops("p", predictor, read_emotion=read_emotion)
     assert pd.read_parquet("faces.parquet").columns[8:].tolist()[:3] == ["score", "x0", "y0"]
 
@@ -190,7 +191,7 @@ def test_predict_folder_writes_the_faces_that_the_predictor_finds(folder, predic
     assert crops(folder, predictor) == (10, 10, 0, 0, 0)
     table = pd.read_parquet("faces.parquet")
     assert table.photo.tolist() == [f"{'ab'[i // 5]}/{i}.jpg" for i in range(10)]
-    assert set(table.dtypes[9:].astype(str)) == {"float32"} and len(table.columns) == 9 + 136
+    assert set(table.dtypes[9:].astype(str)) == {"float32"} and len(table.columns) == 9 + 136 + 68
     for row in table.itertuples():
         (face,) = predictor(read_photo(folder / row.photo), whole_image="always")
         points = table.loc[row.Index, "x0":"y67"].to_numpy(float).reshape(68, 2)

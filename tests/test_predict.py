@@ -252,6 +252,14 @@ def test_onnx_and_torch_agree(astronaut, files):
         np.testing.assert_allclose(answers[0][1], scores, atol=1e-3)
 
 
+@pytest.mark.parametrize("backend", ["onnx", "torch"])
+def test_the_expected_error_of_each_keypoint_grows_in_the_dark(astronaut, backend):
+    predictor = KeypointPredictor(backend=backend)
+    (face,), (dark,) = predictor(astronaut), predictor((astronaut / 12).astype(np.uint8))
+    assert face.errors.shape == (68,) and 0.01 < face.errors.mean() < 0.05 < dark.errors.mean()
+    assert np.isnan(KeypointPredictor(bright_network, detectors=()).runner.expected_errors(np.ones((1, 68)))).all()
+
+
 def test_a_network_without_heatmaps_is_always_sure(astronaut):
     predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detectors=())
     keypoints, scores = predictor.at_boxes(astronaut, np.array([[100.0, 100, 200, 200]]))

@@ -7,19 +7,20 @@ is answered for by the fit to the other half; what ships is the fit to both.
 """
 
 import json
-from pathlib import Path
 
 import numpy as np
+import onnx
+from safetensors.torch import save_file
 from scipy.stats import spearmanr
 from sklearn.linear_model import GammaRegressor
 
-import fkd_helpers
 from fkd_helpers.core import records
 from fkd_helpers.data import as_labelled
 from fkd_helpers.evaluate.evaluate import labelled_faces
 from fkd_helpers.evaluate.robustness import change_set
 from fkd_helpers.faces.metrics import eye_distance
-from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.nets.weights import read
+from fkd_helpers.predict import KeypointPredictor, model_path
 
 DATA, SMALLEST = "wild68", 1e-4
 CONDITIONS = {
@@ -27,7 +28,6 @@ CONDITIONS = {
     "blurred by 3 %": ("blur", 3), "blurred by 6 %": ("blur", 6), "3 times smaller": ("scale", 3),
     "noise of 40": ("noise", 40), "30 % hidden": ("occlusion", 30),
 }  # fmt: skip
-ASSET = Path(fkd_helpers.__file__).parent / "assets" / "keypoint_errors.json"
 
 
 def measured(predictor, faces, kind, strength):
@@ -60,6 +60,18 @@ def reliability(expected, errors, bins=10):
             "rank_correlation": spearmanr(expected.ravel(), errors.ravel())[0]}  # fmt: skip
 
 
+def write_header(fit: dict) -> None:
+    """Note the fit in the headers of the network that ships, whose weights stay as they are."""
+    path = model_path("small", ".safetensors")
+    weights, facts = read(path)
+    save_file(weights, path, metadata=facts | {"errors": json.dumps(fit)})
+    path = model_path("small", ".onnx")
+    model = onnx.load(path)
+    facts = {entry.key: entry.value for entry in model.metadata_props} | {"errors": json.dumps(fit)}
+    onnx.helper.set_model_props(model, facts)
+    onnx.save(model, path)
+
+
 def main() -> None:
     faces, predictor = labelled_faces(DATA, "held-out"), KeypointPredictor()
     found = {name: measured(predictor, faces, *condition) for name, condition in CONDITIONS.items()}
@@ -75,8 +87,7 @@ def main() -> None:
         print(name, {key: np.round(value, 3) for key, value in row.items()})
     model = fitted(*(np.concatenate([values[i] for values in found.values()]) for i in (0, 1)))
     weights = np.round(model.coef_, 4)
-    fit = {"bias": weights[:68].tolist(), "peak": weights[68], "mean_peak": weights[69]}
-    ASSET.write_text(json.dumps({"unit": "distance between the outer eye corners", "fit": fit}, indent=1) + "\n")
+    write_header({"bias": weights[:68].tolist(), "peak": weights[68], "mean_peak": weights[69]})
     facts = {"data": DATA, "part": "held-out", "faces": len(faces), "data_digest": records.digest(faces), "seed": 0}
     print(records.write("keypoint-errors", DATA, conditions=table, **facts))
 

@@ -11,6 +11,7 @@ from fkd_helpers.faces.images import to_rgb
 from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
+SURE = 0.06  # of the eye distance: a keypoint with a larger expected error is drawn faintly
 FARTHEST = 30_000  # pixels: OpenCV draws with 16 bits
 
 
@@ -19,8 +20,9 @@ def draw_faces(
 ) -> np.ndarray:
     """Return a copy of a frame as RGB (h, w, 3) with each face drawn on it.
 
-    `faces` are `predict.Face` objects or keypoints (n, k, 2); missing keypoints are not drawn. `boxes` draws the box of
-    each face, and its id where it has one; `captions` are for each face the lines above it, the first one large.
+    `faces` are `predict.Face` objects or keypoints (n, k, 2); missing keypoints are not drawn, uncertain ones
+    faintly. `boxes` draws the box of each face, and its id where it has one; `captions` are for each face the lines
+    above it, the first one large.
     """
     captions = [()] * len(faces) if captions is None else captions
     if len(captions) != len(faces):
@@ -37,18 +39,23 @@ def draw_faces(
             cv2.rectangle(drawn, corner, opposite, colour, thick, cv2.LINE_AA)
             if (number := getattr(face, "id", None)) is not None:
                 cv2.putText(drawn, str(number), corner, FONT, max(0.4, max(box[2:]) / 200), colour, thick)
-        _draw_keypoints(drawn, keypoints, radius=max(1.2, max(box[2:]) / 110))
+        errors = getattr(face, "errors", None)
+        errors = np.zeros(len(keypoints)) if errors is None else errors
+        _draw_keypoints(drawn, keypoints, errors, radius=max(1.2, max(box[2:]) / 110))
         if lines:
             _write_above(drawn, box, lines)
     return drawn
 
 
-def _draw_keypoints(frame, keypoints, radius):
+def _draw_keypoints(frame, keypoints, errors, radius):
     colours = BY_KEYPOINT if len(keypoints) == len(BY_KEYPOINT) else BY_KEYPOINT[:1] * len(keypoints)
-    for point, colour in zip(keypoints, colours, strict=True):
+    strengths = (SURE / np.fmax(errors, SURE)) ** 2
+    for point, colour, strength in zip(keypoints, np.array(colours), strengths, strict=True):
         if not np.isnan(point).any():  # in sixteenths of a pixel: dots on a small face sit where the keypoints are
+            column, row = np.clip(np.round(point), 0, np.array(frame.shape[1::-1]) - 1).astype(int)
+            colour = strength * colour + (1 - strength) * frame[row, column]
             centre = np.round(16 * point).astype(int).tolist()
-            cv2.circle(frame, centre, round(16 * radius), colour, -1, cv2.LINE_AA, shift=4)
+            cv2.circle(frame, centre, round(16 * radius), colour.tolist(), -1, cv2.LINE_AA, shift=4)
 
 
 def _write_above(frame, box, lines):

@@ -32,9 +32,10 @@ def predict_photos(
     photos: Iterable[str | Path], predictor: KeypointPredictor, *, whole_image: str = "never",
     workers: int | None = None, out: Path | None = None, read_emotion: Callable | None = None,
 ) -> Iterator[dict]:  # fmt: skip
-    """Return a record of each photo, in order: photo, width, height, faces (box, score, emotion, reason, keypoints).
+    """Return a record of each photo, in order.
 
-    A photo without a face stops no other; its record has a `problem` (DAMAGED or NO_FACE) and a `reason`.
+    It has photo, width, height and faces: box, score, emotion, reason, keypoints, and the expected errors of these. A
+    photo without a face stops no other; its record has a `problem` (DAMAGED or NO_FACE) and a `reason`.
 
     Args:
         whole_image: see `KeypointPredictor`
@@ -91,6 +92,7 @@ def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
         "score": round(face.score, 4),
         **({"emotion": emotion.label, "reason": emotion.reason} if emotion else {}),
         "keypoints": keypoints.round(3).tolist(),
+        "errors": None if face.errors is None or np.isnan(face.errors).any() else face.errors.round(4).tolist(),
     }
 
 
@@ -181,9 +183,9 @@ def predict_folder(
     """Write the faces of all photos in a folder and its subfolders to a Parquet dataset, a row per face.
 
     Its columns are photo (its path in the folder), face (0, 1 ... in a photo, the surest first), width and height of
-    the photo, box_x, box_y, box_w, box_h, score, emotion (if there is `read_emotion`), and x0, y0 ... in pixels of the
-    photo. Photos without a row are listed in `left_out_path(out)` with the problem and the reason. The same call goes
-    on where a run was interrupted.
+    the photo, box_x, box_y, box_w, box_h, score, emotion (if there is `read_emotion`), x0, y0 ... in pixels of the
+    photo, and e0 ..., the expected errors of the keypoints. Photos without a row are listed in `left_out_path(out)`
+    with the problem and the reason. The same call goes on where a run was interrupted.
 
     Args:
         out: name of the dataset, ending in .parquet; one of other photos or settings is never overwritten

@@ -26,6 +26,8 @@ class Face:
         box: (4,) the tight box of the keypoints, pixels of the frame
         keypoints: (k, 2) float32, pixels of the frame
         score: how sure the network is, the mean peak of its heatmaps; 1 for a network without heatmaps
+        errors: (k,) the expected error of each keypoint as a share of the distance between the outer eye corners; NaN
+            for a network without such a fit
         id: the same for the same face from frame to frame; None without a tracker
     """
 
@@ -33,6 +35,7 @@ class Face:
     keypoints: np.ndarray
     score: float = 1.0
     id: int | None = None
+    errors: np.ndarray | None = None
 
 
 class KeypointPredictor:
@@ -87,7 +90,17 @@ class KeypointPredictor:
     ) -> list[Face]:
         """Return the faces that boxes lead to, the surest first; boxes that end on one face give one."""
         keypoints, scores = self.at_boxes(frame, boxes, passes=passes or self.passes)
-        return to_faces(keypoints, scores.mean(1), self.min_score if min_score is None else min_score)
+        return self.to_faces(keypoints, scores, self.min_score if min_score is None else min_score)
+
+    def to_faces(self, keypoints: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:
+        """Return a `Face` for each of keypoints (n, k, 2) with scores (n, k) that is sure enough and not there twice.
+
+        The surest comes first; where scores are equal, in the order given.
+        """
+        sure = np.isfinite(keypoints).all((1, 2)) & (scores.mean(1) >= min_score)
+        keypoints, scores = keypoints[sure], scores[sure]
+        boxes, means, errors = box_of(keypoints), scores.mean(1), self.runner.expected_errors(scores)
+        return [Face(boxes[i], keypoints[i], float(means[i]), errors=errors[i]) for i in surest(boxes, means)]
 
     def at_boxes(self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k), in the order of the boxes.
@@ -113,17 +126,6 @@ class KeypointPredictor:
                 rolls = roll_of(keypoints)
             boxes = box_of(keypoints, rolls)
         return keypoints, scores
-
-
-def to_faces(keypoints: np.ndarray, scores: np.ndarray, min_score: float = 0.0) -> list[Face]:
-    """Return a `Face` for each of keypoints (n, k, 2) with scores (n,) that is sure enough and not there twice.
-
-    The surest comes first; where scores are equal, in the order given.
-    """
-    sure = np.isfinite(keypoints).all((1, 2)) & (scores >= min_score)
-    keypoints, scores = keypoints[sure], scores[sure]
-    boxes = box_of(keypoints)
-    return [Face(boxes[i], keypoints[i], float(scores[i])) for i in surest(boxes, scores)]
 
 
 def central_boxes(shape: Sequence[int]) -> np.ndarray:

@@ -14,6 +14,7 @@ from fkd_helpers.faces.boxes import CROP_SIZE
 WEIGHTS = Path(__file__).parents[1] / "weights"
 SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}  # of the models that ship
 PROGRAM = ".pt2"  # of torch.export
+LEAST_SCORE = 1e-3  # of a keypoint whose error is asked
 BATCH = 8  # crops at once; with 64 a face took 1.6 times as long: they no longer fit the processor's cache
 
 
@@ -23,7 +24,7 @@ class Runner:
     The scores (n, k) say how peaked the heatmap of each keypoint is; they are 1 where the network has none.
 
     Attributes:
-        facts: header of the file: "net", "keypoints", "mirror", "min_score", "run", "data", as far as they are known
+        facts: header of the file: "net", "keypoints", "mirror", "min_score", "errors", "run", "data", where known
         file: what it was read from, if from a file
     """
 
@@ -36,6 +37,16 @@ class Runner:
         """Score that a face needs; None if the network's scores tell no face from anything else, or nobody measured."""
         known = self.facts.get("min_score", "none")
         return None if known == "none" else float(known)
+
+    def expected_errors(self, scores: np.ndarray) -> np.ndarray:
+        """Return the expected error of each keypoint as a share of the distance between the outer eye corners.
+
+        It was fitted to scores (n, k) on photos with labels (`tools/fit_keypoint_errors.py`); NaN if it was not.
+        """
+        if "errors" not in self.facts:
+            return np.full_like(scores, np.nan)
+        fit, logs = json.loads(self.facts["errors"]), np.log(np.maximum(scores, LEAST_SCORE))
+        return np.exp(fit["bias"] + fit["peak"] * logs + fit["mean_peak"] * logs.mean(1, keepdims=True))
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         keypoints, scores = [], []

@@ -21,7 +21,8 @@ def table_columns(points: int, *, emotion: bool) -> dict[str, str]:
     types = {"photo": "str", "face": "int32", "width": "int32", "height": "int32"}
     types |= dict.fromkeys(("box_x", "box_y", "box_w", "box_h", "score"), "float32")
     types |= {"emotion": "str"} if emotion else {}
-    return types | dict.fromkeys((f"{axis}{i}" for i in range(points) for axis in "xy"), "float32")
+    types |= dict.fromkeys((f"{axis}{i}" for i in range(points) for axis in "xy"), "float32")
+    return types | dict.fromkeys((f"e{i}" for i in range(points)), "float32")
 
 
 def table_rows(record: dict) -> list[list]:
@@ -30,7 +31,8 @@ def table_rows(record: dict) -> list[list]:
     for i, face in enumerate(record["faces"]):
         emotion = [face["emotion"]] if "emotion" in face else []
         start = [record["photo"], i, record["width"], record["height"], *face["box"], face["score"]]
-        rows.append([*start, *emotion, *itertools.chain(*face["keypoints"])])
+        errors = face["errors"] or [None] * len(face["keypoints"])
+        rows.append([*start, *emotion, *itertools.chain(*face["keypoints"]), *errors])
     return rows
 
 

@@ -10,7 +10,7 @@ from fkd_helpers.faces.boxes import iou, settle, square_of
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.detector import find_fast
-from fkd_helpers.predict.predictor import Face, KeypointPredictor, to_faces
+from fkd_helpers.predict.predictor import Face, KeypointPredictor
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
 STILL, LEVEL = 0.03, 0.05  # a crop stays where it is until the box moves by this share of its side, or turns: radians
@@ -84,8 +84,8 @@ class Tracker:
         self._boxes = dict(zip([face.id for face in self.known], boxes, strict=True))
         keypoints, scores = self.predictor.at_boxes(gray, boxes)
         followed = []
-        for old, points, score in zip(self.known, keypoints, scores.mean(1), strict=True):
-            for new in to_faces(points[None], score[None], KEEP * self.min_score):
+        for old, points, peaks in zip(self.known, keypoints, scores, strict=True):
+            for new in self.predictor.to_faces(points[None], peaks[None], KEEP * self.min_score):
                 middle = new.box[:2] + new.box[2:] / 2
                 if iou(old.box, new.box)[0, 0] > STEP and (0 <= middle).all() and (middle < gray.shape[::-1]).all():
                     followed.append(replace(new, id=old.id))
