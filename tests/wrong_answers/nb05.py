@@ -1,5 +1,6 @@
 """Plausible wrong answers to the exercises of notebook 05."""
 
+import cv2
 import numpy as np
 
 from fkd_helpers.faces import boxes
@@ -28,8 +29,24 @@ def iou(a, b):
     return boxes.iou(a, b)[0, 0]
 
 
-def square(centre, side):
-    return np.array([*(np.asarray(centre) - side / 2), side, side])
+def cell(maps, row, column, half=0.5, size=np.exp, angle=np.arctan2):
+    _, x, y, log_side, sine, cosine = maps[:, row, column]
+    return [(column + x + half) * 8 - half, (row + y + half) * 8 - half, 32 * size(log_side), angle(sine, cosine)]
+
+
+def rotation(x, y, degrees, scale, shift):
+    matrix = cv2.getRotationMatrix2D((x, y), degrees, scale)
+    matrix[:, 2] += shift - np.array([x, y])
+    return matrix
+
+
+def outlined(background=235):
+    picture = np.full((240, 240), background, np.uint8)
+    cv2.circle(picture, (120, 120), 90, 0, 4)
+    for x in (90, 150):
+        cv2.circle(picture, (x, 95), 11, 0, -1)
+    cv2.ellipse(picture, (120, 125), (50, 40), 0, 20, 160, 0, 6)
+    return picture
 
 
 WRONG = {
@@ -37,7 +54,13 @@ WRONG = {
         lambda s, x, y, w, h: s[x + w, y + h] - s[x, y + h] - s[x + w, y] + s[x, y],  # x as the row
         lambda s, x, y, w, h: s[y + h, x + w] - s[y, x + w] - s[y + h, x],  # the corner left out
         lambda s, x, y, w, h: s[y + h - 1, x + w - 1] - s[y, x + w - 1] - s[y + h - 1, x] + s[y, x],  # one short
-        lambda s, x, y, w, h: s[y : y + h, x : x + w].sum(),  # the sum of sums
+    ],
+    "read_cell": [
+        lambda maps, row, column: cell(maps, row, column, half=0),  # corners of cells and pixels
+        lambda maps, row, column: cell(maps, column % 4, row),  # x as the row
+        lambda maps, row, column: cell(maps, row, column, size=lambda v: 2.0**v),
+        lambda maps, row, column: cell(maps, row, column, angle=lambda sine, _: np.arcsin(sine)),
+        lambda maps, row, column: cell(maps, row, column, angle=lambda sine, cosine: np.arctan2(cosine, sine)),
     ],
     "keep_best": [
         kept_after_all_before,
@@ -47,16 +70,17 @@ WRONG = {
         lambda b, s, overlap: np.argsort(-s),  # all of them
         lambda b, s, overlap: np.argsort(-s)[:1],  # the best one only
     ],
-    "crop_square": [
-        lambda b, margin: square(b[:2] + b[2:] / 2, max(b[2:]) * (1 + margin)),  # the margin once
-        lambda b, margin: square(b[:2] + b[2:] / 2, b[2] * (1 + 2 * margin)),  # always the width
-        lambda b, margin: np.array([*(b[:2] - margin * b[2:]), *[max(b[2:]) * (1 + 2 * margin)] * 2]),  # off centre
-        lambda b, margin: np.array([*(b[:2] - margin * b[2:]), *(b[2:] * (1 + 2 * margin))]),  # no square
+    "upright_matrix": [
+        lambda x, y, side, roll, size: rotation(x, y, -np.degrees(roll), size / side, (size - 1) / 2),  # the wrong way
+        lambda x, y, side, roll, size: rotation(x, y, roll, size / side, (size - 1) / 2),  # radians
+        lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), side / size, (size - 1) / 2),
+        lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), size / side, size / 2),  # half a pixel off
+        lambda x, y, side, roll, size: cv2.getRotationMatrix2D((x, y), np.degrees(roll), size / side),  # no shift
     ],
-    "back_to_frame": [
-        lambda k, s, size: k * s[2] / size + s[:2],  # half a pixel forgotten
-        lambda k, s, size: (k + 0.5) * size / s[2] + s[:2] - 0.5,  # the factor upside down
-        lambda k, s, size: (k + 0.5) * s[2] / size - 0.5,  # the corner forgotten
-        lambda k, s, size: (k + 0.5 + s[:2]) * s[2] / size - 0.5,  # moved before it is scaled
+    "drawn_face": [
+        outlined,
+        lambda: np.full((240, 240), 128, np.uint8),
+        lambda: np.dstack([outlined()] * 3),
+        lambda: cv2.GaussianBlur(outlined(), (0, 0), 5),
     ],
 }
