@@ -82,7 +82,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
     """Train a keypoint network; run again, it goes on where it stopped."""
     from fkd_helpers.emotion.rules import COLUMN, emotion_labels
     from fkd_helpers.plots.training import save_curves
-    from fkd_helpers.train.command import chosen_run, say, trained
+    from fkd_helpers.train.command import chosen_run, say
     from fkd_helpers.train.distributed import started_as
     from fkd_helpers.train.keypoints import KeypointsTask
     from fkd_helpers.train.run import run
@@ -93,7 +93,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
     settings, folder = chosen
     try:
         task = KeypointsTask(settings, labels=lambda keypoints: {COLUMN: emotion_labels(keypoints)})
-        scores = trained(lambda: run(task, settings, folder, say=say), folder)
+        scores = run(task, settings, folder, say=say)
     finally:
         if started_as()[0] == 0:
             save_curves(folder, epochs=settings.epochs)

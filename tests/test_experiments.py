@@ -2,7 +2,6 @@
 
 import dataclasses
 import os
-import socket
 import subprocess
 import threading
 import time
@@ -19,13 +18,7 @@ from fkd_helpers.data import write_classic
 from fkd_helpers.nets import build, count_weights
 from fkd_helpers.train import grid as grids
 from fkd_helpers.train.grid import grid, published_grid, recorded, run_grid, small_grid
-from fkd_helpers.train.tables import (
-    BASE,
-    PUBLISHED,
-    ablation,
-    epochs_to,
-    table,
-)
+from fkd_helpers.train.tables import BASE, PUBLISHED, ablation, epochs_to, table
 
 pytestmark = pytest.mark.slow
 QUICK = KeypointsConfig(
@@ -80,12 +73,10 @@ def test_run_grid_stopped_goes_on_and_repeats_nothing(few_puppets, tmp_path, mon
     assert run_grid(runs, tmp_path, say=pytest.fail) == found  # all are there: nothing to say
 
 
-def test_run_grid_knows_records_of_older_configs(few_puppets, tmp_path):
-    (record,) = run_grid([QUICK], tmp_path, say=quiet)
-    older = record["config"] | {"norm_parts": 1, "recipe": "v1", "classes": 8}
+def test_run_grid_knows_records_of_older_configs(tmp_path):
+    older = dataclasses.asdict(QUICK) | {"norm_parts": 1, "recipe": "v1", "classes": 8}
     older.pop("log")
-    facts = {key: record[key] for key in ("scores", "history")}
-    records.write("experiment", QUICK.name, folder=tmp_path, config=older, **facts)
+    records.write("experiment", QUICK.name, folder=tmp_path, config=older, scores={}, history=[])
     run_grid([QUICK], tmp_path, say=pytest.fail)
 
 
@@ -110,9 +101,7 @@ def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
 @pytest.mark.parametrize(
     ("runs", "options", "message"),
     [
-        ([QUICK, dataclasses.replace(QUICK, loss="mes")], {}, "keypoints68 more than once"),
-        ([dataclasses.replace(QUICK, loss="mes")], {}, "'mes'.*mse"),
-        ([dataclasses.replace(QUICK, net="smal")], {}, "'smal'.*small"),
+        ([QUICK, dataclasses.replace(QUICK, loss="l1")], {}, "keypoints68 more than once"),
         ([QUICK], {"backend": "rai"}, "unknown backend 'rai': did you mean 'ray'"),
     ],
 )
@@ -138,7 +127,6 @@ def test_experiments_command_runs_rows_and_leaves_a_table(few_puppets, tmp_path,
         (["--grid", "publishd"], "published"),
         (["--rows", "3-13"], "numbers from 1 to 12"),
         (["--max-epochs", "0"], "at least 1, got 0"),
-        (["--seeds", "-1"], "at least 1, got -1"),
     ],
 )
 def test_experiments_command_names_what_it_cannot_take(tmp_path, capsys, arguments, message):
@@ -247,14 +235,3 @@ def test_ray_takes_the_run_of_a_killed_worker_up_again(on_ray):
     assert losses(found["longer"])[: len(losses(found["long"]))] == losses(found["long"])
     assert not ray_workers() and "failed" not in found["long"]
     assert len(said) == 4 and all(line.startswith(f"{i} of 4 done, ") for i, line in enumerate(said, 1))
-
-
-def test_ray_address_that_does_not_answer_is_one_line(tmp_path, capsys):
-    pytest.importorskip("ray")
-    with socket.socket() as silent:
-        silent.bind(("127.0.0.1", 0))
-        address = f"127.0.0.1:{silent.getsockname()[1]}"
-        command = ["experiments", "--rows", "1", "--out", str(tmp_path), "--backend", "ray", "--address", address]
-        assert cli.main(command) == 2
-    assert f"experiments: address: no Ray cluster answers at {address}" in capsys.readouterr().err
-    assert not (tmp_path / "table.md").exists()

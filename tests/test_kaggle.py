@@ -12,13 +12,14 @@ from fkd_helpers import cli
 from fkd_helpers.core import records
 from fkd_helpers.core.config import load_config
 from fkd_helpers.core.errors import InputError
+from fkd_helpers.data.faceset import LAYOUT_MIRRORS
 from fkd_helpers.faces.landmarks import POINTS_15 as POINTS
 from fkd_helpers.kaggle15 import data, keras_net, puppets, task
 from fkd_helpers.kaggle15.data import load_15, near_duplicates, rmse, scores_15
 from fkd_helpers.kaggle15.tables import COLUMNS, answers_for, check_submission, load_faces
 from fkd_helpers.nets import save_weights
 from fkd_helpers.nets.losses import LOSSES
-from fkd_helpers.train.augment import NONE, Augment, flip_order
+from fkd_helpers.train.augment import NONE, Augment
 from fkd_helpers.train.run import run
 
 pytestmark = pytest.mark.slow
@@ -113,7 +114,7 @@ def test_batches_mirror_pixels_and_points(table):
     batches.shuffle = False
     images, keypoints = next(iter(batches(0)))
     assert np.abs(images[:, 0].numpy() * 255 - IMAGES[:, :, ::-1]).max() <= 1
-    expected = LABELS[:, flip_order(15)] * [-1, 1] + [96, 0]
+    expected = LABELS[:, LAYOUT_MIRRORS[15]] * [-1, 1] + [96, 0]
     assert np.allclose(batches.to_images(keypoints.numpy()), expected, atol=1e-3, equal_nan=True)
 
 

@@ -3,8 +3,9 @@ import pytest
 import torch
 
 from fkd_helpers import data
+from fkd_helpers.data.faceset import LAYOUT_MIRRORS
 from fkd_helpers.faces import boxes
-from fkd_helpers.train.augment import NONE, Augment, augment, flip_order
+from fkd_helpers.train.augment import NONE, Augment, augment
 from fkd_helpers.train.batches import FaceBatches, base_crops
 
 GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
@@ -38,7 +39,7 @@ def test_pixels_and_keypoints_go_to_the_same_place():
 
 
 def test_flip_order_undoes_itself_and_swaps_sides():
-    order = flip_order(68)
+    order = LAYOUT_MIRRORS[68]
     assert (order[order] == np.arange(68)).all()
     mean = data.load("puppets", n=200).keypoints
     mean = (mean - mean.mean(1, keepdims=True)).mean(0)

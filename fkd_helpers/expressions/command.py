@@ -12,7 +12,7 @@ from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.predict import KeypointPredictor
-from fkd_helpers.train.command import chosen_run, say, trained
+from fkd_helpers.train.command import chosen_run, say
 from fkd_helpers.train.tables import markdown
 
 
@@ -43,7 +43,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: ExpressionsConf
     if chosen is None:
         return 0
     settings, folder = chosen
-    print_scores(trained(lambda: task.train(settings, folder, fast=fast, say=say), folder))
+    print_scores(task.train(settings, folder, fast=fast, say=say))
     print(f"weights, record and report.html in {folder}")
     return 0
 

@@ -5,7 +5,7 @@ from pathlib import Path
 from fkd_helpers.core.config import Kaggle15Config, TrainOptions
 from fkd_helpers.kaggle15.data import find_table
 from fkd_helpers.kaggle15.tables import LOOKUP, answers_for, check_submission, load_faces, read_csv
-from fkd_helpers.train.command import chosen_run, say, trained
+from fkd_helpers.train.command import chosen_run, say
 from fkd_helpers.train.run import run, write_csv
 
 
@@ -22,7 +22,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: Kaggle15Config)
     else:
         from fkd_helpers.kaggle15.task import Kaggle15Task  # slow to import, and Keras does without it
 
-        scores = trained(lambda: run(Kaggle15Task(settings), settings, folder, say=say), folder)
+        scores = run(Kaggle15Task(settings), settings, folder, say=say)
     complete = f"{scores['rmse_complete']:.3f} on the {scores['complete']} complete ones"
     print(f"RMSE {scores['rmse']:.3f} on {scores['faces']} held-out faces, {complete}; weights and record in {folder}")
     return 0

@@ -1,6 +1,5 @@
 """The curves of a training: loss, NME, pixels."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.plots import COLOURS, PREDICTED, TARGET, figure
+from fkd_helpers.train.checkpoint import history_of
 
 PANELS = {"loss": ("loss",), "accuracy": ("accuracy",), "NME": ("nme",), "pixels at 224": ("mae_224", "rmse_224")}
 LABELS = {"mae_224": "MAE", "rmse_224": "RMSE"}
@@ -62,7 +62,6 @@ def _words(history, epochs) -> str:
 
 def save_curves(folder: Path, *, epochs: int) -> None:
     """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
-    if (folder / "metrics.json").exists():
-        history = json.loads((folder / "metrics.json").read_text(encoding="utf-8"))["epochs"]
+    if history := history_of(folder):
         with whole_file(folder / "training_curves.png") as partial:
             training_curves(history, epochs=epochs, size=3.6).savefig(partial, format="png", dpi=100)

@@ -20,27 +20,16 @@ NOISE_STD = 104.5  # of the sum of two uniform bytes
 
 @dataclass(frozen=True)
 class Augment:
-    """How strong each change is; 0 turns it off.
+    """How strong each change is; 0 turns it off."""
 
-    Attributes:
-        rotate: standard deviation of the angle, degrees
-        zoom: standard deviation of the log of the window's side
-        shift: standard deviation of the window's centre, in sides of the window, along each axis
-        flip: probability of a mirrored face
-        light: strength of changes of contrast, brightness and gamma
-        noise: largest standard deviation of pixel noise, gray levels of 255
-        blur: probability of a blurred face
-        occlude: probability of a rectangle that hides a part of the face
-    """
-
-    rotate: float = 15.0
-    zoom: float = 0.12
-    shift: float = 0.06
-    flip: float = 0.5
-    light: float = 0.4
-    noise: float = 14.0
-    blur: float = 0.2
-    occlude: float = 0.4
+    rotate: float = 15.0  # standard deviation of the angle, degrees
+    zoom: float = 0.12  # standard deviation of the log of the window's side
+    shift: float = 0.06  # standard deviation of the window's centre, in sides of the window, along each axis
+    flip: float = 0.5  # probability of a mirrored face
+    light: float = 0.4  # strength of changes of contrast, brightness and gamma
+    noise: float = 14.0  # largest standard deviation of pixel noise, gray levels of 255
+    blur: float = 0.2  # probability of a blurred face
+    occlude: float = 0.4  # probability of a rectangle that hides a part of the face
 
     def scaled(self, factor: float) -> "Augment":
         """Scale every change but the mirroring, which stays as it is unless the factor is 0."""
@@ -51,30 +40,14 @@ class Augment:
 NONE = Augment().scaled(0)
 
 
-def flip_order(k: int) -> np.ndarray:
-    """Return for each keypoint of a mirrored face which keypoint of the face it was; known for 68 and 15 points.
-
-    >>> order = flip_order(68); (order[order] == np.arange(68)).all(), int(order[36])
-    (np.True_, 45)
-    """
-    return LAYOUT_MIRRORS[k].copy()
-
-
 def augment(
-    crops: np.ndarray,
-    keypoints: np.ndarray,
-    *,
-    options: Augment,
-    size: int = CROP_SIZE,
-    share: float = WINDOW,
-    mirror: np.ndarray | str | None = "layout",
-    rng: np.random.Generator,
-) -> tuple[np.ndarray, np.ndarray]:
+    crops: np.ndarray, keypoints: np.ndarray, *, options: Augment, size: int = CROP_SIZE, share: float = WINDOW,
+    mirror: np.ndarray | str | None = "layout", rng: np.random.Generator,
+) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
     """Look at base crops (n, s, s) uint8 through random windows of about `share` of their side.
 
-    Args:
-        mirror: order (k,) of the keypoints in a mirrored face; None = unknown, nothing is mirrored; "layout" = that
-            of the course's 68 or 15 points
+    `mirror` is the order (k,) of the keypoints in a mirrored face, without which nothing is mirrored; "layout" takes
+    that of the course's 68 or 15 points.
 
     Returns:
         images (n, size, size) uint8 and keypoints (n, k, 2) in their pixels; missing keypoints stay NaN
@@ -101,11 +74,7 @@ def augment(
 def window_maps(
     n: int, source: int, *, options: Augment, size: int, share: float = WINDOW, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Draw n windows into base crops of side `source`.
-
-    Returns:
-        maps (n, 2, 3) from pixels of a window to pixels of the crop, and which windows (n,) are mirrored
-    """
+    """Draw maps (n, 2, 3) from pixels of a window to pixels of a base crop, and which windows (n,) are mirrored."""
     zoom = np.exp(np.clip(rng.normal(0, options.zoom, n), -0.5, 0.6))
     side = source * share * zoom
     angle = np.clip(rng.normal(0, np.radians(options.rotate), n), -1.2, 1.2)

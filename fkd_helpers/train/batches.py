@@ -1,8 +1,6 @@
 """Batches of training examples, and augmentation in which keypoints move with the pixels.
 
-A face is cut once, wide and square, from its image (`base_crops`). Every epoch then sees it through another window: one
-affine map per face brings pixels and keypoints from the base crop to the network's input, mirroring included. Pixels
-stay uint8 until the batch is whole, because OpenCV's warps and look-up tables are several times faster on bytes.
+A face is cut once, wide and square, from its image (`base_crops`); every epoch sees it through another window of it.
 """
 
 import copy
@@ -18,12 +16,9 @@ import torch
 from fkd_helpers.data.faceset import FaceSet
 from fkd_helpers.faces.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.faces.images import to_gray
-from fkd_helpers.train.augment import BASE_MARGIN, NONE, WINDOW, Augment, augment, flip_order, move
+from fkd_helpers.train.augment import BASE_MARGIN, NONE, WINDOW, Augment, augment
 from fkd_helpers.train.distributed import processes, shard
 
-__all__ = [
-    "NONE", "Augment", "Batches", "FaceBatches", "FrameBatches", "augment", "base_crops", "flip_order", "move",
-]  # fmt: skip
 BASE_SIZE = 200  # pixels: one pixel of the base crop is then about one pixel of the network's input
 FRAME_SCALED, FRAME_INPUT = 250, 224  # pixels: shorter side of the resized image, side of the square cut from it
 TUNED = Augment()

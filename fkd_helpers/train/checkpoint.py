@@ -9,7 +9,6 @@ from pathlib import Path
 
 import torch
 from filelock import FileLock, Timeout
-from torch import nn
 
 from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
@@ -22,8 +21,8 @@ FREE = {"device", "name", "log", "patience"}  # none of these changes what an ep
 @contextlib.contextmanager
 def locked(folder: str | Path) -> Iterator[None]:
     """Keep a second training out of a folder; the lock of a process that was killed is free again."""
-    folder = Path(folder)
-    lock, is_new = FileLock(folder / LOCK), not folder.exists()
+    path = Path(folder) / LOCK
+    lock = FileLock(path)
     try:
         lock.acquire(timeout=0)
     except Timeout:
@@ -31,24 +30,19 @@ def locked(folder: str | Path) -> Iterator[None]:
     try:
         yield
     finally:
-        with contextlib.suppress(OSError):
-            (folder / LOCK).unlink()
         lock.release()
-        if is_new:
-            with contextlib.suppress(OSError):  # not empty: there was something to keep
-                folder.rmdir()
+        path.unlink(missing_ok=True)
 
 
-def save(folder: str | Path, config: TrainConfig, history: list[dict], parts: Mapping, model: nn.Module) -> None:
+def save(folder: str | Path, config: TrainConfig, history: list[dict], parts: Mapping) -> None:
     """Write config, history and the state of each part as the checkpoint of a folder."""
     state = {key: part.state_dict() for key, part in parts.items()}
     state |= {"config": json.dumps(dataclasses.asdict(config)), "history": json.dumps(history)}
-    state["pretrained"] = bool(getattr(model, "pretrained", False))
     with whole_file(Path(folder) / CHECKPOINT) as partial:
         torch.save(state, partial)
 
 
-def resume(folder: str | Path, config: TrainConfig, parts: Mapping, model: nn.Module) -> list[dict]:
+def resume(folder: str | Path, config: TrainConfig, parts: Mapping) -> list[dict]:
     """Load a folder's checkpoint, where there is one, into the parts; return the history so far."""
     path = Path(folder) / CHECKPOINT
     if not path.exists():
@@ -59,10 +53,7 @@ def resume(folder: str | Path, config: TrainConfig, parts: Mapping, model: nn.Mo
         for key, part in parts.items():
             part.load_state_dict(state.get(key, {}))
     except (RuntimeError, KeyError, ValueError) as error:  # torch and its optimisers, of layers that differ
-        reason = " ".join(str(error).split())[:160]
-        raise InputError(f"{path}: a checkpoint of another network than {type(model).__name__} ({reason})") from None
-    if hasattr(model, "pretrained"):
-        model.pretrained = state.get("pretrained", False)
+        raise InputError(f"{path}: a checkpoint of another network ({' '.join(str(error).split())[:160]})") from None
     return state["history"]
 
 
@@ -77,8 +68,7 @@ def _read(path: Path) -> dict:
         state = torch.load(path, map_location="cpu", weights_only=True)
         return state | {key: json.loads(state[key]) for key in ("config", "history")}
     except Exception as error:  # torch raises many types for a damaged file
-        reason = (str(error).strip() or type(error).__name__).splitlines()[0][:100]
-        raise InputError(f"{path}: not a whole checkpoint ({reason}): delete it to begin anew") from None
+        raise InputError(f"{path}: not a whole checkpoint ({type(error).__name__}): delete it to begin anew") from None
 
 
 def _check_same_run(path: Path, config: TrainConfig, theirs: dict) -> None:

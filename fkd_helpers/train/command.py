@@ -2,7 +2,6 @@
 
 import os
 import sys
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +11,6 @@ from fkd_helpers.core.files import whole_file
 from fkd_helpers.train.checkpoint import history_of
 from fkd_helpers.train.distributed import start_processes, started_as
 from fkd_helpers.train.grid import GRIDS, run_grid
-from fkd_helpers.train.loop import TrainingStopped
 from fkd_helpers.train.tables import markdown, table
 
 FIRST = {"keypoints": "keypoints68", "kaggle15": "keypoints15", "expressions": "expressions_head"}  # configs
@@ -42,14 +40,6 @@ def chosen_run(arguments: list[str], task: str, options: TrainOptions, fields: d
         kept = f"; the checkpoint of epoch {done} is kept, the same command goes on there" if done else ""
         raise InputError(f"{error}{kept}") from None
     return None
-
-
-def trained(train: Callable[[], dict], folder: Path) -> dict:
-    """Return the scores of a training; one that diverged ends in one line."""
-    try:
-        return train()
-    except TrainingStopped as error:
-        raise InputError(f"{error}; the record is in {folder}") from None
 
 
 def experiments(
@@ -89,16 +79,13 @@ def experiments(
 
 def _chosen_rows(text: str | None, count: int) -> list[int]:
     """Return the row indices that a text such as "1,3-5" names, counted from 1; all without one."""
-    if text is None:
-        return list(range(count))
-    try:
-        ends = [[int(end) for end in part.split("-")] for part in text.split(",")]
-        rows = [row for first, *last in ends for row in range(first, (last or [first])[0] + 1)]
-    except ValueError:
-        rows = []
-    if not rows or min(rows) < 1 or max(rows) > count:
-        raise InputError(f"--rows: expected numbers from 1 to {count} such as 1,3-5, got {text!r}")
-    return [row - 1 for row in dict.fromkeys(rows)]
+    rows = []
+    for part in (text or f"1-{count}").split(","):
+        first, _, last = part.partition("-")
+        if not (first.isdecimal() and (last or first).isdecimal() and 1 <= int(first) <= int(last or first) <= count):
+            raise InputError(f"--rows: expected numbers from 1 to {count} such as 1,3-5, got {text!r}")
+        rows += range(int(first) - 1, int(last or first))
+    return rows
 
 
 def _at_least_one(**values: int | None) -> None:

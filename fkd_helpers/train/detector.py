@@ -34,9 +34,8 @@ def detector_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
     Source: X. Zhou, D. Wang, P. Kraehenbuehl, Objects as Points, 2019.
     """
     logits, heat, known = output[:, :1], target[:, :1], target[:, 1:2]
-    centre = heat == 1
-    probability = logits.sigmoid()
-    known = ~(~known.bool() & (probability > DOUBT))
+    centre, probability = heat == 1, logits.sigmoid()
+    known = known.bool() | (probability <= DOUBT)
     found = F.logsigmoid(logits) * (1 - probability) ** 2 * centre
     quiet = F.logsigmoid(-logits) * probability**2 * (1 - heat) ** 4 * known * ~centre
     faces = centre.sum().clamp(min=1)
@@ -55,58 +54,53 @@ class SceneBatches(Batches):
 
     def make(self, index, rng):
         scenes = [compose(self.sources, i, self.size, rng) for i in index]
-        pictures = torch.from_numpy(np.stack([picture for picture, _, _ in scenes]))[:, None].float() / 255
-        return pictures, torch.from_numpy(np.stack([encode(places, known) for _, places, known in scenes]))
+        return _inputs(scenes), torch.from_numpy(np.stack([encode(places, known) for _, places, known in scenes]))
 
 
 class DetectorTask:
     """Find faces at any size and roll; trained and watched on composed pictures.
 
-    Args:
-        config: its `data` names the labelled sets, `scenery` a folder with face-free photos in `training` and
-            `validation`
+    The config's `data` names the labelled sets, `scenery` a folder with face-free photos in `training` and
+    `validation`.
     """
 
     kind, watch, shown = "training", "missed", {"missed": "missed", "false": "false_faces", "roll": "roll_error"}
 
     def __init__(self, config: DetectorConfig):
-        self.config, self.loss, self.notes, self.header = config, detector_loss, [], {"kind": "detector"}
+        self.config, self.loss, self.header = config, detector_loss, {"kind": "detector"}
         torch.manual_seed(config.seed)
         self.model = FaceDetector()
         if config.start:
             load_weights(self.model, config.start).train()
         sets = [_parts(name) for name in config.data.split()]
         training, validation = (_sources([part[i] for part in sets], config, i) for i in (0, 1))
-        shared = dict(size=(config.width, config.height), seed=config.seed)
-        self.batches = SceneBatches(training, batch_size=config.batch_size, steps=config.steps, **shared)
-        rng = np.random.default_rng(1)
+        size, rng = (config.width, config.height), np.random.default_rng(1)
+        self.batches = SceneBatches(
+            training, size, seed=config.seed, batch_size=config.batch_size, steps=config.steps
+        )
         order = rng.permutation(len(validation.photos))
-        self.pictures = [compose(validation, order[i % len(order)], shared["size"], rng) for i in range(SCORED)]
-        self.notes.append(f"{len(training.photos)} photos to learn from, {len(training.scenery)} without a face")
+        self.pictures = [compose(validation, order[i % len(order)], size, rng) for i in range(SCORED)]
+        self.notes = [f"{len(training.photos)} photos to learn from, {len(training.scenery)} without a face"]
 
     @torch.no_grad()
     def score(self, model: torch.nn.Module) -> dict[str, float]:
         """Return the share of faces missed, false faces per picture, and the mean error of the roll in degrees."""
         was_training = model.training
         model.eval()
-        faces = found = false = 0
-        turns: list[float] = []
-        for start in range(0, len(self.pictures), 32):
-            part = self.pictures[start : start + 32]
-            output = model(torch.from_numpy(np.stack([p for p, _, _ in part]))[:, None].float() / 255).numpy()
-            for maps, (_, places, known) in zip(output, part, strict=True):
-                boxes, _ = decode(maps)
-                true = np.concatenate([places[:, :2] - places[:, 2:3] / 2, places[:, 2:3], places[:, 2:3]], 1)
-                shared = iou(true, boxes[:, :4])
-                hit = shared.max(1, initial=0) > AGREE
-                faces, found = faces + len(places), found + hit.sum()
-                for i in np.flatnonzero(hit):
-                    turns.append(abs(np.angle(np.exp(1j * (boxes[shared[i].argmax(), 4] - places[i, 3])))))
-                centre = np.clip((boxes[:, :2] + boxes[:, 2:4] / 2).astype(int), 0, np.array(known.shape)[::-1] - 1)
-                false += ((shared.max(0, initial=0) <= AGREE) & known[centre[:, 1], centre[:, 0]]).sum()
+        answers = [maps for i in range(0, SCORED, 32) for maps in model(_inputs(self.pictures[i : i + 32])).numpy()]
         model.train(was_training)
-        roll = float(np.degrees(np.mean(turns))) if turns else 180.0
-        return {"missed": 1 - found / faces, "false_faces": false / len(self.pictures), "roll_error": roll}
+        faces = false = 0
+        turns: list[float] = []
+        for maps, (_, places, known) in zip(answers, self.pictures, strict=True):
+            boxes, _ = decode(maps)
+            true = np.concatenate([places[:, :2] - places[:, 2:3] / 2, places[:, 2:3], places[:, 2:3]], 1)
+            shared = iou(true, boxes[:, :4])
+            for i in np.flatnonzero(shared.max(1, initial=0) > AGREE):
+                turns.append(np.angle(np.exp(1j * (boxes[shared[i].argmax(), 4] - places[i, 3]))))
+            column, row = np.clip(boxes[:, :2] + boxes[:, 2:4] / 2, 0, np.array(known.shape)[::-1] - 1).astype(int).T
+            faces, false = faces + len(places), false + ((shared.max(0, initial=0) <= AGREE) & known[row, column]).sum()
+        roll = float(np.degrees(np.abs(turns).mean())) if turns else 180.0
+        return {"missed": 1 - len(turns) / faces, "false_faces": false / SCORED, "roll_error": roll}
 
     def finish(self, model: torch.nn.Module) -> tuple[pd.DataFrame, dict]:
         """Return the scores on the composed pictures."""
@@ -114,6 +108,10 @@ class DetectorTask:
 
     def write(self, run: Run, folder: Path) -> None:
         """Write nothing else."""
+
+
+def _inputs(scenes) -> torch.Tensor:
+    return torch.from_numpy(np.stack([picture for picture, *_ in scenes]))[:, None].float() / 255
 
 
 def _parts(name: str) -> tuple[FaceSet, FaceSet]:
@@ -127,12 +125,8 @@ def _parts(name: str) -> tuple[FaceSet, FaceSet]:
 
 
 def _sources(sets: list[FaceSet], config: DetectorConfig, part: int) -> Sources:
-    pairs = [
-        scaled_photo(to_gray(image), place)
-        for faces in sets
-        for image, place in zip(faces.images, places_of(faces.keypoints), strict=True)
-    ]
-    photos, places = zip(*pairs, strict=True)
+    labelled = [pair for faces in sets for pair in zip(faces.images, places_of(faces.keypoints), strict=True)]
+    photos, places = zip(*(scaled_photo(to_gray(image), place) for image, place in labelled), strict=True)
     if config.scenery:
         found = find_photos(Path(config.scenery) / ("training", "validation")[part]).found
         scenery = [shrunk(to_gray(read_photo(path)), SCENERY) for path in found]

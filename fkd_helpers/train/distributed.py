@@ -9,15 +9,12 @@
 
 Each process takes its shard of every batch. Without normalisation layers the gradients are those of one process with
 the whole batch. Batch normalisation sees the shard alone, as is usual with DDP; its running statistics are averaged
-over the processes after every epoch.
-
-Tried: two processes on one CPU, connected by gloo, under torchrun, Ray tasks and TorchTrainer. Not tried: NCCL on
-several GPUs, and more than one machine.
+over the processes after every epoch. Tried with two processes on one CPU, connected by gloo; not tried: NCCL on several
+GPUs, and more than one machine.
 """
 
 import os
 import re
-import signal
 import subprocess
 import sys
 import tempfile
@@ -43,11 +40,7 @@ def started_as() -> tuple[int, int, int]:
 
 
 def shard(n: int, rank: int, count: int) -> slice:
-    """Return which of n items belong to a rank; the shards' sizes differ by one at most.
-
-    >>> [range(7)[shard(7, rank, 3)] for rank in range(3)]
-    [range(0, 2), range(2, 4), range(4, 7)]
-    """
+    """Return which of n items belong to a rank; the shards' sizes differ by one at most."""
     return slice(n * rank // count, n * (rank + 1) // count)
 
 
@@ -105,25 +98,17 @@ def start_processes(arguments: Sequence[str], devices: int) -> None:
         job = subprocess.Popen(command, stderr=errors, env={"OMP_NUM_THREADS": threads} | os.environ)
         try:
             job.wait()
-        except KeyboardInterrupt:  # give the first process time to write its record
-            job.send_signal(signal.SIGINT)
+        except KeyboardInterrupt:  # the terminal sent it to all; the first process writes its record
             job.wait()
             raise
         errors.seek(0)
         text = errors.read()
+    if messages := re.findall(rf"^{arguments[0]}: (.*)$", text, re.MULTILINE):
+        raise InputError(messages[-1])
     if job.returncode:
-        raise InputError(_reason(text, arguments[0], devices))
+        cause = re.search(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", text, re.DOTALL)
+        rank, code = (int(cause[1]), int(cause[2])) if cause else (0, job.returncode)
+        if code > 0:
+            print(text, file=sys.stderr)  # a fault of ours keeps its traceback
+        raise InputError(f"process {rank + 1} of {devices} was lost (exit code {code}), so the job was ended")
     print(text, end="", file=sys.stderr)  # warnings
-
-
-def _reason(text: str, command: str, devices: int) -> str:
-    """Say in one line why torchrun ended, from what it and the processes wrote to standard error."""
-    cause = re.search(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", text, re.DOTALL)
-    rank, code = (int(cause[1]), int(cause[2])) if cause else (0, 1)
-    messages = re.findall(rf"^{command}: (.*)$", text, re.MULTILINE)
-    if code == 2 and messages:
-        return messages[-1]
-    if code > 0:
-        print(text, file=sys.stderr)
-    how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"failed with exit code {code}"
-    return f"process {rank + 1} of {devices} {how}, so the job was ended"

@@ -8,24 +8,20 @@ import contextlib
 import dataclasses
 import itertools
 import os
-import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 
-from fkd_helpers import nets
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.train.keypoints import KeypointsTask, loss_for
-from fkd_helpers.train.loop import TrainingStopped
+from fkd_helpers.train.keypoints import KeypointsTask
 from fkd_helpers.train.published import plain_recipe, published_grid
 from fkd_helpers.train.run import learn
 
 KIND = "experiment"
 BACKENDS = ("local", "ray")
 RETRIES = 3  # of a run whose worker was lost
-ANSWER_SECONDS = 5.0  # for which a cluster is waited for
 STORE = 100_000_000  # bytes of Ray's shared memory: only configs and records travel
 
 
@@ -35,11 +31,9 @@ def grid(base: KeypointsConfig, **choices: Sequence) -> list[KeypointsConfig]:
     >>> [run.name for run in grid(KeypointsConfig(), loss=["l1", "mse"], seed=[0, 1])]
     ['l1-0', 'l1-1', 'mse-0', 'mse-1']
     """
-    runs = []
-    for values in itertools.product(*choices.values()):
-        name = "-".join(str(value) for value in values) or base.name
-        runs.append(dataclasses.replace(base, **{"name": name} | dict(zip(choices, values, strict=True))))
-    return runs
+    rows = itertools.product(*choices.values())
+    named = [{"name": "-".join(map(str, row))} | dict(zip(choices, row, strict=True)) for row in rows]
+    return [dataclasses.replace(base, **values) for values in named]
 
 
 def small_grid(data: str = "puppets", *, seed: int = 0) -> list[KeypointsConfig]:
@@ -74,55 +68,40 @@ def run_grid(
     folder, configs = Path(folder), list(configs)
     if backend not in BACKENDS:
         raise unknown("backend", backend, BACKENDS)
-    _check(configs)
-    capped = [dataclasses.replace(config, epochs=min(config.epochs, max_epochs or config.epochs)) for config in configs]
-    found = {config.name: _done(folder, config) for config in capped}
-    left = [(config, whole.epochs, _checkpoints(folder, config)) for config, whole in zip(capped, configs, strict=True)
-            if found[config.name] is None]  # fmt: skip
-    if backend == "ray" and left:
-        ended = _on_ray(left, address=address, workers=workers, cpus=cpus, gpus=gpus)
-    else:
-        ended = _one_by_one(left, say)
+    found, left = {}, []
+    for whole in configs:
+        config = dataclasses.replace(whole, epochs=min(whole.epochs, max_epochs or whole.epochs))
+        if config.name in found:
+            raise InputError(f"grid: expected runs of different names, got {config.name} more than once")
+        found[config.name] = _done(folder, config)
+        if found[config.name] is None:
+            left.append((config, whole.epochs, _checkpoints(folder, config)))
+    on_ray = backend == "ray" and left
+    ended = _on_ray(left, address, workers, cpus, gpus) if on_ray else _one_by_one(left, say)
     started = time.perf_counter()
     for number, (config, content) in enumerate(ended, 1):
         found[config.name] = records.read(records.write(KIND, config.name, folder=folder, **content))
         minutes = (time.perf_counter() - started) / number * (len(left) - number) / 60
         outcome = f"failed: {content['failed']}" if "failed" in content else f"about {minutes:.0f} min left"
         say(f"{number} of {len(left)} done, {config.name}: {outcome}")
-    return [found[config.name] for config in capped]
+    return list(found.values())
 
 
 def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = None) -> list[dict]:
-    """Return the record of each run of a grid, by name; without a history for a run that has no record yet.
-
-    Args:
-        folder: where the records are; None = those that come with the course
-    """
-    there = {record["name"]: record for record in records.find(KIND, folder=Path(folder) if folder else None)}
+    """Return the record of each run of a grid (of the course's records without `folder`); no history if it has none."""
+    there = {record["name"]: record for record in records.find(KIND, folder=folder)}
     return [there.get(run.name) or {"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
-
-
-def _check(configs: list[KeypointsConfig]) -> None:
-    names = [config.name for config in configs]
-    if twice := sorted({name for name in names if names.count(name) > 1}):
-        raise InputError(f"grid: expected runs of different names, got {', '.join(twice)} more than once")
-    for config in configs:
-        loss_for(config)
-        if config.net not in nets.NETS:
-            raise unknown("model", config.net, nets.NETS)
 
 
 def _done(folder: Path, config: KeypointsConfig) -> dict | None:
     """Return the record of a config, if there is one and it is of a finished run; the device plays no part."""
-    try:
+    with contextlib.suppress(InputError):
         record = records.read(folder / f"{KIND}-{config.name}.json")
-    except InputError:
-        return None
-    theirs, ours = (
-        KeypointsConfig(**{key: values[key] for key in records.plain(config) if key in values} | {"device": "auto"})
-        for values in (record.get("config", {}), records.plain(config))
-    )
-    return record if theirs == ours and "failed" not in record else None
+        ours, theirs = records.plain(config), record["config"]
+        theirs = KeypointsConfig(**{key: theirs[key] for key in ours if key in theirs} | {"device": config.device})
+        if theirs == KeypointsConfig(**ours) and "failed" not in record:
+            return record
+    return None
 
 
 def _checkpoints(folder: Path, config: KeypointsConfig) -> Path:
@@ -137,9 +116,9 @@ def _run(config: KeypointsConfig, wanted: int, folder: Path, say: Callable[[str]
     content = {"config": config, "epochs_wanted": wanted}
     try:
         run = learn(KeypointsTask(config), config, folder, say=say)
-        facts = {key: value for key, value in run.facts.items() if key != "scores_by_part"}
-        return content | facts | {"scores": run.facts["scores_by_part"], "history": run.history}
-    except (TrainingStopped, InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
+        scores = run.facts.pop("scores_by_part")
+        return content | run.facts | {"scores": scores, "history": run.history}
+    except (InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
         return content | {"failed": str(error)}
 
 
@@ -151,12 +130,9 @@ def _one_by_one(runs: list[tuple], say: Callable[[str], None]) -> Iterator[tuple
         yield config, _run(*run, say=lambda line: say(f"  {line}"))
 
 
-def _on_ray(runs: list[tuple], *, address, workers, cpus, gpus) -> Iterator[tuple[KeypointsConfig, dict]]:
+def _on_ray(runs: list[tuple], address, workers, cpus, gpus) -> Iterator[tuple[KeypointsConfig, dict]]:
     """Yield each run's config and content as its task ends; runs that share a checkpoint follow one another."""
     with connected(address, cpus=workers * cpus, gpus=gpus) as ray:
-        machines = [node["Resources"] for node in ray.nodes() if node["Alive"]]
-        if not any(machine.get("CPU", 0) >= cpus and machine.get("GPU", 0) >= gpus for machine in machines):
-            raise InputError(f"a run needs {cpus:g} CPUs and {gpus:g} GPUs: no machine of the cluster has as many")
         remote = ray.remote(num_cpus=cpus, num_gpus=gpus, max_retries=RETRIES)(lambda _, *arguments: _run(*arguments))
         before, waiting = {}, {}
         for run in runs:
@@ -168,11 +144,8 @@ def _on_ray(runs: list[tuple], *, address, workers, cpus, gpus) -> Iterator[tupl
             config, wanted, _ = waiting.pop(done)
             try:
                 content = ray.get(done)
-            except ray.exceptions.RayTaskError:  # a fault of ours
-                raise
-            except ray.exceptions.RayError as error:
-                reason = f"its workers were lost: {' '.join(str(error).split())[:200]}"
-                content = {"config": config, "epochs_wanted": wanted, "failed": reason}
+            except ray.exceptions.WorkerCrashedError as error:
+                content = {"config": config, "epochs_wanted": wanted, "failed": f"its workers were lost: {error}"}
             yield config, content
 
 
@@ -189,13 +162,9 @@ def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -
         return
     here = dict(num_cpus=int(cpus), num_gpus=int(gpus), include_dashboard=False, object_store_memory=STORE)
     try:
-        if address not in (None, "auto"):  # where nothing listens Ray itself would try for minutes
-            host, _, port = address.removeprefix("ray://").rpartition(":")
-            socket.create_connection((host, int(port)), ANSWER_SECONDS).close()
         ray.init(address or "local", log_to_driver=False, logging_level="ERROR", **({} if address else here))
-    except (OSError, ValueError, OverflowError) as error:
-        reason = (str(error).splitlines() or [""])[0]
-        raise InputError(f"address: no Ray cluster answers at {address}: {reason}") from None
+    except (ConnectionError, ValueError) as error:
+        raise InputError(f"address: no Ray cluster answers at {address}: {str(error).splitlines()[0]}") from None
     try:
         yield ray
     finally:

@@ -1,7 +1,6 @@
 """One training run: a task and a config in; weights, numbers, predictions and a record out."""
 
 import contextlib
-import json
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -23,29 +22,20 @@ from fkd_helpers.train.distributed import processes, started_as
 from fkd_helpers.train.loop import TrainingStopped, fit
 from fkd_helpers.train.schedules import epochs_since_best
 
-METRICS, HISTORY, PREDICTIONS = "metrics.json", "history.csv", "test_predictions.csv"
+HISTORY, PREDICTIONS = "history.csv", "test_predictions.csv"
 
 
 class Task(Protocol):
-    """What a run needs to know of its task; made from a config, with data and network loaded.
+    """What a run needs to know of its task; made from a config, with data and network loaded."""
 
-    Attributes:
-        kind: of the record that a run leaves
-        loss: (output, targets) -> mean over the targets that are not missing
-        watch: the number of an epoch, smaller is better, that decides on the best epoch and an early stop
-        shown: numbers that are printed after each epoch: {what is printed: its key in the row}
-        notes: lines that are said before the training
-        header: facts that go into the weights file, beside network, run and data
-    """
-
-    kind: str
+    kind: str  # of the record that a run leaves
     model: nn.Module
     batches: Batches
-    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]
-    watch: str
-    shown: Mapping[str, str]
-    notes: Sequence[str]
-    header: Mapping[str, object]
+    loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # mean over the targets that are not missing
+    watch: str  # the number of an epoch, smaller is better, that decides on the best epoch and an early stop
+    shown: Mapping[str, str]  # what is printed after each epoch: its key in the row
+    notes: Sequence[str]  # lines that are said before the training
+    header: Mapping[str, object]  # facts that go into the weights file, beside network, run and data
 
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the numbers of an epoch; all processes that train together call it."""
@@ -59,16 +49,13 @@ class Task(Protocol):
 
 @dataclass(frozen=True)
 class Run:
-    """What came of a training: the network, one row per epoch, predictions, and facts, among them "scores"."""
+    """What came of a training: the network, one row per epoch, predictions, scores, and further facts."""
 
     model: nn.Module
     history: list[dict]
     predictions: pd.DataFrame
+    scores: dict[str, float]
     facts: dict
-
-    @property
-    def scores(self) -> dict[str, float]:
-        return self.facts["scores"]
 
 
 def learn(
@@ -81,19 +68,14 @@ def learn(
     for note in task.notes:
         say(note)
     callbacks = [_progress(task, config, say), *callbacks]
-    options = dict(metrics=task.score, watch=task.watch, callbacks=callbacks, folder=folder)
-    try:
-        with locked(folder) if folder and first else contextlib.nullcontext():
-            model, history = fit(task.model, task.batches, task.loss, config=config, **options)
-    except KeyboardInterrupt:
-        if done := len(history_of(folder)) if folder else 0:
-            say(f"interrupted: epoch {done} of {config.epochs} is kept; the same run in the same folder goes on there")
-        raise
+    with locked(folder) if folder and first else contextlib.nullcontext():
+        options = dict(metrics=task.score, watch=task.watch, callbacks=callbacks, folder=folder)
+        model, history = fit(task.model, task.batches, task.loss, config=config, **options)
     if len(history) < config.epochs:
         say(f"stopped early: {task.watch} has not got better for {config.patience} epochs")
-    model.cpu()
-    predictions, facts = task.finish(model)
-    return Run(model, history, predictions, {"weights": count_weights(model), "processes": processes()[1]} | facts)
+    predictions, facts = task.finish(model.cpu())
+    facts = {"weights": count_weights(model), "processes": processes()[1]} | facts
+    return Run(model, history, predictions, facts["scores"], facts)
 
 
 def run(
@@ -103,28 +85,22 @@ def run(
     """Run `learn` and leave everything in the folder; return the scores.
 
     The folder then has `last.pt` (the checkpoint), NET.safetensors (the final weights), `best.safetensors` (of the best
-    epoch), `metrics.json` and `history.csv` (numbers of each epoch), `test_predictions.csv`, what the task adds, and
-    the record. The record of a run that failed or was interrupted says so.
+    epoch), `history.csv` (the numbers of each epoch), `test_predictions.csv`, what the task adds, and the record. The
+    record of a run that failed or was interrupted says so.
     """
     folder = Path(folder)
-    rows = history_of(folder)
-
-    def keep(row):
-        rows.append(row)
-        write_metrics(folder, rows, run=config.name)
-
     try:
-        done = learn(task, config, folder, say=say, callbacks=[keep, *callbacks])
+        done = learn(task, config, folder, say=say, callbacks=callbacks)
     except (TrainingStopped, KeyboardInterrupt) as error:
-        why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
-        if (rows or "failed" in why) and processes()[0] == 0:
-            records.write(task.kind, config.name, folder=folder, config=config, history=short(rows), **why)
+        if processes()[0] == 0:
+            why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
+            rows = short(history_of(folder))
+            records.write(task.kind, config.name, folder=folder, config=config, history=rows, **why)
         raise
     if processes()[0]:  # the first of several processes writes
         return done.scores
     header = {"net": config.net, "run": config.name, "data": config.data} | task.header
     save_weights(done.model, folder / f"{config.net}.safetensors", **header)
-    write_metrics(folder, done.history, run=config.name, watched=done.facts.get("watched", task.watch))
     history = pd.DataFrame(short(done.history))
     write_csv(folder / HISTORY, history)
     write_csv(folder / PREDICTIONS, done.predictions, float_format="%.2f")
@@ -137,12 +113,11 @@ def run(
 
 def _progress(task: Task, config: TrainConfig, say: Callable[[str], None]) -> Callable[[dict], None]:
     """Return a callback that prints each epoch's numbers and the time left."""
-    started, epochs_before = time.perf_counter(), None
+    started, rows = time.perf_counter(), []
 
     def report(row):
-        nonlocal epochs_before
-        epochs_before = row["epoch"] - 1 if epochs_before is None else epochs_before
-        left = (time.perf_counter() - started) / (row["epoch"] - epochs_before) * (config.epochs - row["epoch"])
+        rows.append(row)
+        left = (time.perf_counter() - started) / len(rows) * (config.epochs - row["epoch"])
         numbers = "".join(f"  {name} {row[key]:.4f}" for name, key in task.shown.items() if key in row)
         say(f"epoch {row['epoch']}/{config.epochs}  loss {row['loss']:.4f}{numbers}  {left / 60:.0f} min left")
 
@@ -159,15 +134,6 @@ def predictions_table(names: Sequence[str], predicted: np.ndarray, labels: Mappi
     columns = [f"{axis}{i}" for i in range(predicted.shape[1]) for axis in "xy"]
     points = pd.DataFrame(predicted.reshape(len(predicted), -1), columns=columns)
     return pd.concat([pd.DataFrame({"name": names, **labels}), points], axis=1)
-
-
-def write_metrics(folder: str | Path, history: Iterable[Mapping], **facts) -> Path:
-    """Write `metrics.json`: facts, and under "epochs" the rows of a history without the losses of batches."""
-    path = Path(folder) / METRICS
-    with whole_file(path) as partial:
-        text = json.dumps(records.plain({**facts, "epochs": short(history)}), indent=1)
-        partial.write_text(text + "\n", encoding="utf-8")
-    return path
 
 
 def write_csv(path: Path, table: pd.DataFrame, **options) -> None:

@@ -26,8 +26,8 @@ def optimiser_for(model: nn.Module, config: TrainConfig) -> torch.optim.Optimize
     ]
     if config.optimiser == "sgd":
         return torch.optim.SGD(groups, lr=config.learning_rate, momentum=config.momentum)
-    kinds = {"adam": torch.optim.Adam, "adamw": torch.optim.AdamW}
-    return kinds[config.optimiser](groups, lr=config.learning_rate)
+    kind = torch.optim.Adam if config.optimiser == "adam" else torch.optim.AdamW
+    return kind(groups, lr=config.learning_rate)
 
 
 def moving_average(model: nn.Module, decay: float) -> AveragedModel:
@@ -42,28 +42,23 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     return average
 
 
-def set_rate(optimiser: torch.optim.Optimizer, rate: float) -> None:
-    """Set the learning rate of all weights."""
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-
-
 def rate_share(step: int, steps: int, config: TrainConfig, watched: Sequence[float] = ()) -> float:
     """Return the share of the learning rate at a step of a run of `steps`.
 
     warmup_cosine: a short linear rise, then a cosine down to zero; cosine: only that; step: a tenth after each third;
     plateau: a tenth each time the watched numbers, one per epoch, have not got better for `PLATEAU_WAIT` epochs.
     """
-    done = step / max(steps, 1)
-    if config.schedule == "warmup_cosine" and done < WARM_UP:
-        return max(done / WARM_UP, 0.01)
-    if config.schedule == "warmup_cosine":
-        return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
-    if config.schedule == "cosine":
-        return 0.5 * (1 + math.cos(math.pi * done))
+    done = step / steps
+    if config.schedule == "constant":
+        return 1.0
+    if config.schedule == "step":
+        return 0.1 ** int(done * 3)
     if config.schedule == "plateau":
         return 0.1 ** _plateaus(watched)
-    return 0.1 ** int(done * 3) if config.schedule == "step" else 1.0
+    rise = WARM_UP if config.schedule == "warmup_cosine" else 0
+    if done < rise:
+        return max(done / rise, 0.01)
+    return 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
 
 
 def _plateaus(watched: Sequence[float]) -> int:
@@ -77,10 +72,6 @@ def _plateaus(watched: Sequence[float]) -> int:
 
 
 def epochs_since_best(watched: Sequence[float]) -> int:
-    """Return how many epochs ago the smallest of the watched numbers came; NaN is never the smallest.
-
-    >>> epochs_since_best([3.0, 1.0, 2.0, float("nan")]), epochs_since_best([])
-    (2, 0)
-    """
+    """Return how many epochs ago the smallest of the watched numbers came; NaN is never the smallest."""
     values = np.array(watched, float)
     return len(values) - 1 - int(np.nanargmin(values)) if np.isfinite(values).any() else len(values)

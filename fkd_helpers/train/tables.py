@@ -1,4 +1,4 @@
-"""The experiment table, one row per record; means over seeds; the ablation table."""
+"""The experiment table, one row per record; the ablation table."""
 
 from collections.abc import Iterable
 
@@ -32,18 +32,14 @@ CLEAR = 2.0  # spreads of the base by which a difference must exceed chance
 
 
 def spark(values: Iterable[float], width: int = 12) -> str:
-    """Draw values as a line of small bars, each the mean of its share of them, on a logarithmic scale.
+    """Draw positive values as a line of small bars, each the mean of its share of them, on a logarithmic scale.
 
     >>> spark([8, 4, 2, 1], width=4)
     '█▆▃▁'
     """
-    values = np.asarray(list(values), np.float64)
-    means = np.array([part.mean() for part in np.array_split(values, min(width, len(values)))])
-    if not (np.isfinite(means).all() and (means > 0).all()):
-        return ""
-    level = np.log(means)
-    level = (level - level.min()) / max(np.ptp(level), 1e-9)
-    return bars(level)
+    values = np.array(list(values), float)
+    level = np.log([part.mean() for part in np.array_split(values, min(width, len(values)))])
+    return bars((level - level.min()) / max(np.ptp(level), 1e-9))
 
 
 def table(runs: Iterable[dict]) -> pd.DataFrame:
@@ -53,11 +49,12 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
     throughout: "known" = other frames of people in the training set, "new" = people who are not.
     """
     rows, nets = [], {net: letter for letter, net in NETS.items()}
+    published = {f"published_{row:02d}": run[-2:] for row, run in enumerate(PUBLISHED, 1)}
     for record in runs:
-        config, history = record["config"], record.get("history", [])
+        config, history, name = record["config"], record.get("history", []), record["name"]
         wanted = record.get("epochs_wanted", config["epochs"])
         row = {
-            "run": record["name"].removeprefix("published_"), "net": nets.get(config["net"], config["net"]),
+            "run": name.removeprefix("published_"), "net": nets.get(config["net"], config["net"]),
             "batch": config["batch_size"], "loss": config["loss"],
             "optimiser": f"{config['optimiser']} {config['learning_rate']:g}",
             "epochs": str(wanted) if len(history) == wanted else f"{len(history)} of {wanted}",
@@ -71,43 +68,22 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
             row |= {"final loss": np.mean(losses[-LAST:]), "curve": spark(losses)}
             row["seconds"] = round(sum(float(epoch["seconds"]) for epoch in history))
             row |= {NMES.get(part, part): scores["nme"] for part, scores in record["scores"].items()}
-        if published := published_numbers(record["name"]):
-            row["published loss"], row["published s"] = published
+        if (original := name.partition("-")[0]) in published:
+            row["published loss"], row["published s"] = published[original]
         rows.append(row)
     frame = pd.DataFrame(rows)
     return frame[[column for column in dict.fromkeys(COLUMNS) if column in frame]]
 
 
-def over_seeds(frame: pd.DataFrame, by: str | list[str], value: str = "NME new") -> pd.DataFrame:
-    """Return mean, standard deviation and count of a column over the runs that agree in `by`.
-
-    >>> over_seeds(pd.DataFrame({"loss": ["l1", "l1"], "NME new": [0.1, 0.3]}), "loss").loc["l1", "mean"]
-    np.float64(0.2)
-    """
-    return frame.groupby(by, sort=False)[value].agg(["mean", "std", "count"])
-
-
 def epochs_to(record: dict, wanted: float) -> tuple[int, float] | None:
-    """Return after how many epochs, and how many seconds of training, a run was first below an NME; None if never.
-
-    >>> rows = [{"epoch": 1, "seconds": 20.0, "nme": 0.2}, {"epoch": 2, "seconds": 21.0, "nme": 0.1}]
-    >>> epochs_to({"history": rows}, 0.13)
-    (2, 41.0)
-    """
-    spent = 0.0
-    for row in record.get("history", ()):
-        spent += float(row["seconds"])
-        if float(row["nme"]) < wanted:
-            return row["epoch"], spent
-    return None
+    """Return after how many epochs, and seconds of training, a run was first below an NME; None if never."""
+    rows = record["history"]
+    done = next((row["epoch"] for row in rows if float(row["nme"]) < wanted), None)
+    return done and (done, sum(float(row["seconds"]) for row in rows[:done]))
 
 
 def number(value: float) -> str:
-    """Return a number with three digits, or as many as stand before the point.
-
-    >>> number(0.12345), number(1234.5)
-    ('0.123', '1,234')
-    """
+    """Return a number with three digits, or as many as stand before the point: 0.123, 1,234."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
 
 
@@ -128,24 +104,12 @@ def markdown(frame: pd.DataFrame, *, digits: int = 4) -> str:
     return "\n".join("| " + " | ".join(cell(value) for value in line) + " |" for line in lines)
 
 
-def published_numbers(name: str) -> tuple[float, float] | None:
-    """Return final training loss and seconds of the published run that a config of ours is named after.
-
-    >>> published_numbers("published_03")
-    (0.1832, 18.2)
-    """
-    rows = {f"published_{row:02d}": run[-2:] for row, run in enumerate(PUBLISHED, 1)}
-    return rows.get(name.partition("-")[0])
-
-
 def ablation(runs: Iterable[dict] | None = None) -> pd.DataFrame:
     """Return one row per change: NME in per cent as mean and spread over seeds, and the difference that it makes.
 
     The base comes first, then the most harmful change. "spread" is the standard deviation over seeds, NaN for one run;
     "more" is the mean NME of new people less the base's; "clear" says whether that exceeds twice the base's spread.
-
-    Args:
-        runs: records named `ablation_...`, one of them `ablation_base`; None = those of `data/records`
+    `runs` are records named `ablation_...`; without them those of `data/records`.
     """
     runs = list(records.find("experiment") if runs is None else runs)
     runs = [run for run in runs if run["name"].startswith("ablation_") and "failed" not in run]

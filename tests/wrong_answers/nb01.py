@@ -3,8 +3,8 @@
 import cv2
 import numpy as np
 
+from fkd_helpers.data.faceset import LAYOUT_MIRRORS
 from fkd_helpers.faces.landmarks import OUTER_EYES
-from fkd_helpers.train.augment import flip_order
 
 
 def mirrored(keypoints, width):
@@ -36,9 +36,9 @@ WRONG = {
     ],
     "flip_keypoints": [
         lambda k, width: mirrored(k, width - 1),  # no swap
-        lambda k, width: mirrored(k, width)[flip_order(68)],  # one pixel off
+        lambda k, width: mirrored(k, width)[LAYOUT_MIRRORS[68]],  # one pixel off
         lambda k, width: mirrored(k, width - 1)[::-1],  # the order reversed
-        lambda k, width: k[flip_order(68)],  # the numbers, but not the places
+        lambda k, width: k[LAYOUT_MIRRORS[68]],  # the numbers, but not the places
         only_the_eyes_swapped,
     ],
     "frames_of": [
