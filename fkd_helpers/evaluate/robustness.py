@@ -3,8 +3,6 @@
 A change acts on the photo and on its labels alike; answers are scored in the photo as it was.
 """
 
-import math
-from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,16 +10,15 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.data import FaceSet, as_labelled
-from fkd_helpers.evaluate.evaluate import FAILED, error_summary, labelled_faces, predict_set, record_facts
+from fkd_helpers.evaluate.evaluate import FAILED, error_summary, labelled_faces, predict_set, write_record
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.predict import KeypointPredictor
 
 STILL = np.eye(2, 3)
 PHOTO_EVERY = 5  # one face in so many is also read photo in
-STRENGTHS: dict[str, tuple[str, Sequence[float]]] = {
+STRENGTHS = {
     "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 75, 90)),
     "scale": ("times smaller", (1, 1.5, 2, 3, 4, 6)),
     "blur": ("spread, % of the face's side", (0, 1, 2, 3, 4, 6)),
@@ -49,7 +46,7 @@ def change(
     if kind == "scale":
         new = np.maximum((size / strength).round(), 1).astype(int).tolist()
         smaller = cv2.resize(image, new, interpolation=cv2.INTER_AREA)
-        ratio = smaller.shape[1::-1] / size  # pixel centres: x becomes (x + 0.5) * ratio - 0.5
+        ratio = new / size  # pixel centres: x becomes (x + 0.5) * ratio - 0.5
         return smaller, np.column_stack([np.diag(ratio), ratio / 2 - 0.5])
     if kind == "blur":
         image = cv2.GaussianBlur(image, (0, 0), max(strength / 100 * max(box[2:]), 1e-3))
@@ -80,48 +77,23 @@ def change_set(faces: FaceSet, kind: str, strength: float, *, seed: int = 0) -> 
     return replace(faces, images=list(images), keypoints=keypoints), np.stack(maps)
 
 
-def errors_of(
-    predictor: KeypointPredictor, faces: FaceSet, kind: str, strength: float, *, data: str | Path = "",
-    given_boxes: bool = True, seed: int = 0,
-) -> np.ndarray:  # fmt: skip
-    """Return the NME (n,) of changed faces, with the true box or by the predictor's own detector."""
-    worse, maps = change_set(faces, kind, strength, seed=seed)
-    predicted = predict_set(predictor, worse, given_boxes=given_boxes)
-    back = [moved(points, cv2.invertAffineTransform(map_)) for points, map_ in zip(predicted, maps, strict=True)]
-    return nme(as_labelled(np.stack(back), data), faces.keypoints)
-
-
-def curves(
-    predictor: KeypointPredictor, faces: FaceSet, *, data: str | Path = "", seed: int = 0,
-    strengths: Mapping[str, tuple[str, Sequence[float]]] = STRENGTHS, photo_every: int = PHOTO_EVERY,
-) -> dict[str, dict]:  # fmt: skip
-    """Return for each kind of change its unit and, for each strength, the `error_summary`.
-
-    Args:
-        photo_every: one face in so many is also read photo in, without the true box ("photo_failures"); 0 reads none
-    """
-    found, shared = {}, {"data": data, "seed": seed}
-    for kind, (unit, values) in strengths.items():
-        points = []
-        for strength in tqdm(values, kind, leave=False, disable=None):
-            point = {"strength": strength}
-            point |= error_summary(errors_of(predictor, faces, kind, strength, **shared), faces.people)
-            if photo_every:
-                by_photo = errors_of(predictor, faces[::photo_every], kind, strength, given_boxes=False, **shared)
-                point["photo_failures"] = (by_photo > FAILED).mean()
-            points.append(point)
-        found[kind] = {"unit": unit, "points": points}
-    return found
-
-
 def measure_robustness(
     data: str = "ytf", part: str | None = "test", *, model: str = "small", detector: str = "ours",
     folder: Path | None = None, seed: int = 0,
 ) -> dict[str, dict]:  # fmt: skip
-    """Return the robustness curves of a model on a part of a data set, and write the record."""
+    """Return the errors in the true box and the failures photo in, by change and strength, and write the record."""
     predictor, faces = KeypointPredictor(model, detectors=detector), labelled_faces(data, part)
-    found = curves(predictor, faces, data=data, seed=seed)
-    about = {"faces": len(faces), "photo_faces": math.ceil(len(faces) / PHOTO_EVERY), "seed": seed}
-    facts = record_facts(data, part, model, detector, faces)
-    print(f"record: {records.write('robustness', folder=folder, **facts, **about, curves=found)}")
-    return found
+    curves = {kind: {"unit": unit, "points": []} for kind, (unit, _) in STRENGTHS.items()}
+    for kind, strength in tqdm([(kind, v) for kind, (_, values) in STRENGTHS.items() for v in values], disable=None):
+        worse, maps = change_set(faces, kind, strength, seed=seed)
+        errors = []
+        for every, given_boxes in ((1, True), (PHOTO_EVERY, False)):
+            predicted = predict_set(predictor, worse[::every], given_boxes=given_boxes)
+            back = map(cv2.invertAffineTransform, maps[::every])
+            back = np.stack([moved(points, map_) for points, map_ in zip(predicted, back, strict=True)])
+            errors.append(nme(as_labelled(back, data), faces.keypoints[::every]))
+        point = error_summary(errors[0], faces.people) | {"photo_failures": (errors[1] > FAILED).mean()}
+        curves[kind]["points"].append({"strength": strength} | point)
+    content = {"faces": len(faces), "photo_faces": len(faces[::PHOTO_EVERY]), "seed": seed, "curves": curves}
+    print(f"record: {write_record('robustness', data, part, model, detector, faces, folder, **content)}")
+    return curves
