@@ -11,7 +11,7 @@ import pandas as pd
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import EXTRA_HELD_OUT, FaceSet, as_labelled, complete_only, load, shift_of, split
-from fkd_helpers.faces.boxes import box_of, crop, square_of
+from fkd_helpers.faces.boxes import box_of, crop, iou, square_of
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import bootstrap, cumulative, nme, point_errors, summary
@@ -28,13 +28,17 @@ CONDITIONS = {
 
 
 def predict_set(predictor: KeypointPredictor, faces: FaceSet, *, given_boxes: bool = False) -> np.ndarray:
-    """Return keypoints (n, k, 2) of the largest face of each image, or of the image itself, or in the true box."""
+    """Return keypoints (n, k, 2): of the found face that is nearest the label, of the image itself if none is found.
+
+    With `given_boxes` nothing is searched: the true box is cut.
+    """
 
     def predict(image, target):
         if given_boxes:
             return predictor.at_boxes(image, box_of(target)[None])[0][0]
         found = predictor(image, whole_image="fallback")
-        return max(found, key=lambda face: face.box[2:].prod()).keypoints if found else np.full_like(target, np.nan)
+        near = [iou(face.box, box_of(target))[0, 0] for face in found]
+        return found[int(np.argmax(near))].keypoints if found else np.full_like(target, np.nan)
 
     predicted = [predict(image, target) for image, target in zip(faces.images, faces.keypoints, strict=True)]
     if (came := len(predicted[0])) != (wanted := faces.keypoints.shape[1]):

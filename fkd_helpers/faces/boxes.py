@@ -128,9 +128,9 @@ def settle(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35, insi
     return sorted(kept)
 
 
-def surest(boxes: np.ndarray, scores: np.ndarray) -> np.ndarray:
+def surest(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35) -> np.ndarray:
     """Return the indices of the boxes (n, 4) that `settle` keeps, the highest score first."""
-    kept = np.array(settle(boxes, scores), int)
+    kept = np.array(settle(boxes, scores, overlap=overlap), int)
     return kept[np.argsort(-scores[kept], kind="stable")]
 
 

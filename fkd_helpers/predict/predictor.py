@@ -15,6 +15,7 @@ from fkd_helpers.predict.runtime import load_runner
 
 DETECTORS = {"ours": find_faces, "haar": detect_faces}
 WHOLE_IMAGE = ("never", "fallback", "always")
+OVERLAP = 0.14  # largest IoU of two faces: of 31 pairs above it in 1,800 photos, 30 were a face and its own forehead
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
 
@@ -100,7 +101,8 @@ class KeypointPredictor:
         sure = np.isfinite(keypoints).all((1, 2)) & (scores.mean(1) >= min_score)
         keypoints, scores = keypoints[sure], scores[sure]
         boxes, means, errors = box_of(keypoints), scores.mean(1), self.runner.expected_errors(scores)
-        return [Face(boxes[i], keypoints[i], float(means[i]), errors=errors[i]) for i in surest(boxes, means)]
+        kept = surest(boxes, means, overlap=OVERLAP)
+        return [Face(boxes[i], keypoints[i], float(means[i]), errors=errors[i]) for i in kept]
 
     def at_boxes(self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = 1) -> tuple[np.ndarray, np.ndarray]:
         """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k), in the order of the boxes.

@@ -10,7 +10,7 @@ from fkd_helpers.faces.boxes import iou, settle, square_of
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.detector import find_fast
-from fkd_helpers.predict.predictor import Face, KeypointPredictor
+from fkd_helpers.predict.predictor import OVERLAP, Face, KeypointPredictor
 
 KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
 STILL, LEVEL = 0.03, 0.05  # a crop stays where it is until the box moves by this share of its side, or turns: radians
@@ -120,5 +120,5 @@ def _boxes(faces: Sequence[Face]) -> np.ndarray:
 def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:
     """Return which of boxes (n, 4 or 5) neither overlap a known face nor lie inside one, nor one another."""
     rank = np.repeat([1.0, 0.0], [len(known), len(boxes)])
-    kept = settle(np.concatenate([_boxes(known), boxes[:, :4]]), rank)
+    kept = settle(np.concatenate([_boxes(known), boxes[:, :4]]), rank, overlap=OVERLAP)
     return [i - len(known) for i in kept if i >= len(known)]
