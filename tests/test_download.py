@@ -66,7 +66,7 @@ def go(server, tmp_path, capsys):
 
     def run(*paths):
         urls = [server.base + path if path.startswith("/") else path for path in paths]
-        fetch(tmp_path / "ytf", urls=urls, digests=DIGESTS, progress=False)
+        fetch(tmp_path / "ytf", urls=urls, digests=DIGESTS)
         return capsys.readouterr().out.splitlines()
 
     return run
@@ -152,4 +152,4 @@ def test_known_digests_are_those_of_the_whole_set():
 def test_fetch_brings_the_set_to_where_load_looks(server, tmp_path, monkeypatch):
     monkeypatch.setenv("FKD_DATA_DIR", str(tmp_path))
     server.files["/a.zip"] = zipped(FILES)
-    assert fetch(urls=[f"{server.base}/a.zip"], digests=DIGESTS, progress=False) == data.find("ytf")
+    assert fetch(urls=[f"{server.base}/a.zip"], digests=DIGESTS) == data.find("ytf")

@@ -3,8 +3,3 @@
 from fkd_helpers.data.faceset import CLASSIC, EXTRA_HELD_OUT, FaceSet, complete_only, person_of, split
 from fkd_helpers.data.labels import as_labelled, centred, shift_of, write_classic
 from fkd_helpers.data.loading import data_dirs, find, load
-
-__all__ = [
-    "CLASSIC", "EXTRA_HELD_OUT", "FaceSet", "as_labelled", "centred", "complete_only", "data_dirs", "find", "load",
-    "person_of", "shift_of", "split", "write_classic",
-]  # fmt: skip

@@ -48,11 +48,7 @@ def _digest(content: bytes) -> bytes:
 
 
 def fetch(
-    folder: str | Path | None = None,
-    *,
-    urls: Sequence[str] = ARCHIVES,
-    digests: Mapping[str, bytes] | None = None,
-    progress: bool = True,
+    folder: str | Path | None = None, *, urls: Sequence[str] = ARCHIVES, digests: Mapping[str, bytes] | None = None
 ) -> Path:
     """Bring the real set into a folder and return it; None = `ytf` in the first of `data_dirs()`.
 
@@ -66,7 +62,7 @@ def fetch(
         folder.mkdir(parents=True, exist_ok=True)
         archive = folder / PurePosixPath(url).name
         try:
-            transfer(url, archive, progress=progress)
+            transfer(url, archive)
             unpack(archive, folder, {name: digests[name] for name in bad})
         except requests.RequestException as error:
             cut = f"no answer, or the connection was cut ({type(error).__name__})"
@@ -80,13 +76,13 @@ def fetch(
         raise InputError(
             f"{len(bad)} of {len(digests)} files could not be fetched (first {', '.join(bad[:3])}): "
             f"{'; '.join(reasons) or 'other than published'}. What came is kept: run it again to go on, or "
-            f"download {urls[0]} by other means, put it into {folder} and run it again"
+            f"download {urls[0]} by other means and put it into {folder} first"
         )
     print(f"{folder}: all {len(digests)} files are there and whole")
     return folder
 
 
-def transfer(url: str, path: Path, *, progress: bool = False) -> None:
+def transfer(url: str, path: Path) -> None:
     """Bring one file to `path` through `path.partial`, going on where an earlier call was cut."""
     partial = Path(f"{path}.partial")
     have = partial.stat().st_size if partial.exists() else 0
@@ -100,7 +96,7 @@ def transfer(url: str, path: Path, *, progress: bool = False) -> None:
                 answer.raise_for_status()
                 have = have if answer.status_code == 206 else 0
                 total = have + int(answer.headers.get("Content-Length", 0))
-                bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, disable=not progress)
+                bar = tqdm(total=total or None, initial=have, unit="B", unit_scale=True, disable=None)
                 with bar, partial.open("ab" if have else "wb") as out:
                     for block in answer.iter_content(2**16):
                         bar.update(out.write(block))

@@ -7,7 +7,6 @@ tools/label_shift.py (records label-shift-*). A mirror tells right from left; a 
 
 import json
 import os
-import re
 import warnings
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
@@ -26,15 +25,12 @@ from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import read_scaled, write_photo
 from fkd_helpers.faces.landmarks import mirror_by_name
 
-MIRROR_FILES = ("mirror.txt", "mirror.json")
 # To the right: pixels of the image, and a share of the longer side of the face's box.
 SHIFTS = {"ytf": (0.45, 0.0070), "wild68": (0.69, 0.0)}
 
 
-def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -> FaceSet:
+def read_folder(path: Path) -> FaceSet:
     """Read a classic folder, a folder with one label table, or a label table beside its images."""
-    if on_error not in ("skip", "raise"):
-        raise InputError(f"on_error: expected 'skip' or 'raise', got {on_error!r}")
     problems, files, names, people, points = [], [], [], [], []
     tables = _tables(Path(path))
     # frames of a film belong to a person, files of other folders to the photo that they were cut from
@@ -46,11 +42,9 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
         names += [prefix + name for name in table.names]
         said = table.people or [""] * len(table.names)
         people += [who or person(prefix + name) for who, name in zip(said, table.names, strict=True)]
-    images, scales = read_images(files, progress=progress)
+    images, scales = read_images(files)
     problems += [image for image in images if isinstance(image, str)]
     kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
-    if problems and on_error == "raise":
-        raise InputError("; ".join(problems[:3]) + (f"; and {len(problems) - 3} more" if len(problems) > 3 else ""))
     if not kept:
         raise InputError(f"{path}: no usable row ({problems[0] if problems else 'the table is empty'})")
     keypoints, scales = np.concatenate(points)[kept], scales[kept, None, None]
@@ -68,7 +62,7 @@ def read_folder(path: Path, *, on_error: str = "skip", progress: bool = False) -
     return faces
 
 
-def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.ndarray | str], np.ndarray]:
+def read_images(files: list[Path]) -> tuple[list[np.ndarray | str], np.ndarray]:
     """Return n images, a line where a file cannot be read, and their scales (n,), see `images.read_scaled`.
 
     Files are decoded in parallel, and once: later calls map the pixels from the cache into memory.
@@ -77,7 +71,7 @@ def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.n
     def make() -> dict:
         pool = ThreadPoolExecutor(os.cpu_count())
         try:
-            found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=not progress))
+            found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=None))
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no file that is not begun
         images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image, _ in found]
@@ -86,8 +80,7 @@ def read_images(files: list[Path], *, progress: bool = False) -> tuple[list[np.n
 
     if not files:
         return [], np.ones(0, np.float32)
-    stats = [file.stat() if file.exists() else None for file in files]
-    stamps = [(str(file), stat and (stat.st_size, stat.st_mtime_ns)) for file, stat in zip(files, stats, strict=True)]
+    stamps = [(str(file), file.exists() and [file.stat().st_size, file.stat().st_mtime_ns]) for file in files]
     held = cached("images", json.dumps(stamps), make)
     pixels, shapes, scales = (np.asarray(held[name]) for name in ("pixels", "shapes", "scales"))
     images, scales = [], scales.copy()
@@ -124,28 +117,19 @@ def doubts(faces: FaceSet) -> list[str]:
 
 
 def mirror_of(folder: Path, table: Table) -> np.ndarray | str | None:
-    """Return the mirror order of a folder's points: of its mirror file, of "left" and "right" in names, or a layout's.
+    """Return the mirror order of a folder's points: of `mirror.txt`, of "left" and "right" in names, or a layout's.
 
-    A mirror file holds the order (`[1, 0, 2]`: points 0 and 1 swap) or the pairs that swap (`[[0, 1]]`), or "none".
+    The file holds the order ("1 0 2": points 0 and 1 swap), or "none".
     """
-    count = table.keypoints.shape[1]
-    file = next((folder / name for name in MIRROR_FILES if (folder / name).exists()), None)
-    if file is None:
+    count, file = table.keypoints.shape[1], folder / "mirror.txt"
+    if not file.exists():
         return "layout" if count == 68 and table.keys[0].isdigit() else mirror_by_name(table.keys)
-    text = read_text(file).strip()
-    if text == "none":
-        return None
+    words = read_text(file).replace(",", " ").split()
     try:
-        given = json.loads(text if text.startswith("[") else f"[{','.join(re.split(r'[^0-9]+', text))}]")
-        order = np.array(given)
-        if np.ndim(given) == 2:
-            order = np.arange(count)
-            for first, second in given:
-                order[[first, second]] = second, first
+        order = None if words == ["none"] else [int(word) for word in words]
         return FaceSet([], np.empty((0, count, 2)), (), mirror=order).mirror
-    except (ValueError, IndexError, TypeError) as error:
-        wanted = f"expected the order of {count} points in a mirror, or the pairs that swap"
-        raise InputError(f"{file}: {wanted} ({error})") from None
+    except ValueError as error:
+        raise InputError(f"{file}: expected the order of {count} points in a mirror ({error})") from None
 
 
 def photo_of(name: str) -> str:

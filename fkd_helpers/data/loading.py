@@ -15,26 +15,14 @@ def data_dirs() -> list[Path]:
     return [Path(folder).expanduser() for folder in folders if folder]
 
 
-def load(
-    name: str | Path | None = None,
-    *,
-    n: int = 400,
-    seed: int = 0,
-    looks: bool = False,
-    on_error: str = "skip",
-    progress: bool = False,
-) -> FaceSet:
+def load(name: str | Path | None = None, *, n: int = 400, seed: int = 0, looks: bool = False) -> FaceSet:
     """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
 
-    Args:
-        name: None reads $FKD_DATASET and falls back on "puppets".
-        n, seed, looks: How many puppets, which, and whether each person looks different (see `puppets.make_set`).
-        on_error: "skip" leaves damaged rows out, warns, and lists them in `problems`; "raise" stops at them.
+    Without a name, $FKD_DATASET says which. `n`, `seed` and `looks` are those of `puppets.make_set`. Of files, damaged
+    rows are left out, with a warning, and listed in `problems`.
     """
     name = name or os.environ.get("FKD_DATASET") or "puppets"
-    if str(name) == "puppets":
-        return make_set(n, seed=seed, looks=looks)
-    return read_folder(find(name), on_error=on_error, progress=progress)
+    return make_set(n, seed=seed, looks=looks) if str(name) == "puppets" else read_folder(find(name))
 
 
 def find(name: str | Path) -> Path:

@@ -1,6 +1,5 @@
 """Score the whole way from photo to keypoints, and see how the error depends on what the photos are like."""
 
-import sys
 import time
 from pathlib import Path
 
@@ -107,7 +106,7 @@ def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str |
 
 def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
     """Return the faces with all keypoints: of a folder of a set, of the "held-out" tenth of an extra set, or of all."""
-    faces = load(data, progress=sys.stderr.isatty())
+    faces = load(data)
     if part == "held-out":
         faces = split(faces, "person", held_out=EXTRA_HELD_OUT)[1]
     return complete_only(faces.part(part) if part not in (None, "held-out") else faces, why="scoring")

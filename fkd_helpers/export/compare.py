@@ -1,7 +1,6 @@
 """Export a network and compare each file with the original, on faces of a test part."""
 
 import dataclasses
-import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -50,7 +49,7 @@ def _some(faces):
 
 
 def _keypoint_trial(source, data):
-    faces = load(data, progress=sys.stderr.isatty())
+    faces = load(data)
     if (came := faces.keypoints.shape[1]) != source.outputs:
         raise InputError(f"{data}: expected faces of {source.outputs} keypoints, as {source.name} gives, got {came}")
     official = all(name.startswith(("training/", "test/")) for name in faces.names)

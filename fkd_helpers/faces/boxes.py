@@ -47,7 +47,7 @@ def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
 def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
     """Move keypoints (..., k, 2) from frame pixels to the pixels of a crop of `size` cut by squares (..., 4).
 
-    With rolls (...) in radians the squares are turned clockwise about their centres, so that faces come upright.
+    With rolls (...) in radians the squares are turned clockwise about their centres.
     """
     squares = np.asarray(squares, np.float64)
     points = (keypoints - squares[..., None, :2] + 0.5) * (size / squares[..., None, 2:3]) - 0.5

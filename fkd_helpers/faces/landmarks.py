@@ -74,13 +74,8 @@ def generic_face() -> np.ndarray:
 
 
 def rgb(colour: str) -> tuple[int, int, int]:
-    """Return a hex colour as RGB values.
-
-    >>> rgb("#D55E00")
-    (213, 94, 0)
-    """
-    red, green, blue = bytes.fromhex(colour.removeprefix("#"))
-    return red, green, blue
+    """Return a hex colour as RGB values."""
+    return tuple(bytes.fromhex(colour.removeprefix("#")))
 
 
 BY_KEYPOINT = [rgb(COLOURS[region]) for region, points in REGIONS.items() for _ in points]  # RGB, one per keypoint

@@ -10,11 +10,6 @@ from matplotlib.patches import Rectangle
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, TARGET
 
-__all__ = [
-    "COLOURS", "OKABE_ITO", "PREDICTED", "REGIONS", "TARGET", "draw_box", "draw_keypoints", "faces", "figure",
-    "numbered_face",
-]  # fmt: skip
-
 
 def figure(rows: int = 1, columns: int = 1, *, size: float = 2.2, alt: str) -> tuple[Figure, np.ndarray]:
     """Return a figure with (rows, columns) axes of `size` inches each, and its alt text set."""

@@ -3,7 +3,6 @@
 import dataclasses
 import itertools
 import json
-import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -108,7 +107,7 @@ class KeypointsTask:
 
     def __init__(self, config: KeypointsConfig, *, labels: Callable[[np.ndarray], Mapping] | None = None):
         self.config, self.labels, self.loss, self.notes = config, labels, loss_for(config), []
-        faces, how = data.load(config.data, progress=sys.stderr.isatty()), config.split
+        faces, how = data.load(config.data), config.split
         self.points = faces.keypoints.shape[1]
         self.model = network_for(config, self.points)
         if how == "official" and not has_folders(faces):
@@ -139,7 +138,7 @@ class KeypointsTask:
 
     def _extra(self) -> tuple[FaceSet, FaceSet]:
         try:
-            extra = data.load(self.config.extra_data, progress=sys.stderr.isatty())
+            extra = data.load(self.config.extra_data)
             if (count := extra.keypoints.shape[1]) != self.points:
                 raise InputError(f"expected {self.points} keypoints as in {self.config.data}, got {count}")
             return data.split(extra, "person", held_out=data.EXTRA_HELD_OUT)

@@ -2,5 +2,3 @@
 
 from fkd_helpers.data.puppets.portraits import PORTRAITS
 from fkd_helpers.data.puppets.puppet import Info, Puppet, make_face, make_puppet, make_set, put_face, stream
-
-__all__ = ["PORTRAITS", "Info", "Puppet", "make_face", "make_puppet", "make_set", "put_face", "stream"]

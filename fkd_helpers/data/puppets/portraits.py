@@ -144,10 +144,7 @@ def warp_onto(face: Portrait, keypoints: np.ndarray, size: tuple[int, int], *, s
 
 
 def between(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
-    """Return a grid's (rows, columns, 2) values at places (k, 2) = (column, row) within it, bilinear.
-
-    `cv2.remap` would round the places to 1/32.
-    """
+    """Return a grid's (rows, columns, 2) values at places (k, 2) = (column, row); cv2.remap would round to 1/32."""
     corner = np.minimum(places.astype(int), np.array(grid.shape[1::-1]) - 2)
     (right, down), (column, row) = (places - corner).T[..., None], corner.T
     above = grid[row, column] * (1 - right) + grid[row, column + 1] * right
@@ -156,10 +153,8 @@ def between(grid: np.ndarray, places: np.ndarray) -> np.ndarray:
 
 
 def _design(points, centres):
-    """Return (n, m + 3): multiquadrics sqrt(r^2 + softness^2) of points (n, 2) and centres (m, 2), 1, x and y.
-
-    As smooth as a thin plate, but with less overshoot where lids or lips come close together.
-    """
+    """Return (n, m + 3): multiquadrics sqrt(r^2 + softness^2) of points (n, 2) and centres (m, 2), 1, x and y."""
+    # as smooth as a thin plate, but with less overshoot where lids or lips come close together
     # r^2 + softness^2 as one product: fewer passes over the largest array here
     ones = np.ones((len(points), 1), points.dtype)
     left = np.concatenate([points, (points**2).sum(1, keepdims=True) + points.dtype.type(SOFTNESS**2), ones], 1)
@@ -168,10 +163,7 @@ def _design(points, centres):
 
 
 def sample(face: Portrait, warp: Warp, size: tuple[int, int], level_of: Callable | None = None) -> np.ndarray:
-    """Return the warped portrait as RGBA (h, w, 4) uint8, transparent outside head and shoulders.
-
-    `level_of` gives other pictures to sample from than the portrait's own, by the number of the level.
-    """
+    """Return the warped portrait, or what `level_of` gives for one of its levels, as RGBA (h, w, 4) uint8."""
     level = int(np.clip(np.floor(np.log2(face.zoom / warp.scale) + 0.3), 0, len(face.levels) - 1))
     grid = (warp.grid + 0.5) / np.float32(2.0**level / face.zoom) - np.float32(0.5)
     enlarge = np.array([[1 / warp.step, 0, 0], [0, 1 / warp.step, 0]])  # a grid point is the centre of a pixel

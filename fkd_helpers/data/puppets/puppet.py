@@ -69,12 +69,11 @@ def make_face(
     background: np.ndarray | None = None,
     plain: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, Info]:
-    """Make one face; whatever is not given is drawn from the seed.
+    """Make one face: frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32, Info; what is not given is drawn.
 
     `size` is of a square or (width, height); `person` a Puppet or the seed of one; `knobs` are those of `shapes.KNOBS`,
     each 0..1; `pose` is roll, yaw, pitch in degrees; `side` the face's side and `centre` the middle of the head, in
-    pixels; `plain` changes no light and adds no noise. Returns the frame (h, w, 3) uint8 RGB, its keypoints (68, 2)
-    float32, and Info.
+    pixels; `plain` changes no light and adds no noise.
 
     >>> frame, keypoints, info = make_face(0, knobs={"smile": 1.0})
     >>> frame.shape, keypoints.shape, shapes.EXPRESSIONS[info.expression]
@@ -105,10 +104,7 @@ def make_face(
 def put_face(
     frame: np.ndarray, puppet: Puppet, knobs: Mapping[str, float], pose: tuple, side: float, centre, *, wobble=0.0
 ) -> tuple[np.ndarray, np.ndarray, Info]:
-    """Return the frame with a puppet's face put into it, its keypoints (68, 2) and Info.
-
-    A shape that would fold the portrait is damped: coefficients and turn are taken back until it no longer does.
-    """
+    """Return the frame with a puppet's face put into it, its keypoints (68, 2) and Info."""
     size, face = frame.shape[1::-1], portrait(puppet.portrait, puppet.mirrored)
     coefficients, damped, own = puppet.coefficients + wobble, 0, {"opening": face.opening, "parting": 0.5 * face.gap}
     while True:
@@ -120,7 +116,7 @@ def put_face(
         stretch = warp.stretch(keypoints)
         if stretch >= LEAST_STRETCH or damped == 12:
             break
-        damped += 1
+        damped += 1  # coefficients and turn are taken back until the portrait no longer folds
         coefficients, pose = coefficients * 0.8, (pose[0], pose[1] * 0.85, pose[2] * 0.85)
     worn = puppet.look and functools.partial(dressed, puppet.portrait, puppet.mirrored, look=puppet.look)
     frame = scenery.lay_over(frame, sample(face, warp, size, worn))
@@ -137,10 +133,8 @@ def put_face(
 def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = False) -> FaceSet:
     """Make a set of n puppet faces: extras expression (n,) int 0..7, valence (n,), arousal (n,).
 
-    With `looks` each person has hair, glasses, a room ... and a way to hold the head of their own, on all frames.
-
-    As in the real set, a fifth of the frames lies in "test/", and the people there are also in "training/". The first k
-    faces of a larger set are those of a smaller one.
+    With `looks` each person has hair, glasses, a room ... of their own, on all frames. As in the real set, a fifth of
+    the frames lies in "test/", and the people there are also in "training/".
 
     >>> make_set(8, size=64).names[4:7]
     ('training/Puppet_000_04.png', 'training/Puppet_001_00.png', 'test/Puppet_001_01.png')
@@ -163,7 +157,7 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = Fals
 def stream(
     *, seed: int = 0, size: tuple[int, int] = (640, 480), fps: float = 30, n: int | None = None, faces: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Info, ...]]]:
-    """Play a camera: faces that turn, wander, blink, smile and talk, smoothly in time; without end where n is None.
+    """Play a camera, without end where n is None: faces that turn, wander, blink, smile and talk, smoothly in time.
 
     Yields frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face.
     """

@@ -85,10 +85,7 @@ def _window(frame, points, pad):
 
 
 def paint_mouth(frame: np.ndarray, keypoints: np.ndarray, side: float, own_gap: float) -> None:
-    """Paint the inside of the mouth of keypoints (68, 2), in place, where its lips stand further apart than `own_gap`.
-
-    It is dark red, with teeth above.
-    """
+    """Paint the inside of the mouth of keypoints (68, 2), in place, where its lips part more than `own_gap`."""
     inner = keypoints[60:68]
     gap = np.linalg.norm(inner[6] - inner[2])
     strength = float(np.clip((gap - 1.1 * own_gap - 0.01 * side) / (0.015 * side), 0, 1))
