@@ -3,7 +3,6 @@
     FKD_DATA_DIR=... python tools/expression_records.py facts
     FKD_DATA_DIR=... python tools/expression_records.py raters
     FKD_DATA_DIR=... python tools/expression_records.py together RUN RUN ... --name NAME
-    python tools/expression_records.py keep RUN RUN ...
     python tools/expression_records.py export RUN
 
 `together` gives the mean of the runs' answers on the test part: weights are equal, nothing is fitted on that part.
@@ -19,7 +18,7 @@ import skimage.data
 
 from fkd_helpers import data
 from fkd_helpers.core import records
-from fkd_helpers.expressions.data import conflicts, contents, load_expressions, split_expressions
+from fkd_helpers.expressions.data import duplicates, load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import krippendorff_alpha
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
@@ -33,21 +32,18 @@ from fkd_helpers.predict.runtime import WEIGHTS
 def facts(options) -> None:
     """Write the record of what a check of the set finds."""
     faces = load_expressions(options.data)
-    same, different = conflicts(faces)
-    outside = ((faces.keypoints < 0) | (faces.keypoints > 223)).any((1, 2)).mean()
-    expression = faces.extras["expression"]
+    expression, same, parts = faces.extras["expression"], duplicates(faces), split_expressions(faces)
     points = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
     means = np.stack([points[expression == k].mean(0) for k in range(8)])
     right = np.linalg.norm(points[:, None] - means, axis=2).argmin(1) == expression
-    test = split_expressions(faces)[2]
-    by_scales = {name: right[expression == k].mean() for k, name in enumerate(EXPRESSIONS)}
     records.write(
-        "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), conflicts=len(different),
-        damaged=len(faces.problems), landmarks_outside=outside,
-        class_from_scales=right.mean(), class_from_scales_by_class=by_scales,
-        contents=contents(faces).to_dict("records"), test_faces=len(test),
-        test_positive={key: (test.extras[key] > 0).mean() for key in ("valence", "arousal")},
-        parts=dict(zip(("training", "validation", "test"), map(len, split_expressions(faces)), strict=True)),
+        "faces8", options.data, folder=options.out, faces=len(faces), pairs=len(same), damaged=len(faces.problems),
+        conflicts=sum(len(set(expression[group])) > 1 for group in same),
+        landmarks_outside=((faces.keypoints < 0) | (faces.keypoints > 223)).any((1, 2)).mean(),
+        class_from_scales=right.mean(), test_faces=len(parts[2]),
+        class_from_scales_by_class={name: right[expression == k].mean() for k, name in enumerate(EXPRESSIONS)},
+        test_positive={key: (parts[2].extras[key] > 0).mean() for key in ("valence", "arousal")},
+        parts=dict(zip(("training", "validation", "test"), map(len, parts), strict=True)),
     )  # fmt: skip
 
 
@@ -92,17 +88,6 @@ def together(options) -> None:
     print({key: records.read(path)["scores"][key] for key in ("accuracy", "valence_rmse", "arousal_rmse")})
 
 
-def keep(options) -> None:
-    """Copy the records of runs to those of the course, without their machines' paths."""
-    for folder in options.runs:
-        found = records.read(folder / f"expressions-{folder.name}.json")
-        own = ("record", "kind", "name", "date", "versions", "machine")
-        content = {key: value for key, value in found.items() if key not in own}
-        for row in content.get("history", []):
-            row.pop("losses", None)
-        records.write("expressions", found["name"], folder=options.out, **content)
-
-
 def export(options) -> None:
     """Write the weights of a run of a backbone as the model that ships."""
     folder = options.runs[0]
@@ -126,14 +111,14 @@ def milliseconds(path: Path, times: int = 100) -> float:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("facts", "raters", "together", "keep", "export"))
+    parser.add_argument("what", choices=("facts", "raters", "together", "export"))
     parser.add_argument("runs", type=Path, nargs="*")
     parser.add_argument("--data", default="affectnet")
     parser.add_argument("--name", default="together", help="of the record of several runs together")
     parser.add_argument("--classes", type=int, choices=(7, 8), default=8)
     parser.add_argument("--out", type=Path, help="folder (default: the course's own)")
     options = parser.parse_args()
-    actions = {"facts": facts, "raters": raters, "together": together, "keep": keep, "export": export}
+    actions = {"facts": facts, "raters": raters, "together": together, "export": export}
     actions[options.what](options)
 
 

@@ -28,8 +28,8 @@ from fkd_helpers.core import records
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import FEATURES, features, neutral_face, upright
 from fkd_helpers.emotion.table import histograms
+from fkd_helpers.expressions.crops import face_keypoints
 from fkd_helpers.expressions.data import find_expressions, load_expressions
-from fkd_helpers.expressions.features import face_keypoints
 from fkd_helpers.faces.landmarks import EXPRESSIONS, MIRROR
 
 CLASS_OF = np.array([1, 2, 0, -1, 0, 0, 0, 0])  # expression -> place in LABELS; surprise has none

@@ -86,15 +86,14 @@ class ExpressionsConfig(TrainConfig):
     """Expressions, valence and arousal."""
 
     name: str = setting("expressions")
-    net: str = setting("head_all", help="a backbone, or head_ and the name of frozen features")
-    loss: str = setting("mse", help="of valence and arousal")
+    net: str = setting("encoder", help="a backbone: lite0, or the encoder of our keypoint network")
+    loss: str = setting("mse", "mse", help="of valence and arousal")
     recipe: str = setting("v1", "none", "v1", "v2", help="the augmentation; v2 adds erasing, perspective and mixup")
     size: int = setting(112, 64, 512, help="side of the square input, pixels")
     freeze: int = setting(0, 0, 100, help="so many first stages of the backbone are not trained")
     classes: int = setting(8, 7, 8, help="7 = without contempt")
     share: float = setting(0.5, 0, 1, help="weight of valence and arousal in the loss, beside the classes")
     smoothing: float = setting(0.1, 0, 0.9, help="of the class labels")
-    balance: str = setting("none", "none", "loss", "draw", help="rare classes weigh more, or are drawn more often")
 
 
 @dataclass(frozen=True)

@@ -14,9 +14,8 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.timing import measure
 from fkd_helpers.data import as_labelled, complete_only, load, split
 from fkd_helpers.export.formats import Source, answering, checked, source_of, write_formats
-from fkd_helpers.expressions.crops import as_tensor, view
+from fkd_helpers.expressions.crops import as_tensor, face_crops, key_of, view
 from fkd_helpers.expressions.data import load_expressions, split_expressions, without_contempt
-from fkd_helpers.expressions.features import face_crops, key_of
 from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.nets import measure_min_score

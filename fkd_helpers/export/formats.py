@@ -15,7 +15,7 @@ from fkd_helpers.core.files import whole_file
 from fkd_helpers.export.quantise import METHODS, write_int8
 from fkd_helpers.expressions.model import NETS as EXPRESSION_NETS
 from fkd_helpers.expressions.model import ExpressionNet, WithShares
-from fkd_helpers.expressions.upright import SIZE
+from fkd_helpers.expressions.reader import SIZE
 from fkd_helpers.nets.weights import check_opset, store_half, to_onnx, to_program
 from fkd_helpers.predict.runtime import model_path, open_exported
 

@@ -3,11 +3,11 @@
 from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
-    "data": ("conflicts", "contents", "load_expressions", "split_expressions"),
-    "features": ("face_crops", "face_keypoints"),
+    "crops": ("face_crops", "face_keypoints"),
+    "data": ("contents", "duplicates", "load_expressions", "split_expressions"),
     "metrics": ("all_scores", "by_class", "class_scores", "krippendorff_alpha", "scale_scores"),
     "model": ("ExpressionNet", "export_expressions", "expression_loss", "freeze"),
-    "reader": ("ExpressionReader", "Reading"),
+    "reader": ("ExpressionReader", "Reading", "upright_crop"),
     "report": ("compare", "published_row", "worst_rows", "write_report"),
     "task": ("ExpressionsTask",),
 }

@@ -3,6 +3,7 @@
 A face is cut once, upright and with room around it (`upright_crops`); every epoch then sees it through another window.
 """
 
+import hashlib
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 
@@ -10,52 +11,71 @@ import cv2
 import numpy as np
 import torch
 
-from fkd_helpers.core.errors import unknown
-from fkd_helpers.expressions.upright import MARGIN, ROOM, SIZE, STORED, upright_crop
+from fkd_helpers.core.files import cached
+from fkd_helpers.data import FaceSet
+from fkd_helpers.expressions.reader import MARGIN, SIZE, upright_crop
+from fkd_helpers.predict.predictor import KeypointPredictor
 from fkd_helpers.train.augment import NONE, Augment, apply_look, draw_looks, window_maps
 from fkd_helpers.train.batches import Batches
 
-SHARE = (1 + 2 * MARGIN) / (1 + 2 * ROOM)
+ROOM, STORED = 0.35, 160  # around a stored crop, as MARGIN; its pixels, of which the plain window has 117
 RECIPES = {
     "none": NONE,
     "v1": Augment(rotate=8, zoom=0.08, shift=0.04, flip=0.5, light=0.3, noise=0, blur=0, occlude=0),
     "v2": Augment(rotate=10, zoom=0.10, shift=0.05, flip=0.5, light=0.4, noise=0, blur=0.1, occlude=0.35),
 }
+TINT, PERSPECTIVE = 0.15, 0.06  # strength of colour casts; of the perspective, v2 alone
+MIXUP = 0.2  # parameter of mixup's Beta distribution, v2 alone
 CHUNK = 64  # faces that are looked at together
-TINT = 0.15  # strength of colour casts, of both recipes
-PERSPECTIVE, MIXUP = 0.06, 0.2  # of v2: strength of the perspective, parameter of mixup's Beta distribution
+
+
+def key_of(faces: FaceSet) -> str:
+    """Return a short digest of the images of a set, for the cache."""
+    text = hashlib.sha256()
+    for name, image in zip(faces.names, faces.images, strict=True):
+        text.update(f"{name} {image.shape}".encode())
+        text.update(np.ascontiguousarray(image[:: max(len(image) // 8, 1)]).tobytes())
+    return text.hexdigest()[:16]
+
+
+def face_keypoints(faces: FaceSet) -> np.ndarray:
+    """Return the keypoints (n, 68, 2) that our network finds, cached: of the largest face, or of the whole photo.
+
+    The landmarks that come with a set are not looked at: a user's photo has none.
+    """
+
+    def find():
+        predictor = KeypointPredictor()
+        found = (predictor(np.asarray(image), whole_image="fallback") for image in faces.images)
+        largest = [max(seen, key=lambda face: face.box[2:].prod()).keypoints for seen in found]
+        return {"keypoints": np.stack(largest).astype(np.float32)}
+
+    return cached("expressions", f"keypoints {key_of(faces)}", find)["keypoints"]
+
+
+def face_crops(faces: FaceSet, size: int = SIZE) -> np.ndarray:
+    """Return the upright crops (n, s, s, 3) uint8 for inputs of `size` pixels, by our network's keypoints."""
+    return upright_crops(faces.images, face_keypoints(faces), size)
 
 
 def upright_crops(images: Sequence[np.ndarray], keypoints: np.ndarray, size: int = SIZE) -> np.ndarray:
-    """Cut each of n faces once, with room around it, sharp enough for inputs of `size` pixels.
-
-    Returns (n, s, s, 3) uint8; s = 160 where the input has 112 pixels.
-    """
-    stored = round(STORED * size / SIZE)
+    """Cut each of n faces once, with room around it, sharp enough for inputs of `size` pixels: (n, s, s, 3) uint8."""
 
     def cut(i):
-        return upright_crop(np.asarray(images[i]), keypoints[i], stored, room=ROOM)
+        return upright_crop(np.asarray(images[i]), keypoints[i], round(STORED * size / SIZE), room=ROOM)
 
     with ThreadPoolExecutor() as pool:
         return np.stack(list(pool.map(cut, range(len(images)))))
 
 
 def view(crops: np.ndarray, recipe: str, *, size: int = SIZE, rng: np.random.Generator) -> np.ndarray:
-    """Look at stored crops (n, s, s, 3) through new windows (n, size, size, 3), uint8.
-
-    Args:
-        recipe: "none" = the plain window; "v1" = crop, mirroring, rotation, colour jitter; "v2" = v1 stronger, with
-            perspective, blur and random erasing (mixup happens in the batch).
-    """
-    if recipe not in RECIPES:
-        raise unknown("recipe", recipe, RECIPES)
-    options, n = RECIPES[recipe], len(crops)
-    maps, _ = window_maps(n, crops.shape[1], options=options, size=size, share=SHARE, rng=rng)
+    """Look at stored crops (n, s, s, 3) through new windows (n, size, size, 3), uint8, by one of RECIPES."""
+    options, n, share = RECIPES[recipe], len(crops), (1 + 2 * MARGIN) / (1 + 2 * ROOM)
+    maps, _ = window_maps(n, crops.shape[1], options=options, size=size, share=share, rng=rng)
     maps = np.concatenate([maps, np.tile([[[0.0, 0.0, 1.0]]], (n, 1, 1))], 1)
     looks = draw_looks(n, size, options, rng)
     cast = rng.uniform(-1, 1, (n, 1, 1, 3)) * TINT * (recipe != "none")
-    table = looks["table"][:, None, :, None] * np.exp(cast)
-    looks["table"] = table.clip(0, 255).round().astype(np.uint8)
+    looks["table"] = (looks["table"][:, None, :, None] * np.exp(cast)).clip(0, 255).round().astype(np.uint8)
     if recipe == "v2":
         lean = np.tile(np.eye(3), (n, 1, 1))
         lean[:, 2, :2] = rng.normal(0, PERSPECTIVE, (n, 2)) / size
@@ -84,28 +104,17 @@ def as_tensor(crops: np.ndarray) -> torch.Tensor:
 
 
 class ExpressionBatches(Batches):
-    """Batches of images (b, 3, size, size) in 0..1, or of features (b, f), and of targets (b, classes + 2).
+    """Batches of images (b, 3, size, size) in 0..1 and targets (b, classes + 2): shares, then valence and arousal."""
 
-    A target holds the shares of the expressions, then valence and arousal.
-
-    Args:
-        inputs: Stored crops (n, s, s, 3) uint8, or features (n, f).
-    """
-
-    def __init__(
-        self, inputs: np.ndarray, targets: np.ndarray, *, recipe: str = "v1", size: int = SIZE, batch_size=32, **rest
-    ):
-        super().__init__(len(inputs), batch_size=batch_size, **rest)
-        self.inputs, self.targets, self.recipe, self.size = inputs, np.asarray(targets, np.float32), recipe, size
+    def __init__(self, crops: np.ndarray, targets: np.ndarray, *, recipe="v1", size: int = SIZE, batch_size=32, **rest):
+        super().__init__(len(crops), batch_size=batch_size, **rest)
+        self.crops, self.targets, self.recipe, self.size = crops, np.asarray(targets, np.float32), recipe, size
 
     def make(self, index, rng):
+        images = as_tensor(view(self.crops[index], self.recipe, size=self.size, rng=rng))
         targets = torch.from_numpy(self.targets[index])
-        if self.inputs.ndim == 2:
-            return torch.from_numpy(np.asarray(self.inputs[index], np.float32)), targets
-        images = as_tensor(view(self.inputs[index], self.recipe, size=self.size, rng=rng))
         if self.recipe == "v2":  # mixup
             share = float(rng.beta(MIXUP, MIXUP))
             share, other = max(share, 1 - share), torch.from_numpy(rng.permutation(len(index)))
-            images = share * images + (1 - share) * images[other]
-            targets = share * targets + (1 - share) * targets[other]
+            images, targets = (share * part + (1 - share) * part[other] for part in (images, targets))
         return images, targets

@@ -1,15 +1,41 @@
-"""Read expressions with an exported network: keypoints in, expression, valence and arousal out. Needs no torch."""
+"""Turn faces upright and read their expression, valence and arousal with an exported network. Needs no torch."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import cv2
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.expressions.upright import SIZE, upright_crop
+from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.faces.pose import level_rotation
 from fkd_helpers.predict.runtime import model_path, open_exported
+
+MARGIN = 0.12  # of the upright face's longer side, on each side
+SIZE = 112  # pixels of the network's input, where its file says no other
+
+
+def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, room: float = MARGIN) -> np.ndarray:
+    """Cut one face (size, size, 3) with its eyes level out of a uint8 frame, by its keypoints (68, 2).
+
+    Outside of the frame its edge repeats. `room` is what is seen around the face, as a share of its longer side.
+    """
+    keypoints = np.asarray(keypoints, np.float64)
+    if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
+        raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")
+    rotation = np.nan_to_num(level_rotation(keypoints))  # frame -> upright
+    rotation = rotation if rotation.any() else np.eye(2)
+    box = box_of(keypoints @ rotation.T).astype(np.float64)
+    scale = max(box[2:].max(), 1.0) * (1 + 2 * room) / size  # pixels of the frame per pixel of the crop
+    offset = rotation.T @ (box[:2] + box[2:] / 2) - scale * rotation.T @ np.full(2, (size - 1) / 2)
+    if (shrink := int(scale)) >= 2:  # a large face is averaged down first, so that no detail aliases
+        height, width = frame.shape[:2]
+        frame = cv2.resize(frame, (max(width // shrink, 1), max(height // shrink, 1)), interpolation=cv2.INTER_AREA)
+        scale, offset = scale / shrink, (offset + 0.5) / shrink - 0.5
+    to_frame, flags = np.column_stack([scale * rotation.T, offset]), cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
+    return cv2.warpAffine(frame, to_frame, (size, size), flags=flags, borderMode=cv2.BORDER_REPLICATE)
 
 
 @dataclass(frozen=True, eq=False)
@@ -31,12 +57,7 @@ class Reading:
 
 
 class ExpressionReader:
-    """Run an exported expression network on faces whose keypoints are known.
-
-    Args:
-        model: The name of one we ship, or a path to .onnx or .pt2: images (n, 3, size, size) in 0..1 -> shares
-            (n, classes), scales (n, 2).
-    """
+    """Run an exported expression network, by its name or from .onnx or .pt2, on faces whose keypoints are known."""
 
     def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
         path = model_path(model)
@@ -52,9 +73,6 @@ class ExpressionReader:
 
     def __call__(self, frame: np.ndarray, keypoints: Sequence[np.ndarray]) -> list[Reading]:
         """Read the faces of a frame (h, w, 3) uint8 RGB whose keypoints (68, 2) are given, all in one batch."""
-        frame = np.asarray(frame)
-        if frame.dtype != np.uint8 or frame.ndim != 3 or frame.shape[2] != 3:
-            raise InputError(f"frame: expected uint8 (h, w, 3), got {frame.dtype} {frame.shape}")
         if not len(keypoints):
             return []
         crops = np.stack([upright_crop(frame, points, self.size) for points in keypoints])
