@@ -32,6 +32,10 @@ RECIPE = {
     "keypoints68_centred": "from those, with labels centred",
 }  # fmt: skip
 AN_EXERCISE = 10  # minutes of a lesson; learners differ
+PATHS = {
+    "a weekend": "01 02 05 06 08", "the whole course": "01 02 03 04 05 06 07 08 09 10 11 12",
+    "I know PyTorch": "03 04 05 09 10 11 12",
+}  # fmt: skip
 SECTIONS: dict[str, Callable[[], str]] = {}
 # a number, perhaps bold or in per cent, and the field of a record that it comes from
 BOUND = re.compile(r"(\d[\d,]*(?:\.\d+)?)(\**(?: ?%)?\**)<!-- = (\S+) -->")
@@ -167,6 +171,13 @@ def robustness():
         yield [f"{kind}, {curve['unit']}", *cells, f"{tenth:.3g}" if np.isfinite(tenth) else "-"]
 
 
+@section("keypoint-errors", "photos | surest tenth, expected % | measured % | least sure tenth, expected % | measured %")
+def keypoint_errors():
+    for condition, bins in record("keypoint-errors-wild68")["conditions"].items():
+        cells = [percent(bins[key][i]) for i in (0, -1) for key in ("expected", "measured")]
+        yield [condition, *cells]
+
+
 @section("detector", "wild68, held-out | Haar | ours")
 def detectors():
     by_detector = record("detector-wild68-held-out")["conditions"]
@@ -177,6 +188,14 @@ def detectors():
             yield [f"failed %, {condition}", *(f"{share} ({low} to {high})" for share, low, high in shares)]
         else:
             yield [f"false faces in {cells[0]['photos']} {condition}", *(cell["false_faces"] for cell in cells)]
+
+
+@section("paths", "path | notebooks | reading, hours | with exercises, hours")
+def paths():
+    times = {re.search(r"\d\d", link)[0]: (reading, whole) for link, reading, _, whole, _ in timings()}
+    for path, notebooks in PATHS.items():
+        hours = np.array([times[name] for name in notebooks.split()]).sum(0) / 60
+        yield [path, notebooks.replace(" ", ", "), *hours.round().astype(int)]
 
 
 @section("timings", "notebook | reading, minutes | exercises | with exercises, minutes | all cells run within")
