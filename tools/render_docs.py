@@ -171,7 +171,7 @@ def robustness():
         yield [f"{kind}, {curve['unit']}", *cells, f"{tenth:.3g}" if np.isfinite(tenth) else "-"]
 
 
-@section("keypoint-errors", "photos | surest tenth, expected % | measured % | least sure tenth, expected % | measured %")
+@section("keypoint-errors", "photos | surest tenth: expected % | measured % | least sure: expected % | measured %")
 def keypoint_errors():
     for condition, bins in record("keypoint-errors-wild68")["conditions"].items():
         cells = [percent(bins[key][i]) for i in (0, -1) for key in ("expected", "measured")]
