@@ -1,8 +1,7 @@
 """The exercises: which there are, how a learner's answer is compared with what is expected, and which are solved.
 
-An exercise is a list of cases: what it shows, the arguments, the expected answer and, if it is not 1e-4, the tolerance.
-Its check never raises, so that "Run All" goes on. The names of the solved ones are noted in the user's data folder;
-FKD_PROGRESS=off notes nothing, and neither do the solutions notebooks.
+An exercise is a list of cases: arguments, the expected answer and, if it is not 1e-4, the tolerance. Where the call
+itself says too little, a label comes first. FKD_PROGRESS=off notes nothing, and neither do the solutions notebooks.
 """
 
 import contextlib
@@ -10,6 +9,7 @@ import copy
 import functools
 import json
 import os
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +22,7 @@ from fkd_helpers.core.files import whole_file
 SWITCH = "FKD_PROGRESS"
 SOLUTIONS = "solutions"  # a kernel starts in the folder of its notebook
 NOTHING = "it returned nothing"
+SHOWN = 12  # values of an array that a message shows
 EXERCISES: dict[str, str] = {}  # the notebook of each exercise, by its name
 CHECKS: dict[str, Callable] = {}  # learner's answer -> Verdict, by the exercise's name
 
@@ -61,26 +62,26 @@ def register(notebook: str, cases: dict[str, list[tuple]], **calls: Callable) ->
 
 
 def _check(name, cases, call, answer) -> Verdict:
-    verdict = compare(answer, cases, call)
+    verdict = compare(answer, cases, call, name)
     if verdict.solved:
         note(name)
     return verdict
 
 
 def ask(answer: Callable, question: Callable, *arguments):
-    """Return what a question, the first argument of a case, finds out about an answer: a call for `register`."""
+    """Return what a question, the first argument of a case, finds out about an answer: a `call` for `register`."""
     return question(answer, *arguments)
 
 
-def compare(answer: Callable, cases: list[tuple], call: Callable | None = None) -> Verdict:
-    """Call an answer on each case and stop at the first that fails; a stub's None and ... mean not attempted."""
-
+def compare(answer: Callable, cases: list[tuple], call: Callable | None = None, name: str = "") -> Verdict:
+    """Call an answer on each case and stop at the first that fails, but never raise, so that "Run All" goes on."""
     answer = _never_nothing(answer)
-    asked = _never_nothing(functools.partial(call, answer)) if call else answer
-    for passed, (what, arguments, *expected) in enumerate(cases):
+    call = _never_nothing(functools.partial(call, answer)) if call else answer
+    for passed, case in enumerate(cases):
+        label, (arguments, *expected) = (case[0], case[1:]) if isinstance(case[0], str) else ("", case)
         given = copy.deepcopy(arguments)
         try:
-            fault = _fault(asked(*given), *expected)
+            fault = _fault(call(*given), *expected)
         except Refused as refused:
             fault = str(refused)
         except Exception as error:  # whatever a learner's code raises is part of the verdict
@@ -88,19 +89,31 @@ def compare(answer: Callable, cases: list[tuple], call: Callable | None = None) 
         arrays = [pair for pair in zip(arguments, given, strict=True) if isinstance(pair[0], np.ndarray)]
         if not fault and any(before.tobytes() != after.tobytes() for before, after in arrays):
             fault = "it changed its argument in place; work on a copy"
+        if fault == NOTHING and not passed:
+            return Verdict(0, len(cases), "not attempted yet")
         if fault:
-            stub = fault == NOTHING and not passed
-            return Verdict(passed, len(cases), "not attempted yet" if stub else f"{what}: {fault}")
+            what = label or f"{name}({', '.join(map(_shown, arguments))})"
+            return Verdict(passed, len(cases), f"{what}: {fault}")
     return Verdict(len(cases), len(cases))
 
 
 def _never_nothing(function):
+    """Refuse what a stub returns: None, or its dots."""
+
     def written(*arguments):
         if (found := function(*arguments)) is None or found is ...:
             raise Refused(NOTHING)
         return found
 
     return written
+
+
+def _shown(value) -> str:
+    if not isinstance(value, np.ndarray):
+        return repr(value)
+    if value.size > SHOWN:
+        return f"array of shape {value.shape}"
+    return re.sub(r"\s+", " ", np.array2string(value, precision=4, separator=", ")).replace("[ ", "[")
 
 
 def _fault(answer, expected, tolerance=1e-4) -> str:
@@ -115,11 +128,10 @@ def _fault(answer, expected, tolerance=1e-4) -> str:
         return f"expected shape {wanted.shape}, got {answer.shape}"
     if isinstance(expected, AtMost):
         return "" if answer <= wanted else f"expected at most {expected:g}, got {answer:.4g}"
-    wrong = ~np.isclose(answer, wanted, rtol=0, atol=tolerance, equal_nan=True)
-    if not wrong.any():
+    wrong = np.argwhere(~np.isclose(answer, wanted, rtol=0, atol=tolerance, equal_nan=True)).tolist()
+    if not wrong:
         return ""
-    first = tuple(int(i) for i in np.argwhere(wrong)[0])
-    place = f" at {list(first)}" if first else ""
+    place, first = f" at {wrong[0]}" if wrong[0] else "", tuple(wrong[0])
     return f"expected {wanted[first]:.4g}{place}, got {answer[first]:.4g}"
 
 

@@ -54,28 +54,20 @@ CORNERS = np.array([[-0.5, -0.5], [99.5, 49.5]])
 NAMES = ["training/Ann_Lee_00.png", "test/Ann_Lee_03.png", "training/Ann_Lee_Marie_01.png", "training/Ann_00.png"]
 
 CASES = {
-    "face_box": [
-        ("two points", (FACE[:2],), box_of(FACE[:2])),
-        ("a face", (FACE,), box_of(FACE)),
-        ("two of five points missing", (GAPS,), [5, 4, 20, 27]),
-    ],
-    "flip_keypoints": [
-        ("a face in 160 pixels", (FACE, 160), flipped(FACE, 160)),
-        ("a face in 301 pixels", (FACE + 40.25, 301), flipped(FACE + 40.25, 301)),
-    ],
+    "face_box": [((FACE[:2],), box_of(FACE[:2])), ((FACE,), box_of(FACE)), ((GAPS,), box_of(GAPS))],
+    "flip_keypoints": [((face, width), flipped(face, width)) for face, width in ((FACE, 160), (FACE + 40.25, 301))],
     "resize_keypoints": [
-        ("the image's outer corners, half as large", (CORNERS, (100, 50), (50, 25)), [[-0.5, -0.5], [49.5, 24.5]]),
-        ("width and height by different factors", (CORNERS, (100, 50), (200, 25)), [[-0.5, -0.5], [199.5, 24.5]]),
-        ("the centre of the first pixel, twice as large", (np.zeros((1, 2)), (100, 50), (200, 100)), [[0.5, 0.5]]),
+        ((CORNERS, old, new), resized(CORNERS, old, new))
+        for old, new in (((100, 50), (50, 25)), ((100, 50), (200, 25)), ((60, 60), (120, 120)))
     ],
     "frames_of": [
-        ("two people of one frame each", (["training/Bo_Ek_00.png", "training/Cy_Ash_00.png"], ["Cy_Ash"]), [0, 1]),
-        ("one person, both folders", (["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
-        (f"{NAMES}, held out: Ann_Lee", (NAMES, ["Ann_Lee"]), [1, 1, 0, 0]),
+        ((["training/Bo_Ek_00.png", "training/Cy_Ash_00.png"], ["Cy_Ash"]), [0, 1]),
+        ((["test/Bo_Ek_01.png", "training/Bo_Ek_00.png"], ["Bo_Ek"]), [1, 1]),
+        ((NAMES, ["Ann_Lee"]), [1, 1, 0, 0]),
     ],
     "features": [
         ("number of dimensions", (lambda features: np.ndim(features(_crops()[0][0].copy())),), 1),
         ("NME of the copycat on people that it has not seen", (_copied,), AtMost(0.1)),  # of tiny pictures: 0.14
     ],
-}
+}  # fmt: skip
 register("01", CASES, features=ask)

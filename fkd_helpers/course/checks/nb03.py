@@ -18,7 +18,7 @@ def _rates(warmup_cosine, steps, warm):
 
 TARGET = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
 PREDICTED = TARGET + np.array([[[1, -1], [2, 2]], [[4, 4], [-8, 8]]])
-GAP, MORE = TARGET.copy(), TARGET.copy()
+GAP, MORE, NONE = TARGET.copy(), TARGET.copy(), TARGET * np.nan
 GAP[0, 0] = MORE[0] = MORE[1, 1, 0] = np.nan
 WEIGHTS, GRADIENT, VELOCITY = np.array([1.0, -2.0, 0.5]), np.array([0.4, 0.0, -1.0]), np.array([1.0, 2.0, -3.0])
 STEPS, WAVES = np.array([4.0, 0.0, 0.0, 8.0]), np.array([1.0, 3.0, 1.0, 3.0, 1.0])
@@ -26,31 +26,26 @@ COSINE = [0.5, 0.4267767, 0.25, 0.0732233]
 
 CASES = {
     "masked_l1": [
-        ("two faces of two points, nothing missing", (PREDICTED, TARGET), 3.75),
-        ("one of four points missing", (PREDICTED, GAP), 28 / 6),
-        ("a whole face and one coordinate missing", (PREDICTED, MORE), 16 / 3),
-        ("everything missing", (PREDICTED, TARGET * np.nan), 0),
+        ((PREDICTED, TARGET), 3.75), ((PREDICTED, GAP), 28 / 6), ((PREDICTED, MORE), 16 / 3), ((PREDICTED, NONE), 0),
     ],
     "momentum_step": [
-        ("no momentum", (WEIGHTS, GRADIENT, VELOCITY, 0.1, 0.0), [[0.96, -2, 0.6], GRADIENT]),
-        ("momentum 0.9, from standing still", (WEIGHTS, GRADIENT, np.zeros(3), 0.1, 0.9), [[0.96, -2, 0.6], GRADIENT]),
-        ("momentum 0.9, moving", (WEIGHTS, GRADIENT, VELOCITY, 0.1, 0.9), [[0.87, -2.18, 0.87], [1.3, 1.8, -3.7]]),
+        ((WEIGHTS, GRADIENT, VELOCITY, 0.1, 0.0), [[0.96, -2, 0.6], GRADIENT]),
+        ((WEIGHTS, GRADIENT, np.zeros(3), 0.1, 0.9), [[0.96, -2, 0.6], GRADIENT]),
+        ((WEIGHTS, GRADIENT, VELOCITY, 0.1, 0.9), [[0.87, -2.18, 0.87], [1.3, 1.8, -3.7]]),
     ],
     "summary_row": [
-        ("three seeds", (np.array([0.10, 0.12, 0.17]),), [0.13, 0.0360555, 3]),
-        ("two seeds", (np.array([0.2, 0.4]),), [0.3, 0.1414214, 2]),
-        ("one of four seeds diverged", (np.array([0.10, np.nan, 0.12, 0.17]),), [0.13, 0.0360555, 3]),
+        ((np.array([0.10, 0.12, 0.17]),), [0.13, 0.0360555, 3]),
+        ((np.array([0.2, 0.4]),), [0.3, 0.1414214, 2]),
+        ((np.array([0.10, np.nan, 0.12, 0.17]),), [0.13, 0.0360555, 3]),
     ],
     "smooth": [
-        ("a constant curve", (np.full(4, 2.5), 0.9), np.full(4, 2.5)),
-        ("weight 0 changes nothing", (STEPS, 0.0), STEPS),
-        ("weight 0.5", (STEPS, 0.5), [4, 2, 1, 4.5]),
-        ("weight 0.75", (WAVES, 0.75), [1, 1.5, 1.375, 1.78125, 1.5859375]),
+        ((np.full(4, 2.5), 0.9), np.full(4, 2.5)), ((STEPS, 0.0), STEPS), ((STEPS, 0.5), [4, 2, 1, 4.5]),
+        ((WAVES, 0.75), [1, 1.5, 1.375, 1.78125, 1.5859375]),
     ],
     "warmup_cosine": [
-        ("8 steps, 4 of them warm-up, from a rate of 0.5", (8, 4), [0.125, 0.25, 0.375, 0.5, *COSINE]),
-        ("4 steps, 2 of them warm-up", (4, 2), [0.25, 0.5, 0.5, 0.25]),
-        ("4 steps without warm-up", (4, 0), COSINE),
+        ("rates of 8 steps, 4 of them warm-up, from 0.5", (8, 4), [0.125, 0.25, 0.375, 0.5, *COSINE]),
+        ("rates of 4 steps, 2 of them warm-up, from 0.5", (4, 2), [0.25, 0.5, 0.5, 0.25]),
+        ("rates of 4 steps without warm-up, from 0.5", (4, 0), COSINE),
     ],
-}
+}  # fmt: skip
 register("03", CASES, warmup_cosine=_rates)

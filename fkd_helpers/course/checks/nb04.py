@@ -30,23 +30,21 @@ CASES = {
     "soft_argmax": [
         ("the same everywhere: the middle", (np.zeros((5, 5)),), [2, 2]),
         ("two equal peaks in column 4, rows 1 and 3: (x, y)", (TWO,), [4, 2]),
-        ("weights 1, 2, 6 along the first row, 1 elsewhere", (STEEP,), [20 / 15, 9 / 15]),
-        ("the same, 1000 added to every cell", (STEEP + 1000,), [20 / 15, 9 / 15]),
+        ((STEEP,), [20 / 15, 9 / 15]),
+        ((STEEP + 1000,), [20 / 15, 9 / 15]),
     ],
     "one_draw": [
-        ("each person once", (VALUES, PEOPLE, ["Ann", "Bo", "Cy"]), 36 / 5),
-        ("Ann twice", (VALUES, PEOPLE, ["Ann", "Ann", "Bo"]), 22 / 7),
-        ("Bo and Cy, Bo twice", (VALUES, PEOPLE, ["Bo", "Cy", "Bo"]), 40 / 3),
+        ((VALUES, PEOPLE, ["Ann", "Bo", "Cy"]), 36 / 5),
+        ((VALUES, PEOPLE, ["Ann", "Ann", "Bo"]), 22 / 7),
+        ((VALUES, PEOPLE, ["Bo", "Cy", "Bo"]), 40 / 3),
     ],
     "price_of_new": [
-        ("people 1 and 2 in fold A", (SAW_A, SAW_B, IN_A), [1, -1, 1, -3]),
-        ("the folds exchanged", (SAW_A, SAW_B, ~IN_A), [-1, 1, -1, 3]),
-        ("everybody in fold A", (SAW_A, SAW_B, np.ones(4, bool)), [1, -1, -1, 3]),
+        ((SAW_A, SAW_B, IN_A), [1, -1, 1, -3]), ((SAW_A, SAW_B, ~IN_A), [-1, 1, -1, 3]),
+        ((SAW_A, SAW_B, np.ones(4, bool)), [1, -1, -1, 3]),
     ],
     "paired_gain": [
-        ("Ann, Bo and Cy, in this order", (FIRST, SECOND, FRAMES_OF), [0.5, 3, 0]),
-        ("the networks exchanged", (SECOND, FIRST, FRAMES_OF), [-0.5, -3, 0]),
-        ("two people", (FIRST[:2], SECOND[:2], FRAMES_OF[1::-1]), [3, 2]),
+        ((FIRST, SECOND, FRAMES_OF), [0.5, 3, 0]), ((SECOND, FIRST, FRAMES_OF), [-0.5, -3, 0]),
+        ((FIRST[:2], SECOND[:2], FRAMES_OF[1::-1]), [3, 2]),
     ],
-}
+}  # fmt: skip
 register("04", CASES, predict=_predicted)

@@ -11,9 +11,10 @@ LEVEL, SLANTED = np.array([[10.0, 20.0], [50.0, 20.0]]), np.array([[3.0, -4.0], 
 MATRIX = np.array([[1.2, -1.6, 7], [1.6, 1.2, -3]])
 
 
-def _blended(what, alpha):
+def _blended(alpha):
     share = np.broadcast_to(np.array(alpha)[..., None], (2, 2, 1)) / 255
-    return what, (PART, np.dstack([COLOUR, np.uint8(share * 255)])), share * COLOUR + (1 - share) * PART, 1.01
+    sprite = np.dstack([COLOUR, np.uint8(share * 255)])
+    return f"alpha {alpha}", (PART, sprite), share * COLOUR + (1 - share) * PART, 1.01
 
 
 def _moved(points, matrix):
@@ -55,22 +56,15 @@ def _exchanged(what, there):
 
 
 CASES = {
-    "blend": [
-        _blended("alpha 255 everywhere", 255),
-        _blended("alpha 0 everywhere", 0),
-        _blended("alpha 51, a fifth", 51),
-        _blended("another alpha at each pixel", [[0, 255], [51, 204]]),
-    ],
+    "blend": [_blended(alpha) for alpha in (255, 0, 51, [[0, 255], [51, 204]])],
     "two_point_map": [
-        ("only shifted, by (3, 5)", (LEVEL, LEVEL + np.array([3, 5])), [[1, 0, 3], [0, 1, 5]]),
-        ("twice as large", (LEVEL, LEVEL * 2), [[2, 0, 0], [0, 2, 0]]),
-        ("a quarter turn, right becomes down", (LEVEL, LEVEL @ [[0, 1], [-1, 0]]), [[0, -1, 0], [1, 0, 0]]),
-        ("turned, zoomed and shifted", (SLANTED, _moved(SLANTED, MATRIX)), MATRIX),
+        ((LEVEL, LEVEL + np.array([3, 5])), [[1, 0, 3], [0, 1, 5]]), ((LEVEL, LEVEL * 2), [[2, 0, 0], [0, 2, 0]]),
+        ((LEVEL, LEVEL @ [[0, 1], [-1, 0]]), [[0, -1, 0], [1, 0, 0]]), ((SLANTED, _moved(SLANTED, MATRIX)), MATRIX),
     ],
     "lip_colour": [_painted(strength) for strength in (0.0, 0.4, 1.0)],
     "other_face": [
         _exchanged("a face of the same size, elsewhere", np.array([[1, 0, -20.0], [0, 1, 15]])),
         _exchanged("a larger face, tilted by 20 degrees", np.array([[1.17, -0.43, 10], [0.43, 1.17, -60]])),
     ],
-}
+}  # fmt: skip
 register("06", CASES, lip_colour=read_at, other_face=read_at)

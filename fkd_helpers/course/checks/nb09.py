@@ -29,34 +29,25 @@ HUBER = TARGET + np.array([[[0.5, -0.5], [0, 3]], [[1, 2], [-2, 0]]])
 RMSE = TARGET + np.array([[[1, -1], [0, 4]], [[3, 5], [0, 0]]])
 POINT, HALF, FACE, NOBODY = (TARGET.copy() for _ in range(4))
 POINT[0, 1] = HALF[1, :, 0] = FACE[1, 0] = NOBODY[:, 1] = np.nan
+NONE = TARGET * np.nan
 GROUPS = np.array([0, 0, 2, 3, 2, 5])
 
 CASES = {
     "masked_loss": [
         (f"loss and gradient, {what}", (HUBER, target), _with_gradient(_huber, HUBER, target))
-        for what, target in (
-            ("no label missing", TARGET),
-            ("one point missing", POINT),
-            ("two coordinates missing", HALF),
-            ("no label at all", TARGET * np.nan),
-        )
+        for what, target in (("no gap", TARGET), ("one gap", POINT), ("half of one", HALF), ("no label", NONE))
     ],
     "shortcut": [
-        ("shape, weights, unchanged?: 8 to 8 channels, stride 1", (8, 8, 1), [2, 8, 8, 8, 0, True]),
-        ("shape, weights, unchanged?: 8 to 16 channels, stride 2", (8, 16, 2), [2, 16, 4, 4, 8 * 16 + 32, False]),
-        ("shape, weights, unchanged?: 8 to 8 channels, stride 2", (8, 8, 2), [2, 8, 4, 4, 8 * 8 + 16, False]),
-        ("shape, weights, unchanged?: 4 to 8 channels, stride 1", (4, 8, 1), [2, 8, 8, 8, 4 * 8 + 16, False]),
+        (f"shape, weights, unchanged?: {a} to {b} channels, stride {stride}", (a, b, stride), expected)
+        for a, b, stride, expected in (
+            (8, 8, 1, [2, 8, 8, 8, 0, True]), (8, 16, 2, [2, 16, 4, 4, 8 * 16 + 32, False]),
+            (8, 8, 2, [2, 8, 4, 4, 8 * 8 + 16, False]), (4, 8, 1, [2, 8, 8, 8, 4 * 8 + 16, False]),
+        )
     ],
-    "rmse_by_point": [
-        ("two faces of two points", (RMSE, TARGET), [3, 2]),
-        ("one face lacks the first point", (RMSE, FACE), [1, 2]),
-        ("nobody has the second point: NaN", (RMSE, NOBODY), [3, np.nan]),
-    ],
+    "rmse_by_point": [((RMSE, TARGET), [3, 2]), ((RMSE, FACE), [1, 2]), ((RMSE, NOBODY), [3, np.nan])],
     "leaked": [
-        ("no two alike", (np.arange(4), np.arange(4) % 3 == 0), 0),
-        ("one of two held-out faces has a twin", (GROUPS, np.isin(range(6), [0, 3])), 0.5),
-        ("both twins held out", (GROUPS, np.isin(range(6), [0, 1, 3])), 0),
-        ("every held-out face has one", (GROUPS, np.isin(range(6), [0, 4])), 1),
+        ((np.arange(4), np.arange(4) % 3 == 0), 0), ((GROUPS, np.isin(range(6), [0, 3])), 0.5),
+        ((GROUPS, np.isin(range(6), [0, 1, 3])), 0), ((GROUPS, np.isin(range(6), [0, 4])), 1),
     ],
-}
+}  # fmt: skip
 register("09", CASES, masked_loss=_with_gradient, shortcut=_shape_and_weights)

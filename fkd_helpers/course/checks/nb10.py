@@ -30,10 +30,7 @@ X = np.array([-0.5, 0.0, 0.5, 0.8])
 
 CASES = {
     "kappa": [
-        ("two raters who always agree", (ONE, ONE), 1),
-        ("4 of 6 alike, three classes", (ONE, OTHER), 0.5),
-        ("a class that only one of them uses", (RARE, SHY), (0.8 - 0.72) / (1 - 0.72)),
-        ("always the opposite", (np.array([0, 1, 0, 1]), np.array([1, 0, 1, 0])), -1),
+        ((ONE, ONE), 1), ((ONE, OTHER), 0.5), ((RARE, SHY), (0.8 - 0.72) / (1 - 0.72)), ((ONE % 2, 1 - ONE % 2), -0.8),
     ],
     "multi_task_loss": [
         ("weight 0: the cross-entropy alone", (PREDICTED, 0.0), CROSS),
@@ -45,10 +42,8 @@ CASES = {
         ("returned, learning in the backbone, in the heads: width 16", (16, 7), [153, 0, 153]),
     ],
     "concordance": [
-        ("equal values", (X, X), 1),
-        ("all answers 0.3 too high", (X + 0.3, X), 2 * X.var() / (2 * X.var() + 0.09)),
-        ("half the spread about the same mean", ((X + X.mean()) / 2, X), 0.8),
-        ("the opposite sign", (-X, X), -2 * X.var() / (2 * X.var() + (2 * X.mean()) ** 2)),
+        ((X, X), 1), ((X + 0.3, X), 2 * X.var() / (2 * X.var() + 0.09)), (((X + X.mean()) / 2, X), 0.8),
+        ((-X, X), -2 * X.var() / (2 * X.var() + (2 * X.mean()) ** 2)),
     ],
-}
+}  # fmt: skip
 register("10", CASES, multi_task_loss=_summed, freeze=_learning)

@@ -10,7 +10,7 @@ from PIL import Image
 
 from fkd_helpers.course.exercises import register
 
-NET = """<ir_version: 9, opset_import: ["" : 18]>
+MODEL = """<ir_version: 9, opset_import: ["" : 18]>
 net (float[{batch}, 1, 4, 4] {name}) => (float[{batch}, 3, 2] keypoints)
 <float[16, 6] weights = {{{weights}}}, float[6] bias = {{{bias}}}, int64[3] shape = {{-1, 3, 2}}> {{
   pixels = Flatten ({name})
@@ -25,7 +25,7 @@ def _differing(largest_difference, *nets):
         paths = [Path(folder) / f"{i}.onnx" for i in range(2)]
         for path, (name, weights, bias, batch) in zip(paths, nets, strict=True):
             lists = {"weights": ", ".join(map(str, weights.ravel())), "bias": ", ".join(map(str, bias))}
-            save(parser.parse_model(NET.format(name=name, batch=batch, **lists)), path)
+            save(parser.parse_model(MODEL.format(name=name, batch=batch, **lists)), path)
         return largest_difference(*paths, IMAGES)
 
 
@@ -49,26 +49,25 @@ def _encoded(width, height, kind):
 
 
 RNG = np.random.default_rng(0)
-WEIGHTS, IMAGES = RNG.normal(size=(16, 6)).round(3), RNG.random((5, 1, 4, 4)).astype(np.float32)
+W, IMAGES = RNG.normal(size=(16, 6)).round(3), RNG.random((5, 1, 4, 4)).astype(np.float32)
 IMAGES[:, 0, 0, 0] = [0, 0, 0, 0, 1]  # one of them has a light first pixel
-LAST = WEIGHTS.copy()
+LAST = W.copy()
 LAST[0, 2:4] += 3, 4
-FIRST, SAME, ONE = ("images", WEIGHTS, [0] * 6, "n"), ("crops", WEIGHTS, [0] * 6, "n"), ("x", LAST, [0] * 6, 1)
-SHIFTED = "images", WEIGHTS, [0, 0, 3, 4, 0, 0], "n"
+ZERO = [0] * 6
+NET = "images", W, ZERO, "n"
 BATCHES = np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1)
 JPEG, PNG = _encoded(40, 30, "JPEG"), _encoded(400, 300, "PNG")
 
 CASES = {
     "largest_difference": [
-        ("two files that predict the same, with inputs of different names", (FIRST, SAME), 0),
-        ("a keypoint that is moved by (3, 4) in every image", (FIRST, SHIFTED), 5),
-        ("a batch of one, and a keypoint that differs in the last image only", (FIRST, ONE), 5),
-        ("the same two, the other way round", (ONE, FIRST), 5),
+        ("two files that predict the same, with inputs of different names", (NET, ("crops", W, ZERO, "n")), 0),
+        ("a keypoint that is moved by (3, 4) in every image", (NET, ("images", W, [0, 0, 3, 4, 0, 0], "n")), 5),
+        ("a batch of one, and a keypoint that differs in the last image only", (NET, ("x", LAST, ZERO, 1)), 5),
     ],
     "through_int8": [
-        ("steps of 0.01 about zero", (np.array([-0.5, 0.0, 0.004, 0.006]), -1.28, 1.27), [-0.5, 0, 0, 0.01]),
-        ("values beyond the range", (np.array([-5.0, 5.0]), -1.28, 1.27), [-1.28, 1.27]),
-        ("a range from zero up, as after ReLU", (np.array([0.0, 0.26, 1.02]), 0.0, 1.02), [0, 0.26, 1.02], 1e-3),
+        ((np.array([-0.5, 0.0, 0.004, 0.006]), -1.28, 1.27), [-0.5, 0, 0, 0.01]),
+        ((np.array([-5.0, 5.0]), -1.28, 1.27), [-1.28, 1.27]),
+        ((np.array([0.0, 0.26, 1.02]), 0.0, 1.02), [0, 0.26, 1.02], 1e-3),
         ("zero stays zero, whatever the range", (np.zeros(1), -0.3, 1.0), [0], 1e-9),
     ],
     "calibration_reader": [
@@ -78,14 +77,10 @@ CASES = {
         ("no image at all", (BATCHES[:0], "images", 2), [-2] * 6),
     ],
     "status_for": [
-        ("a photo", ("image/jpeg", JPEG, 2000), 200),
         ("a photo of exactly as many pixels as allowed", ("image/jpeg", JPEG, 1200), 200),
-        ("a text that says it is a text", ("text/plain", b"hello", 2000), 415),
         ("a photo that says it is a text", ("text/plain", JPEG, 2000), 415),
         ("a text that says it is a photo", ("image/jpeg", b"hello", 2000), 400),
-        ("no bytes at all", ("image/jpeg", b"", 2000), 400),
         ("many zeros", ("image/jpeg", bytes(10_001), 2000), 413),
-        ("few bytes, but too many pixels", ("image/png", PNG, 2000), 413),
         ("too many pixels, and cut off: only the header may be read", ("image/png", PNG[:60], 2000), 413),
     ],
 }  # fmt: skip
