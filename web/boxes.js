@@ -3,6 +3,7 @@
 // radians, clockwise. Pixel (0, 0) is centred on the coordinate (0, 0).
 
 const MARGIN = 0.2; // of the face's longer side, on each of the four sides
+const STILL = 0.03, LEVEL = 0.05; // shares of a face's side, and radians, that a box may move while its crop stays
 const OVERLAP = 0.35, INSIDE = 0.7; // shares of the union, and of the smaller box, from which two boxes are one face
 
 export function turned([x, y], angle) {
@@ -95,8 +96,8 @@ export function isInside([x, y, w, h], { width, height }) { // is a box's centre
   return across >= -0.5 && across < width - 0.5 && down >= -0.5 && down < height - 0.5;
 }
 
-export function isStep(old, now) { // can this box of a face be that one a frame later?
-  const [side, next] = [Math.max(old[2], old[3]), Math.max(now[2], now[3])];
-  const moved = Math.max(...[0, 1].map((i) => Math.abs(now[i] + now[i + 2] / 2 - old[i] - old[i + 2] / 2)));
-  return next > 0 && moved < 0.5 * side && next / side < 1.5 && side / next < 1.5;
+// May the crop stay where it is? One that followed the noise of the keypoints would add to it.
+export function isStill(old, now) {
+  const limits = [0, 1, 2, 3].map(() => STILL * Math.max(now[2], now[3])).concat(LEVEL);
+  return limits.every((limit, i) => Math.abs(now[i] - old[i]) < limit);
 }

@@ -1,7 +1,8 @@
 // From boxes to 68 keypoints with a confidence each, and faces followed from frame to frame.
-// A face is {points: [[x, y], ...], confidence: [0..1, ...], score, box}; frame and boxes as in boxes.js.
+// A face is {points: [[x, y], ...], confidence: [0..1, ...], score, box}; frame and boxes as in boxes.js. Where it is
+// followed, `cut` is the box at which it was cropped.
 
-import { boxOf, crop, isInside, isSamePlace, isStep, squareOf, surest, toFrame } from "./boxes.js";
+import { boxOf, crop, isInside, isSamePlace, isStill, squareOf, surest, toFrame } from "./boxes.js";
 import { findBoxes } from "./detector.js";
 
 const SIZE = 112; // pixels, the network's input
@@ -20,7 +21,8 @@ export async function openNetworks(wanted) {
   ort.env.wasm.numThreads = threads;
   const open = (file) => ort.InferenceSession.create(file, { executionProviders: [gpu ? "webgpu" : "wasm"] });
   const detector = await open("detector.onnx"), keypoints = await open("small.onnx");
-  return { ort, detector, keypoints, engine: gpu ? "WebGPU" : `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}` };
+  const engine = gpu ? "WebGPU" : `WebAssembly, ${threads} thread${threads > 1 ? "s" : ""}`;
+  return { ort, detector, keypoints, engine };
 }
 
 // The faces that boxes lead to, one for each box.
@@ -40,7 +42,7 @@ export async function predict({ ort, keypoints }, frame, boxes) {
   });
 }
 
-// All faces of a picture beside the known ones. Each is cropped twice: at the detector's box, then at its own keypoints.
+// The faces of a picture beside the known ones. Each is cropped twice: at the detector's box, then at its keypoints.
 export async function findFaces(networks, frame, finest = FINEST_PICTURE, known = []) {
   const boxes = await findBoxes(networks, frame, finest);
   const fresh = boxes.filter((box) => !known.some((face) => isSamePlace(face.box, box)));
@@ -56,9 +58,10 @@ export class Tracker {
   count = 0;
 
   async next(networks, frame) {
-    const followed = await predict(networks, frame, this.faces.map((face) => face.box));
-    const kept = followed.filter(
-      (face, n) => face.score >= KEEP * MIN_SCORE && isStep(this.faces[n].box, face.box) && isInside(face.box, frame));
+    const boxes = this.faces.map(({ box, cut }) => (cut && isStill(cut, box) ? cut : box));
+    const followed = (await predict(networks, frame, boxes)).map((face, n) => ({ ...face, cut: boxes[n] }));
+    const kept = followed.filter(({ score, box }, n) =>
+      score >= KEEP * MIN_SCORE && isSamePlace(this.faces[n].box, box) && isInside(box, frame));
     const detect = kept.length < Math.max(1, this.faces.length) || this.count++ % DETECT_EVERY === 0;
     this.faces = surest(detect ? [...kept, ...await findFaces(networks, frame, FINEST_VIDEO, kept)] : kept);
     return this.faces;

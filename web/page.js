@@ -8,10 +8,11 @@ const MAX_SIDE = 1280; // pixels of a picture; a larger one is made smaller
 const SENTENCES = {
   insecure: "The browser gives its camera only to pages on https or localhost: open this page through one of these, or"
     + " open a picture.",
-  NotAllowedError: "The browser does not allow this page to use the camera: allow it by the sign beside the address, then"
-    + " press Start again.",
+  NotAllowedError: "The browser does not allow this page to use the camera: allow it by the sign beside the address,"
+    + " then press Start again.",
   NotFoundError: "No camera was found: connect one and press Start again, or open a picture.",
-  NotReadableError: "The camera is in use or does not answer: close other programs that use it, then press Start again.",
+  NotReadableError: "The camera is in use or does not answer: close other programs that use it, then press Start"
+    + " again.",
   ended: "The camera was unplugged or taken away: connect it and press Start again.",
 };
 
