@@ -2,8 +2,7 @@
 
     python benchmarks/batch_speed.py [--out data/records] [--rounds 5]
 
-The photos are puppets: face crops of 180 pixels, where the whole image is the box, and the same with the detector. The
-network's rows are why photos are not gathered into large batches: a face in a batch of 64 is no faster.
+The photos are puppets: face crops of 180 pixels, where the whole image is the box, and the same with the detector.
 """
 
 import os
@@ -47,21 +46,13 @@ def photos_per_second(counts: dict[str, int], workers: int, rounds: int) -> tupl
     return {name: counts[name.removesuffix("_one_worker")] / value for name, value in seconds.items()}, kilobytes
 
 
-def ms_a_face(rounds: int) -> dict:
-    """Return the network's milliseconds a face on one thread, by the size of its batch."""
-    images = np.random.default_rng(0).random((64, 1, 112, 112), np.float32)
-    run = KeypointPredictor().runner.function
-    rows = {n: lambda n=n: [run(images[i : i + n]) for i in range(0, 64, n)] for n in (1, 8, 64)}
-    return {f"batch_{n}": 1000 * value / 64 for n, value in measure(rows, rounds=rounds).items()}
-
-
 def main(*, photos: int = 2000, rounds: int = 5, out: Path | None = None) -> None:
     """Measure photos a second, and write the record."""
     workers, counts = os.cpu_count() or 1, {"crops": photos, "detected": max(1, photos // 10)}
     speeds, kilobytes = photos_per_second(counts, workers, rounds)
     path = records.write(
-        "benchmark", "batch", folder=out, photos_per_second=speeds, network_ms_a_face=ms_a_face(rounds),
-        workers=workers, rounds=rounds, side=SIDE, jpeg_kb=kilobytes, photos=photos, photos_detected=counts["detected"],
+        "benchmark", "batch", folder=out, photos_per_second=speeds, workers=workers, rounds=rounds, side=SIDE,
+        jpeg_kb=kilobytes, photos=photos, photos_detected=counts["detected"],
     )  # fmt: skip
     print(path.read_text(encoding="utf-8"))
 

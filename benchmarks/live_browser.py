@@ -55,13 +55,7 @@ def measure(notebook: Notebook, seconds: float) -> dict:
 
 
 def main(*, seconds: float = 20, note: str = "", out: Path | None = None) -> None:
-    """Measure the live demo with the recording off and on, then Stop.
-
-    Args:
-        seconds: how long each measurement takes
-        note: kept in the record, for example what else ran meanwhile
-        out: folder of the record; without it the numbers are only printed
-    """
+    """Measure the live demo with the recording off and on, then Stop; `out` keeps the record."""
     with tempfile.TemporaryDirectory() as folder, sync_playwright() as driver:
         film = Path(folder) / "puppet.mjpeg"
         make_film(film)

@@ -1,6 +1,9 @@
 """What more processes bring: two that train one network (by torchrun), and a grid of runs on Ray, each beside one.
 
-    python benchmarks/scale.py training|ray [--rounds 3] [--out data/records]
+    python benchmarks/scale.py training|ray|trainer [--rounds 3] [--out data/records]
+
+`trainer` is one training as a job of Ray: the workers of `ray.train.torch.TorchTrainer` share every batch. Its record
+tells whether both ended with the same weights.
 """
 
 import dataclasses
@@ -9,6 +12,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import numpy as np
@@ -16,18 +20,20 @@ import torch
 
 from fkd_helpers import nets
 from fkd_helpers.core import records
-from fkd_helpers.core.config import load_config
+from fkd_helpers.core.config import KeypointsConfig, load_config
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.core.options import run_script
 from fkd_helpers.core.timing import timed
 from fkd_helpers.data import load
 from fkd_helpers.train.batches import FaceBatches
-from fkd_helpers.train.distributed import processes
+from fkd_helpers.train.distributed import in_order, processes
 from fkd_helpers.train.grid import run_grid, small_grid
 from fkd_helpers.train.loop import fit
 
 FACES, BATCH, EPOCHS = 384, 128, 4
 WORKERS, TASKS, GRID_EPOCHS = 2, 400, 2
+RAY_CONFIG = KeypointsConfig(name="ray_training", data="puppets", epochs=3, batch_size=16, device="cpu", average=0.0)
+RAY_FACES = 96
 
 
 def training(rounds: int) -> dict:
@@ -54,6 +60,37 @@ def worker() -> None:
         print(json.dumps(FACES / np.median([row["seconds"] for row in history[1:]])))
 
 
+def trained_by_ray(config: dict) -> None:
+    """Train in one worker: Ray has connected the processes, Fabric's DDP averages their gradients."""
+    torch.set_num_threads(1)
+    torch.manual_seed(RAY_CONFIG.seed)
+    started = time.perf_counter()
+    batches = FaceBatches(load("puppets", n=RAY_FACES), batch_size=RAY_CONFIG.batch_size)
+    model, history = fit(nets.build("small", width=0.5), batches, nets.losses.heatmap, config=RAY_CONFIG)
+    total = sum(weight.double().sum().item() for weight in model.parameters())
+    sums = [value for (value,) in in_order([[total]])]  # of all workers
+    if processes()[0] == 0:
+        facts = {"losses": [row["loss"] for row in history], "seconds": time.perf_counter() - started}
+        Path(config["out"]).write_text(json.dumps(facts | {"sums_of_weights": sums}))
+
+
+def trainer() -> dict:
+    """Return losses, seconds and sums of weights of a training with two workers of Ray's TorchTrainer, and with one."""
+    import ray.train.torch  # slow
+
+    ray.init("local", num_cpus=3, include_dashboard=False, log_to_driver=False)
+    results = {}
+    with tempfile.TemporaryDirectory() as folder:
+        for workers in (2, 1):
+            out, scaling = Path(folder, f"{workers}.json"), ray.train.ScalingConfig(num_workers=workers, use_gpu=False)
+            storage = ray.train.RunConfig(name=str(workers), storage_path=folder)
+            options = {"train_loop_config": {"out": str(out)}, "scaling_config": scaling, "run_config": storage}
+            ray.train.torch.TorchTrainer(trained_by_ray, **options).fit()
+            results[str(workers)] = json.loads(out.read_text())
+    config = dataclasses.asdict(RAY_CONFIG)
+    return {"config": config, "faces": RAY_FACES, "ray": ray.__version__, "workers": results}
+
+
 def grid() -> dict:
     """Return the seconds of the small grid in this process and on Ray with two workers, and what Ray itself costs."""
     import ray  # slow
@@ -78,16 +115,13 @@ def grid() -> dict:
 
 
 def main(what: str, *, rounds: int = 3, out: Path | None = None) -> None:
-    """Measure what more processes bring.
-
-    Args:
-        what: training, ray; worker is one of the processes that training starts
-        rounds: trainings of each kind
-        out: folder of the record; without it the numbers are only printed
-    """
-    if what == "worker":
+    """Measure what more processes bring: training, ray or trainer; `out` keeps the record."""
+    if what == "worker":  # one of the processes that `training` starts
         return worker()
-    measures = {"training": lambda: ("scaling", training(rounds)), "ray": lambda: ("ray", grid())}
+    measures = {
+        "training": lambda: ("scaling", training(rounds)), "ray": lambda: ("ray", grid()),
+        "trainer": lambda: ("ray-training", trainer()),
+    }  # fmt: skip
     if what not in measures:
         raise unknown("measure", what, measures)
     name, found = measures[what]()

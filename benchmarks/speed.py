@@ -183,13 +183,7 @@ GROUPS = {"data": data_rows, "faces": face_rows, "frames": frame_rows, "filters"
 
 
 def main(*, rounds: int = 15, only: str | None = None, out: Path | None = None) -> None:
-    """Measure how fast the package is beside the naive way.
-
-    Args:
-        rounds: rounds that each median is taken over
-        only: data, faces, frames, filters or film alone
-        out: folder of the record; without it the numbers are only printed
-    """
+    """Measure how fast the package is; `only` one of data, faces, frames, filters, film; `out` keeps the record."""
     if only not in (None, *GROUPS):
         raise unknown("group", only, GROUPS)
     found, threads = [], torch.get_num_threads()

@@ -23,7 +23,6 @@ ELSEWHERE = {"tools/student_copy.py", "tools/my_copies.py"}  # tests of their ow
 NOT_TESTED = {
     "benchmarks/detector.py": "real faces; its record is tested",
     "benchmarks/live_browser.py": "a browser with a camera; minutes",
-    "benchmarks/ray_training.py": "two Ray workers; minutes",
     "benchmarks/scale.py": "minutes",
     "benchmarks/serve.py": "minutes",
     "benchmarks/smoothing.py": "a minute; its record is tested",

@@ -1,6 +1,6 @@
 """Fit the puppets' shape model from the real 68-point set and write `fkd_helpers/assets/shape_model.npz`.
 
-    FKD_DATA_DIR=... python tools/fit_shape_model.py
+    FKD_DATA_DIR=... python tools/fit_shape_model.py [OUT.npz]
 
 Only keypoints are read. Each face is taken as a weak-perspective picture of one mean head in 3-D plus its own
 deviation: cameras and mean head are fitted in turn, which gives every point a depth and takes pose out of the
@@ -8,12 +8,12 @@ deviations. What the expression knobs can do is taken out as well, so that the m
 """
 
 import hashlib
+import sys
 from pathlib import Path
 
 import numpy as np
 
 from fkd_helpers import data
-from fkd_helpers.core.options import run_script
 from fkd_helpers.data.puppets import shapes
 
 MODES, ROUNDS = 12, 60
@@ -67,8 +67,8 @@ def similarities(head: np.ndarray) -> np.ndarray:
     return np.stack([np.column_stack(pair).ravel() for pair in pairs])
 
 
-def main(*, out: Path = shapes.SHAPE_MODEL) -> None:
-    """Fit and write the model."""
+if __name__ == "__main__":
+    out = Path(sys.argv[1]) if len(sys.argv) > 1 else shapes.SHAPE_MODEL
     keypoints = data.load("ytf").part("training").keypoints.astype(np.float64)
     digest = hashlib.sha256(np.ascontiguousarray(keypoints, np.float32).tobytes()).hexdigest()
     # every face also as its mirror image: mean and modes come out symmetric or antisymmetric by themselves
@@ -81,7 +81,3 @@ def main(*, out: Path = shapes.SHAPE_MODEL) -> None:
     arrays = {name: array.astype(np.float32) for name, array in arrays.items()}
     np.savez(out, **arrays, faces=len(keypoints), version=1, source=source)
     print(f"{out.name}: {out.stat().st_size / 1024:.1f} KB, spreads {np.round(spreads, 4).tolist()}")
-
-
-if __name__ == "__main__":
-    run_script(main)

@@ -25,12 +25,7 @@ LEARNED = {"ytf": slice(None), "wild68": slice(REGIONS["jaw"].stop, None)}
 
 
 def main(*, model: str = "runs/keypoints68_people/small.onnx", out: Path | None = None) -> None:
-    """Measure the shift in pixels, its dependence on the size of the face, and what is left, on every third face.
-
-    Args:
-        model: the network
-        out: folder of the records (data/records)
-    """
+    """Measure the shift in pixels, its dependence on the size of the face, and what is left, on every third face."""
     predictor = KeypointPredictor(model)
     for data, points in LEARNED.items():
         faces = load(data)

@@ -23,25 +23,15 @@ def main(
     what: str = "speed", *, environment: Path = Path("build/peers"), rounds: int = 30, note: str = "",
     out: Path | None = None,
 ) -> None:  # fmt: skip
-    """Time or score public models beside ours, and write the record.
-
-    Args:
-        what: speed, on frames of a puppet, or fairness, on the real test set
-        environment: where MediaPipe and dlib are installed
-        rounds: turns of eight frames
-        note: under which circumstances, for the record
-        out: folder of the records (data/records)
-    """
+    """Time (speed) or score (fairness) public models beside ours, and write the record."""
     if what not in ("speed", "fairness"):
         raise unknown("measure", what, ("speed", "fairness"))
     if what == "fairness":
         find(SET)
     with started(environment.absolute()) as systems:
         found = compare(systems, rounds) if what == "speed" else fairness(systems)
-    makers = {"speed": speed_table, "cost": cost_table}
-    if what == "fairness":
-        makers = {"slices": slice_table, "worse": worse_table}
-    tables = {name: make(found) for name, make in makers.items()}
+    made = {"speed": speed_table, "cost": cost_table}, {"slices": slice_table, "worse": worse_table}
+    tables = {name: make(found) for name, make in made[what == "fairness"].items()}
     print(*(table.to_string() for table in tables.values()), sep="\n\n")
     found["tables"] = {name: table.to_dict("records") for name, table in tables.items()}
     kind, name = ("benchmark", "peers") if what == "speed" else ("fairness", f"{SET}-test")

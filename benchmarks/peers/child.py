@@ -14,7 +14,7 @@ import json
 import os
 import sys
 import time
-from importlib.metadata import PackageNotFoundError, distribution, packages_distributions
+from importlib.metadata import PackageNotFoundError, distribution
 from pathlib import Path
 
 import numpy as np
@@ -50,12 +50,11 @@ def ours():
     def largest(faces):
         return max(faces, key=lambda face: face.box[2] * face.box[3]).keypoints if faces else None
 
-    tasks = {
+    return {
         "tracked": lambda frame, _: largest(tracker(frame)),
         "detect": lambda frame, _: largest(predictor(frame, whole_image="fallback")),
         "box": lambda frame, box: predictor.at_boxes(frame, box[None])[0][0],
-    }
-    return tasks, [Path(predict.__file__).parent]
+    }, [Path(predict.__file__).parent]
 
 
 def mediapipe():
@@ -108,16 +107,15 @@ def dlib():
         found = cascade.detectMultiScale(gray, step, hits, minSize=(least, least))
         return points(frame, [square(box) for box in found])
 
-    tasks = {
+    return {
         "haar": by_haar, "hog": lambda frame, _: points(frame, hog(frame, 0)),
         "hog_enlarged": lambda frame, _: points(frame, hog(frame, 1)),
         "box": lambda frame, box: points(frame, [square(box)]),
-    }  # fmt: skip
-    return tasks, [weights]
+    }, [weights]  # fmt: skip
 
 
 def about(roots, extra) -> dict:
-    """Return peak memory of this process, size of its packages (those it loaded; all they require), and versions."""
+    """Return peak memory of this process, size of its packages and of all that they require, and versions."""
     needed, left = {}, [canonicalize_name(name) for name in roots]
     while left:
         name = left.pop()
@@ -130,15 +128,12 @@ def about(roots, extra) -> dict:
             needs = [Requirement(line) for line in found.requires or ()]
             needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
             left += [canonicalize_name(need.name) for need in needs]
-    names, tops = packages_distributions(), {module.partition(".")[0] for module in sys.modules}
-    loaded = {canonicalize_name(name) for top in tops for name in names.get(top, ())}
     beside = size(file for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
-    sizes = {name: size(Path(file.locate()) for file in dist.files or ()) for name, dist in needed.items()}
+    installed = sum(size(Path(file.locate()) for file in dist.files or ()) for dist in needed.values())
     status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held before
     return {
         "peak_mb": int(status.partition("VmHWM:")[2].split()[0]) * 1024 / 1e6,
-        "loaded_mb": (sum(sizes[name] for name in loaded & needed.keys()) + beside) / 1e6,
-        "installed_mb": (sum(sizes.values()) + beside) / 1e6, "packages": len(needed),
+        "installed_mb": (installed + beside) / 1e6, "packages": len(needed),
         "versions": {name: needed[canonicalize_name(name)].version for name in roots},
     }  # fmt: skip
 

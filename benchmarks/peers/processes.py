@@ -12,7 +12,6 @@ import numpy as np
 from child import receive, send
 
 PACKAGES = ("mediapipe==0.10.21", "dlib-bin==20.0.1.post1", "face_recognition_models==0.3.0")
-CHUNK = 64  # images in a question
 # which of FaceMesh's 468 points lie where the 68 of the iBUG order do: the usual choice, by region
 JAW = (127, 234, 93, 58, 172, 136, 149, 148, 152, 377, 378, 365, 397, 288, 323, 454, 356)
 BROWS = (70, 63, 105, 66, 107, 336, 296, 334, 293, 300)
@@ -44,11 +43,6 @@ class System:
         self._put({"task": task, "images": len(images), "boxes": boxes}, *images)
         points, seconds = receive(self._child.stdout), receive(self._child.stdout)
         return to_68(points), seconds
-
-    def answers(self, task: str, images: Sequence[np.ndarray]) -> np.ndarray:
-        """Return 68 points (n, 68, 2) of many images, asked in parts."""
-        parts = range(0, len(images), CHUNK)
-        return np.concatenate([self.ask(task, images[first : first + CHUNK])[0] for first in parts])
 
     def about(self) -> dict:
         """Return peak memory and install size, see child.about."""

@@ -85,7 +85,7 @@ def fairness(systems: dict) -> dict:
     def ask(name, faces):
         print(f"{name}: {len(faces)} faces", flush=True)
         system, way = SYSTEMS[name]
-        return systems[system].answers(way, faces.images)
+        return systems[system].ask(way, faces.images)[0]
 
     placed = {name: adaptation(ask(name, taught), taught.keypoints) for name in SYSTEMS if name != "ours"}
     placed["ours"] = lambda points: as_labelled(points, SET)  # from answers to where the labels lie

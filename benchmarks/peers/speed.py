@@ -19,7 +19,7 @@ ROWS = (
 SYSTEMS = {"ours": "ours", "mediapipe": "MediaPipe", "dlib": "dlib"}
 WAYS = {"detect": "ours, detector + network", "haar": "Haar + dlib", "hog": "HOG + dlib"}
 TASKS = {"tracked": "followed", "each frame": "found anew in each frame", "box given": "in a known box"}
-COSTS = {"peak_mb": "peak memory MB", "loaded_mb": "packages in use MB", "installed_mb": "all it installs MB"}
+COSTS = {"peak_mb": "peak memory MB", "installed_mb": "all it installs MB"}
 
 
 def compare(systems: dict, rounds: int) -> dict:
@@ -46,9 +46,6 @@ def compare(systems: dict, rounds: int) -> dict:
         "frames": BURST * rounds, "rows": rows,
         "costs": {name: system.about() for name, system in systems.items()},
         "mediapipe_to_ours": mesh["ms"] / ours["ms"], "haar_dlib_to_ours": haar["ms"] / ours["ms"],
-    } | {
-        f"{name}_ms": {"tracked": row["ms"], "mean": row["mean_ms"], "found": row["found"]}
-        for name, row in (("ours", ours), ("facemesh", mesh))
     }  # fmt: skip
 
 
@@ -64,7 +61,7 @@ def speed_table(record: dict) -> pd.DataFrame:
 
 
 def cost_table(record: dict) -> pd.DataFrame:
-    """Return memory and size of each process: the most it held, the packages it loaded, all that are installed."""
+    """Return memory and size of each process: the most it held, all that it installs."""
     return pd.DataFrame(
         {"process": title} | {column: number(record["costs"][name][key]) for key, column in COSTS.items()}
         for name, title in SYSTEMS.items()
