@@ -15,10 +15,9 @@ from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import write_classic
-from fkd_helpers.nets import build, count_weights
 from fkd_helpers.train import grid as grids
 from fkd_helpers.train.grid import grid, published_grid, recorded, run_grid, small_grid
-from fkd_helpers.train.tables import BASE, PUBLISHED, ablation, epochs_to, table
+from fkd_helpers.train.tables import BASE, ablation, epochs_to, table
 
 pytestmark = pytest.mark.slow
 QUICK = KeypointsConfig(
@@ -43,18 +42,9 @@ def few_puppets(monkeypatch):
     return faces
 
 
-def test_published_grid_is_the_fifteen_runs():
-    runs = published_grid("puppets")
-    assert [run.name for run in runs] == [f"published_{row:02d}" for row in range(1, 16)]
-    for run, (net, *values, _, _) in zip(runs, PUBLISHED, strict=True):
-        assert [run.batch_size, run.loss, run.optimiser, run.learning_rate, run.epochs] == values
-        assert run.net == {"A": "course_cnn", "B": "course_cnn_large"}[net] and run.validation == 0.1
-        assert (run.view, run.unit, run.momentum, run.labels, run.split) == ("frame", 50, 0, "given", "person")
-    assert round(count_weights(build("course_cnn")) / 1e6, 1) == 15.5
-
-
 def test_run_grid_stopped_goes_on_and_repeats_nothing(few_puppets, tmp_path, monkeypatch):
     runs = grid(QUICK, loss=["mse", "l1"], seed=[0, 1])
+    assert [run.name for run in runs] == ["mse-0", "mse-1", "l1-0", "l1-1"]
     trained, learn, stop = [], grids.learn, [2]
 
     def stopping(task, config, *rest, **options):
@@ -98,16 +88,11 @@ def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
     assert rows["NME new"][1] == good["scores"]["unseen"]["nme"]
 
 
-@pytest.mark.parametrize(
-    ("runs", "options", "message"),
-    [
-        ([QUICK, dataclasses.replace(QUICK, loss="l1")], {}, "keypoints68 more than once"),
-        ([QUICK], {"backend": "rai"}, "unknown backend 'rai': did you mean 'ray'"),
-    ],
-)
-def test_run_grid_says_what_cannot_run_before_anything_runs(tmp_path, runs, options, message):
-    with pytest.raises(InputError, match=message):
-        run_grid(runs, tmp_path, say=pytest.fail, **options)
+def test_run_grid_says_what_cannot_run_before_anything_runs(tmp_path):
+    with pytest.raises(InputError, match="keypoints68 more than once"):
+        run_grid([QUICK, dataclasses.replace(QUICK, loss="l1")], tmp_path, say=pytest.fail)
+    with pytest.raises(InputError, match="unknown backend 'rai': did you mean 'ray'"):
+        run_grid([QUICK], tmp_path, say=pytest.fail, backend="rai")
 
 
 def test_experiments_command_runs_rows_and_leaves_a_table(few_puppets, tmp_path, capsys, monkeypatch):
@@ -150,7 +135,7 @@ def test_table_has_rows_of_runs_without_a_record(tmp_path):
 
 def change(name, unseen, **changes):
     config = dataclasses.asdict(KeypointsConfig(name=name, **changes))
-    return {"name": name, "config": config, "scores": {"unseen": {"nme": unseen}, "seen": {"nme": 0.9 * unseen}}}
+    return {"name": name, "config": config, "scores": {"unseen": {"nme": unseen}}}
 
 
 CHANGES = [
@@ -166,7 +151,7 @@ def test_ablation_has_a_row_per_change_over_seeds():
     assert list(found.index) == ["the recipe as it is", "no augmentation", "learning_rate 0.003 -> 0.001"]
     assert found["runs"].tolist() == [2, 2, 1]
     assert found["new people"].tolist() == pytest.approx([5.1, 6.5, 5.05])
-    assert found["known people"].iloc[0] == pytest.approx(0.9 * 5.1) and found["photos"].isna().all()
+    assert found["photos"].isna().all()
     assert found["spread"].tolist() == pytest.approx([0.2 / 2**0.5, 1 / 2**0.5, np.nan], nan_ok=True)
     assert found["more"].tolist() == pytest.approx([0, 1.4, -0.05])
     assert found["clear"].tolist() == [False, True, False], "within twice the base's spread a difference is not clear"

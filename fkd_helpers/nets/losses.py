@@ -46,10 +46,7 @@ def masked(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
 
 
 def wing(error: torch.Tensor, *, width: float = 5.0, curvature: float = 1.0) -> torch.Tensor:
-    """Return the wing function of an error in pixels: steep near zero, linear beyond `width`.
-
-    Source: Feng et al., Wing Loss for Robust Facial Landmark Localisation, CVPR 2018.
-    """
+    """Return the wing function of an error in pixels: steep near zero, linear beyond `width` (Feng et al., 2018)."""
     size = error.abs()
     bend = width * torch.log1p(size / curvature)
     offset = width * math.log1p(width / curvature) - width  # the two parts meet

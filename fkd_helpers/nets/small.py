@@ -79,10 +79,7 @@ def _blocks(widths, drops, padding):
 
 
 class ClassicCNN(nn.Module):
-    """The CNN of notebook 02: five blocks that double the channels and halve the sides, two linear layers.
-
-    Input (n, 1, 96, 96); output keypoints (n, k, 2) in its pixels. 0.26 M weights, 12 M multiply-adds.
-    """
+    """The CNN of notebook 02, (n, 1, 96, 96) -> keypoints in its pixels. 0.26 M weights, 12 M multiply-adds."""
 
     def __init__(self, keypoints: int = 68):
         super().__init__()
@@ -113,10 +110,7 @@ class CourseCNN(nn.Module):
 
 
 class TwoLayers(nn.Module):
-    """The smallest baseline: one convolution and one linear layer.
-
-    Input (n, 1, 112, 112); output keypoints (n, k, 2) in its pixels. 0.21 M weights, 0.37 M multiply-adds.
-    """
+    """The smallest baseline, (n, 1, 112, 112) -> keypoints in its pixels. 0.21 M weights, 0.37 M multiply-adds."""
 
     def __init__(self, keypoints: int = 68):
         super().__init__()
@@ -130,8 +124,7 @@ class TwoLayers(nn.Module):
 class ResidualNet(nn.Module):
     """The residual network of the Kaggle course: a stem, five stages of two blocks, the mean, one linear layer.
 
-    Input (n, 1, 96, 96); output keypoints (n, k, 2) in its pixels. 11.2 M weights. Every image is brought to mean 0 and
-    standard deviation 1 first: pale images, of which there are few, would else give answers far outside.
+    Input (n, 1, 96, 96), brought to mean 0 and standard deviation 1; output keypoints in its pixels. 11.2 M weights.
     """
 
     def __init__(self, keypoints: int = 68, width: float = 1.0):

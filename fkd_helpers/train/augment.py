@@ -1,8 +1,7 @@
 """Augmentation of whole batches, in which keypoints move with the pixels.
 
-Every epoch sees a face through another window: one affine map per face brings pixels and keypoints from the base crop
-to the network's input, mirroring included. Pixels stay uint8, because OpenCV's warps and look-up tables are several
-times faster on bytes.
+One affine map per face brings pixels and keypoints from the base crop to the network's input, mirroring included.
+Pixels stay uint8, because OpenCV's warps and look-up tables are several times faster on bytes.
 """
 
 from dataclasses import dataclass, replace
@@ -44,13 +43,10 @@ def augment(
     crops: np.ndarray, keypoints: np.ndarray, *, options: Augment, size: int = CROP_SIZE, share: float = WINDOW,
     mirror: np.ndarray | str | None = "layout", rng: np.random.Generator,
 ) -> tuple[np.ndarray, np.ndarray]:  # fmt: skip
-    """Look at base crops (n, s, s) uint8 through random windows of about `share` of their side.
+    """Return images (n, size, size) uint8 of base crops (n, s, s) seen through random windows, and their keypoints.
 
-    `mirror` is the order (k,) of the keypoints in a mirrored face, without which nothing is mirrored; "layout" takes
-    that of the course's 68 or 15 points.
-
-    Returns:
-        images (n, size, size) uint8 and keypoints (n, k, 2) in their pixels; missing keypoints stay NaN
+    A window has about `share` of a crop's side. `mirror` is the order (k,) of the keypoints in a mirrored face, without
+    which nothing is mirrored; "layout" takes that of the course's 68 or 15 points.
     """
     n, source = len(crops), crops.shape[-1]
     if isinstance(mirror, str):

@@ -28,12 +28,8 @@ FRAME_UNIT, FRAME_CENTRE = 50.0, 100.0  # the published runs learn (keypoint - 1
 class Batches:
     """Batches of n examples: `batches(epoch)` yields those of an epoch, the same ones whenever it is asked for.
 
-    A subclass writes `make`. Where several processes train together, each makes its own shard of every batch.
-
-    Args:
-        shuffle: draw a new order each epoch; without it the examples come in order, the last batch may be smaller
-        weights: probability (n,) with which each example is drawn, with repetition
-        steps: batches per epoch; more than there are examples for show them more than once
+    A subclass writes `make`; of several processes each makes its own shard of every batch. With `weights` (n,) examples
+    are drawn with repetition; an epoch of more `steps` than there are examples for shows them more than once.
     """
 
     drop_last = True  # leave the incomplete last batch of a shuffled epoch out
@@ -102,10 +98,7 @@ class FaceBatches(Batches):
 
 
 class FrameBatches(Batches):
-    """Whole frames as in the classic course: a random square of 224 pixels from the image resized to 250.
-
-    No box is used: the network has to find the face. The fifteen published runs were trained like this.
-    """
+    """Whole frames as in the published runs, without boxes: a random square of 224 pixels from the image at 250."""
 
     drop_last = False
 

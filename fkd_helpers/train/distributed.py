@@ -1,8 +1,7 @@
 """Several processes train one network. Which tool is for what, all of them by their public calls:
 
-- torchrun starts the processes: `train --devices N` on this machine (`start_processes`), or
-  `torchrun --nnodes M ... -m fkd_helpers train ...` on each of M machines. If one is lost, the job ends, and the same
-  command resumes from the checkpoint.
+- torchrun starts the processes: `train --devices N` on this machine, or `torchrun --nnodes M ... -m fkd_helpers train`
+  on each of M machines. If one is lost, the job ends, and the same command resumes from the checkpoint.
 - Fabric's DDP joins the processes and averages their gradients (`train.loop.fabric_for`).
 - Ray tasks run many separate trainings, without communication between them (`train.grid`).
 - Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/scale.py trainer`.
@@ -47,8 +46,7 @@ def shard(n: int, rank: int, count: int) -> slice:
 def global_loss(value: torch.Tensor, output: torch.Tensor, target: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
     """Return the loss to backpropagate and the mean loss of the whole batch, given the mean loss of this shard.
 
-    Losses are means over the targets that are not missing, so a shard is weighted by how many it has. DDP averages the
-    gradients over the processes, hence the factor `count`.
+    A shard is weighted by its number of targets. DDP averages gradients over the processes, hence the factor `count`.
     """
     count = processes()[1]
     if count == 1:

@@ -26,11 +26,7 @@ STORE = 100_000_000  # bytes of Ray's shared memory: only configs and records tr
 
 
 def grid(base: KeypointsConfig, **choices: Sequence) -> list[KeypointsConfig]:
-    """Return one config for each combination of choices, named after them.
-
-    >>> [run.name for run in grid(KeypointsConfig(), loss=["l1", "mse"], seed=[0, 1])]
-    ['l1-0', 'l1-1', 'mse-0', 'mse-1']
-    """
+    """Return one config for each combination of choices, named after them: l1-0, l1-1, mse-0, mse-1."""
     rows = itertools.product(*choices.values())
     named = [{"name": "-".join(map(str, row))} | dict(zip(choices, row, strict=True)) for row in rows]
     return [dataclasses.replace(base, **values) for values in named]
@@ -57,13 +53,9 @@ def run_grid(
 ) -> list[dict]:  # fmt: skip
     """Run what has no record in `folder` yet, write each record at once, and return the records of all.
 
-    A run that fails becomes a record with the reason, and is tried again the next time.
-
-    Args:
-        max_epochs: stop each run there; run again with more, it goes on where it stopped
-        backend: "local" = one run after the other, in this process; "ray" = several at a time (extra [scale])
-        address: of a Ray cluster, such as "10.0.0.1:6379"; without it a Ray of `workers` runs at a time is started here
-        cpus, gpus: what a run needs, on Ray; on a cluster `folder` should be on a disk that all machines share
+    A run that fails becomes a record with the reason, and is tried again the next time; one that stopped at
+    `max_epochs` goes on there. The backend "local" runs one after the other; "ray" runs several at a time, each with
+    `cpus` and `gpus`, on a cluster (`address`, and a `folder` that all machines share) or on `workers` started here.
     """
     folder, configs = Path(folder), list(configs)
     if backend not in BACKENDS:

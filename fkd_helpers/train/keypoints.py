@@ -61,8 +61,8 @@ def has_folders(faces: FaceSet) -> bool:
 def held_out_sets(faces: FaceSet, how: str) -> tuple[FaceSet, dict[str, FaceSet]]:
     """Split a set into training faces and named sets to score on; the first one is watched.
 
-    "official": the set's own folders, {"test": ...}. "person": {"unseen": all frames of a fifth of the people, "seen":
-    other frames, in "test", of the training people}; a set without these folders has only "unseen".
+    By "official" folders there is "test"; by "person" there are "unseen" (a fifth of the people) and, where the set has
+    folders, "seen" (other frames, in its test folder, of the training people).
     """
     if how == "official":
         training, test = data.split(faces, "official")

@@ -38,10 +38,7 @@ def fit(
 
     Args:
         batches: `Batches`, or any callable from an epoch to its (inputs, targets) that has a length
-        loss: (output, targets) -> mean over the targets that are not missing
-        metrics: model, with the averaged weights -> further numbers for the epoch's row
         watch: the number of a row, smaller is better, that decides on the best epoch, a plateau and an early stop
-        callbacks: called with each epoch's row
         folder: gets `last.pt` after every epoch and `best.safetensors` after every best one. Training resumes from the
             checkpoint there and ends, bit for bit on the CPU, with the weights of a run that was never stopped.
     """
@@ -166,12 +163,10 @@ def memory_errors(size: int) -> Iterator[None]:
 def predict_batches(model: nn.Module, batches) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over the batches of epoch 0; return predicted and target keypoints (n, k, 2) in crop pixels.
 
-    Processes that train together share the work, so each of them must call this; each gets the whole answer.
+    Processes that train together share the work: each must call this, and each gets the whole answer.
     """
-    was_training = model.training
+    was_training, device = model.training, next(model.parameters()).device
     model.eval()
-    device = next(model.parameters()).device
     pairs = [(keypoints_from(model(inputs.to(device))).float().cpu(), targets) for inputs, targets in batches(0)]
-    pairs = in_order(pairs)
     model.train(was_training)
-    return tuple(np.concatenate([pair[i].numpy() for pair in pairs]) for i in (0, 1))
+    return tuple(torch.cat(part).numpy() for part in zip(*in_order(pairs), strict=True))

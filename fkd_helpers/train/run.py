@@ -84,9 +84,8 @@ def run(
 ) -> dict:  # fmt: skip
     """Run `learn` and leave everything in the folder; return the scores.
 
-    The folder then has `last.pt` (the checkpoint), NET.safetensors (the final weights), `best.safetensors` (of the best
-    epoch), `history.csv` (the numbers of each epoch), `test_predictions.csv`, what the task adds, and the record. The
-    record of a run that failed or was interrupted says so.
+    The folder then has the checkpoint, final and best weights, `history.csv` (the numbers of each epoch), predictions,
+    what the task adds, and the record. The record of a run that failed or was interrupted says so.
     """
     folder = Path(folder)
     try:

@@ -37,8 +37,7 @@ def scaled_photo(gray: np.ndarray, place: np.ndarray) -> tuple[np.ndarray, np.nd
 def compose(sources: Sources, first: int, size: tuple[int, int], rng: np.random.Generator):
     """Return a picture (h, w) uint8, the places (k, 4) of its faces, and where (h, w) there is surely no other face.
 
-    `first` is the photo whose face is sure to be in, unless the picture is one of the tenth without a face; `size` is
-    width and height.
+    The face of photo `first` is in, but for a tenth of pictures without a face; `size` is width and height.
     """
     picture, known = _scenery(sources, size, rng), np.full(size[::-1], 255, np.uint8)
     low, high = np.log(SIZES[0]), np.log(SIZES[1] * min(size))

@@ -32,11 +32,7 @@ CLEAR = 2.0  # spreads of the base by which a difference must exceed chance
 
 
 def spark(values: Iterable[float], width: int = 12) -> str:
-    """Draw positive values as a line of small bars, each the mean of its share of them, on a logarithmic scale.
-
-    >>> spark([8, 4, 2, 1], width=4)
-    '█▆▃▁'
-    """
+    """Draw positive values as small bars, each the mean of its share of them, on a logarithmic scale: █▆▃▁."""
     values = np.array(list(values), float)
     level = np.log([part.mean() for part in np.array_split(values, min(width, len(values)))])
     return bars((level - level.min()) / max(np.ptp(level), 1e-9))
@@ -45,8 +41,7 @@ def spark(values: Iterable[float], width: int = 12) -> str:
 def table(runs: Iterable[dict]) -> pd.DataFrame:
     """Return the experiment table: one row per run, in the order given; runs that failed or are still to come say so.
 
-    "final loss" is the mean of the last ten batches; only runs of one loss can be compared by it. NME can be compared
-    throughout: "known" = other frames of people in the training set, "new" = people who are not.
+    "final loss" is the mean of the last ten batches; "known" people are in the training set, "new" ones are not.
     """
     rows, nets = [], {net: letter for letter, net in NETS.items()}
     published = {f"published_{row:02d}": run[-2:] for row, run in enumerate(PUBLISHED, 1)}
@@ -107,9 +102,8 @@ def markdown(frame: pd.DataFrame, *, digits: int = 4) -> str:
 def ablation(runs: Iterable[dict] | None = None) -> pd.DataFrame:
     """Return one row per change: NME in per cent as mean and spread over seeds, and the difference that it makes.
 
-    The base comes first, then the most harmful change. "spread" is the standard deviation over seeds, NaN for one run;
-    "more" is the mean NME of new people less the base's; "clear" says whether that exceeds twice the base's spread.
-    `runs` are records named `ablation_...`; without them those of `data/records`.
+    The base comes first, then the most harmful change. "spread" is the standard deviation over seeds; "more" is the
+    mean NME of new people less the base's; "clear" says whether that exceeds twice the base's spread.
     """
     runs = list(records.find("experiment") if runs is None else runs)
     runs = [run for run in runs if run["name"].startswith("ablation_") and "failed" not in run]
