@@ -49,7 +49,9 @@ def fit_modes(faces: np.ndarray, head: np.ndarray, cameras: np.ndarray) -> tuple
     keep = np.arcsin(np.clip(np.abs(cameras[:, 0, 2]) / scale, 0, 1)) < MAX_YAW
     left = faces - np.einsum("nij,pj->npi", cameras, head)
     flat = np.einsum("nij,npj->npi", np.linalg.inv(cameras[:, :, :2]), left)[keep].reshape(keep.sum(), -1)
-    taken = np.concatenate([similarities(head), shapes.knob_fields().reshape(len(shapes.KNOBS), -1)])
+    knobs = shapes.knob_fields().copy()
+    knobs[shapes.KNOBS.index("eye_close"), shapes.UPPER_LIDS, 1] = 0.04  # lids never count as identity
+    taken = np.concatenate([similarities(head), knobs.reshape(len(knobs), -1)])
     basis = np.linalg.qr(taken.T)[0]
     _, s, vt = np.linalg.svd(flat - flat @ basis @ basis.T, full_matrices=False)
     # the sign of a mode is arbitrary: make its largest entry positive

@@ -57,7 +57,6 @@ def knob_fields() -> np.ndarray:
         if name != "smirk":
             other = np.flatnonzero((field == 0).all(1))
             field[other] = field[MIRROR[other]] * [-1, 1]
-    fields[KNOBS.index("eye_close")][[37, 38, 43, 44], 1] = 40  # for the fit only: lids never count as identity
     return fields / 1000
 
 
@@ -94,7 +93,7 @@ def face_shape(
     model, values = shape_model(), check_knobs(knobs)
     mean, weights = model["mean"], np.asarray(coefficients) * model["spreads"][: len(coefficients)]
     flat = mean[:, :2] + np.einsum("m,mpk->pk", weights, model["modes"][: len(weights)])
-    moved = np.einsum("k,kpd->pd", np.where(np.array(KNOBS) == "eye_close", 0, values), knob_fields())
+    moved = np.einsum("k,kpd->pd", values, knob_fields())
     # who it is may narrow the eyes and part the lips only so far: beyond that they are a matter of expression
     own_lids = lid_gaps(mean).mean()
     lids = np.clip(lid_gaps(flat) / own_lids, 0.8, 1.25) * (own_lids if opening is None else opening) + lid_gaps(moved)
@@ -125,11 +124,7 @@ def lid_gaps(shape: np.ndarray) -> np.ndarray:
 
 
 def expression_of(knobs: Mapping[str, float]) -> int:
-    """Return the expression (0..7, see EXPRESSIONS) whose prototype is nearest to the knobs.
-
-    >>> EXPRESSIONS[expression_of({"smile": 0.8})]
-    'happy'
-    """
+    """Return the expression (0..7, see EXPRESSIONS) whose prototype is nearest to the knobs."""
     prototypes = np.stack([check_knobs(PROTOTYPES[name]) for name in EXPRESSIONS])
     return int(np.linalg.norm(check_knobs(knobs) - prototypes, axis=1).argmin())
 
