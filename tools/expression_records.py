@@ -2,14 +2,14 @@
 
     FKD_DATA_DIR=... python tools/expression_records.py facts
     FKD_DATA_DIR=... python tools/expression_records.py raters
-    FKD_DATA_DIR=... python tools/expression_records.py together RUN RUN ... --name NAME
-    python tools/expression_records.py export RUN
+    FKD_DATA_DIR=... python tools/expression_records.py together --runs RUN,RUN ... --name NAME
+    python tools/expression_records.py export --runs RUN
 
 `together` gives the mean of the runs' answers on the test part: weights are equal, nothing is fitted on that part.
 """
 
-import argparse
 import time
+import types
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +18,7 @@ import skimage.data
 
 from fkd_helpers import data
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.expressions.data import duplicates, load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import krippendorff_alpha
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
@@ -109,18 +110,20 @@ def milliseconds(path: Path, times: int = 100) -> float:
     return float(np.median(spent))
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("what", choices=("facts", "raters", "together", "export"))
-    parser.add_argument("runs", type=Path, nargs="*")
-    parser.add_argument("--data", default="affectnet")
-    parser.add_argument("--name", default="together", help="of the record of several runs together")
-    parser.add_argument("--classes", type=int, choices=(7, 8), default=8)
-    parser.add_argument("--out", type=Path, help="folder (default: the course's own)")
-    options = parser.parse_args()
-    actions = {"facts": facts, "raters": raters, "together": together, "export": export}
-    actions[options.what](options)
+def main(what: str, *, runs: str = "", data: str = "affectnet", name: str = "together", classes: int = 8,
+         out: Path | None = None) -> None:  # fmt: skip
+    """Write one of the records: facts, raters, together, export.
+
+    Args:
+        runs: folders of runs, with commas between
+        name: of the record of several runs together
+        classes: 8, or 7: the same answers, asked about seven expressions alone
+        out: folder of the records (data/records)
+    """
+    folders = [Path(folder) for folder in runs.split(",")]
+    options = types.SimpleNamespace(runs=folders, data=data, name=name, classes=classes, out=out)
+    {"facts": facts, "raters": raters, "together": together, "export": export}[what](options)
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -9,7 +9,6 @@ by one, each time the one that would help a class-balanced logistic regression m
 points. Choices were made by cross-validation inside the training part.
 """
 
-import argparse
 import hashlib
 import json
 import zipfile
@@ -25,6 +24,7 @@ from sklearn.preprocessing import StandardScaler
 from sklearn.tree import DecisionTreeClassifier
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import FEATURES, features, neutral_face, upright
 from fkd_helpers.emotion.table import histograms
@@ -137,10 +137,8 @@ def scores_of(answers, expressions):
     return scores, drawn
 
 
-def main():
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
-    parser.add_argument("--out", type=Path, help="folder of the records (default: data/records)")
-    folder = parser.parse_args().out
+def main(*, out: Path | None = None) -> None:
+    """Fit both, and write both and their records, by default into data/records."""
     faces = load_expressions("affectnet")
     expressions, predicted = faces.extras["expression"], np.array(face_keypoints(faces))
     part = training_part(faces.names, expressions)
@@ -161,7 +159,7 @@ def main():
     for path, facts in {emotion.RULES_FILE: fitted, emotion.LEARNED_FILE: learned}.items():
         path.write_text(json.dumps(records.plain(head | facts)) + "\n", encoding="utf-8")
     records.write(
-        "emotion", "affectnet", folder=folder, data="affectnet", split="seven tenths for training, seed 0",
+        "emotion", "affectnet", folder=out, data="affectnet", split="seven tenths for training, seed 0",
         training={name: (label == k).sum() for k, name in enumerate(emotion.LABELS)},
         held_out={name: (tested == k).sum() for k, name in enumerate(emotion.LABELS)},
         mouths_apart=np.median(np.linalg.norm(upright(faces.keypoints) - upright(predicted), axis=-1)[:, 48:]),
@@ -176,11 +174,11 @@ def main():
     gain = np.subtract(*(scores[key]["balanced_accuracy"] for key in two))
     low, high = np.percentile(drawn[two[0]] - drawn[two[1]], [2.5, 97.5])
     records.write(
-        "emotion", "paired", folder=folder, data="affectnet", keypoints="predicted", model="small", draws=1000, seed=0,
+        "emotion", "paired", folder=out, data="affectnet", keypoints="predicted", model="small", draws=1000, seed=0,
         faces=(tested >= 0).sum(), scores={key.partition("-")[0]: scores[key] for key in two},
         learned_minus_rules={"gain": gain, "low": low, "high": high},
     )  # fmt: skip
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

@@ -3,13 +3,11 @@
 from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
-    "crops": ("face_crops", "face_keypoints"),
     "data": ("contents", "duplicates", "load_expressions", "split_expressions"),
     "metrics": ("all_scores", "by_class", "class_scores", "krippendorff_alpha", "scale_scores"),
     "model": ("ExpressionNet", "export_expressions", "expression_loss", "freeze"),
     "reader": ("ExpressionReader", "Reading", "upright_crop"),
-    "report": ("compare", "published_row", "worst_rows", "write_report"),
-    "task": ("ExpressionsTask",),
+    "report": ("compare", "worst_rows", "write_report"),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -58,11 +58,6 @@ def compare(folder: Path | None = None) -> pd.DataFrame:
     return means.reset_index().sort_values("accuracy", ignore_index=True)
 
 
-def published_row() -> pd.DataFrame:
-    """Return what others reached, each column by another of their models, as a row for the table of `compare`."""
-    return pd.DataFrame([{"model": "published, best of each"} | {COLUMNS[key]: v for key, v in PUBLISHED.items()}])
-
-
 def write_report(
     folder: str | Path, answers: np.ndarray, faces: FaceSet, *, title: str, history: Sequence[Mapping] = ()
 ) -> Path:

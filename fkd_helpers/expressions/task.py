@@ -14,7 +14,7 @@ from fkd_helpers.expressions.crops import ExpressionBatches, as_tensor, face_cro
 from fkd_helpers.expressions.data import load_expressions, split_expressions, without_contempt
 from fkd_helpers.expressions.metrics import all_scores, by_class
 from fkd_helpers.expressions.model import ExpressionNet, WithShares, expression_loss
-from fkd_helpers.expressions.reader import SIZE, ExpressionReader
+from fkd_helpers.expressions.reader import SIZE
 from fkd_helpers.expressions.report import write_report
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
@@ -107,9 +107,3 @@ def facts_of(answers: np.ndarray, test: FaceSet) -> dict:
         "by_class": by_class(shares, expression).to_dict("records"),
         "confusion": confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1])),
     }  # fmt: skip
-
-
-def held_out_answers(reader: ExpressionReader, faces: FaceSet) -> tuple[np.ndarray, FaceSet]:
-    """Return the answers (n, classes + 2) of a reader on the test part of a set, and that part."""
-    test = without_contempt(split_expressions(faces)[2], reader.classes)
-    return mean_over_mirror(reader.run, face_crops(test, reader.size), size=reader.size), test

@@ -3,10 +3,9 @@
 from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
-    "data": ("ImageBatches", "find_table", "halves", "load_15", "near_duplicates", "prepared", "rmse", "scores_15"),
+    "data": ("ImageBatches", "halves", "load_15", "near_duplicates", "prepared", "rmse", "scores_15"),
     "puppets": ("write_tables",),
     "tables": ("answers_for", "check_submission", "load_faces"),
-    "task": ("Kaggle15Task", "predict_15"),
 }
 __all__ = [name for names in _HOMES.values() for name in names]
 __getattr__ = lazy_names(__name__, _HOMES)
