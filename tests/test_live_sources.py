@@ -182,17 +182,16 @@ def run(capsys, *arguments):
 
 
 @pytest.mark.parametrize("emotion, known, caution", [("expressions", EXPRESSIONS, True), ("none", (), False)])
-def test_live_command_records_and_logs(film, tmp_path, capsys, emotion, known, caution):
-    made, log = tmp_path / "new" / "seen.mp4", tmp_path / "new" / "log.json"
-    code, out, err = run(capsys, "--source", film, "--record", made, "--log", log, "--filter", "sunglasses",
-                         "--calm", 0.1, "--max-seconds", 0.5, "--emotion", emotion)  # fmt: skip
-    assert code == 0 and not err
+def test_live_command_records_and_sums_up(film, tmp_path, capsys, emotion, known, caution):
+    made = tmp_path / "new" / "seen.mp4"
+    code, out, err = run(capsys, "--source", film, "--record", made, "--filter", "sunglasses", "--calm", 0.1,
+                         "--max-seconds", 0.5, "--emotion", emotion)  # fmt: skip
+    assert code == 0 and not err and (CAUTION in out) == caution
     assert "15 frames in" in out and "Ended after 0.5 seconds." in out and str(made) in out
-    logged = json.loads(log.read_text())
-    assert (logged["frames"], logged["dropped"], logged["source"]) == (15, 0, "file")
-    assert logged["settings"] | {"calm": 0.1, "filter": "sunglasses"} == logged["settings"]
-    assert (CAUTION in out) == ("caution" in logged) == caution and logged["emotions"].keys() <= set(known)
-    assert len(list(open_source("file", made).frames)) == 15 and made.with_suffix(".json").exists()
+    summary = json.loads(made.with_suffix(".json").read_text())
+    assert (summary["frames"], summary["dropped"]) == (15, 0) and summary["emotions"].keys() <= set(known)
+    assert summary["settings"] | {"calm": 0.1, "filter": "sunglasses"} == summary["settings"]
+    assert len(list(open_source("file", made).frames)) == 15
 
 
 @pytest.mark.parametrize(
@@ -204,7 +203,7 @@ def test_live_command_records_and_logs(film, tmp_path, capsys, emotion, known, c
         (["--source", "puppet", "--record", "film.avi"], r"ending in \.mp4"),
         (["--source", "puppet", "--show"], "no screen"),
         (["--source", "puppet", "--max-seconds", "-1"], "seconds: expected more than 0"),
-        (["--source", "puppet", "--max-seconds", "0.1", "--log", "file/log.json"], "file"),
+        (["--source", "puppet", "--max-seconds", "0.1", "--record", "file/film.mp4"], "file: File exists"),
     ],
 )
 def test_live_command_refuses_in_one_line(arguments, message, tmp_path, monkeypatch, capsys):

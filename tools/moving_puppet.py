@@ -30,7 +30,7 @@ def main(*, frames: int = 60, out: Path = Path(__file__).parents[1] / "images" /
         centre = (150 + 12 * np.sin(turn), 162 + 6 * np.cos(2 * turn))
         frame = puppets.put_face(wall, person, knobs | {"eye_close": blink}, pose, 150, centre)[0]
         faces, moods, worn = pipeline(frame, len(drawn) * PACE / 1000)
-        seen = Result(None, frame, None, faces, moods, 0.0, 0.0).drawn()
+        seen = Result(None, frame, faces, moods, None, 0.0, 0.0).drawn()
         drawn.append(Image.fromarray(np.hstack([seen, worn])))
     drawn[0].save(out, save_all=True, append_images=drawn[1:], duration=PACE, loop=0, quality=55, method=4)
     print(f"{out}: {out.stat().st_size // 1000} kB")

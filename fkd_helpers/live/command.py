@@ -11,7 +11,6 @@ import cv2
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
-from fkd_helpers.live.recorder import write_summary
 from fkd_helpers.live.settings import LiveSettings
 
 TITLE = "facial keypoints (q ends)"
@@ -19,7 +18,7 @@ TITLE = "facial keypoints (q ends)"
 
 def run(
     settings: LiveSettings | None = None, *, source: str = "puppet", show: bool = False, record: str | None = None,
-    max_seconds: float | None = None, log: str | None = None,
+    max_seconds: float | None = None,
 ) -> int:  # fmt: skip
     """Follow faces and emotions in a camera, a film, a folder or the puppet; return the exit code.
 
@@ -28,29 +27,23 @@ def run(
         show: show it in a window, at its own speed; q ends it
         record: write what is seen to a new MP4 file, without sound, and its summary beside it
         max_seconds: end after so many seconds of the source
-        log: write a summary of the run to this JSON file
     """
     if show and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise InputError("--show: there is no screen here; leave it out, or give --record a name and look at that")
     latest, options = deque(maxlen=1), asdict(settings or LiveSettings())
     engine = LiveEngine(seconds=max_seconds, every=not show, on_result=latest.append, **options)
-    kind, address = source_of(source)
     try:
         if record:
             engine.record(record)
-        engine.start(kind, address)
+        engine.start(*source_of(source))
         while not engine.wait(0 if show else 0.5):
             if show:
                 _show(engine, latest)
     finally:
         engine.stop()
-        saved, meter = engine.finish(), engine.run.meter
-        if meter.read()["frames"]:
-            _report(engine, meter.read())
-            if saved:
-                print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")
-            if log:
-                write_summary(Path(log), meter, engine.settings, source=kind)
+        saved = engine.finish()
+        if engine.run.meter.read()["frames"]:
+            _report(engine, saved)
     if engine.run.error is not None:
         raise engine.run.error
     return 0
@@ -60,11 +53,9 @@ def source_of(name: str) -> tuple[str, str]:
     """Return kind and address of a source that the user named, for `open_source`."""
     if name == "browser":
         raise InputError("--source browser: a browser's camera needs the notebook (08_live_demo)")
-    if name == "puppet":
-        return name, ""
     if name.isdecimal() or "://" in name or name.startswith("/dev/"):
         return "camera", name
-    return ("images" if Path(name).is_dir() else "file"), name
+    return "puppet" if name == "puppet" else "images" if Path(name).is_dir() else "file", name
 
 
 def _show(engine, latest):
@@ -76,12 +67,14 @@ def _show(engine, latest):
         engine.stop()
 
 
-def _report(engine, statistics):
-    frames, seconds = statistics["frames"], statistics["seconds"]
-    print(f"{frames} frames in {seconds:.1f} s: {statistics['fps_mean']:.1f} per second, latency "
-          f"{statistics['p50']:.1f} ms (p95 {statistics['p95']:.1f}), {statistics['dropped']} dropped")  # fmt: skip
-    emotions = sorted(statistics["emotions"].items(), key=lambda pair: -pair[1])
+def _report(engine, saved):
+    found = engine.run.meter.read()
+    print(f"{found['frames']} frames in {found['seconds']:.1f} s: {found['fps_mean']:.1f} per second, latency "
+          f"{found['p50']:.1f} ms (p95 {found['p95']:.1f}), {found['dropped']} dropped")  # fmt: skip
+    emotions = sorted(found["emotions"].items(), key=lambda pair: -pair[1])
     print(f"emotions: {', '.join(f'{label} {count}' for label, count in emotions) or 'none was read'}")
     if engine.settings.emotion == "expressions":
         print(CAUTION)
     print(engine.message)
+    if saved:
+        print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")

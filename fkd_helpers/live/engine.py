@@ -1,34 +1,33 @@
 """The live engine: frames in, faces and emotions out, always the latest; it knows no Jupyter.
 
-Two threads: one reads the source, one looks for faces. Between them is a mailbox of one slot, so that a slow moment
-costs frames and never time: what is shown is never older than one frame's work.
+Two threads: one reads the source, one looks for faces. Between them is one slot, so that a slow moment costs frames and
+never time: what is shown is never older than one frame's work.
 """
 
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field
 from pathlib import Path
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import free_path
-from fkd_helpers.faces.images import read_photo, shrunk, write_photo
+from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.live.pipeline import Pipeline, Result
 from fkd_helpers.live.recorder import Meter, Recorder
 from fkd_helpers.live.settings import LiveSettings
 from fkd_helpers.live.sources import Source, open_source
 
-MAX_SIDE = 1920  # pixels; larger frames are scaled down to this
 
+class Run:
+    """One start of the engine: its source, its statistics, and the slot in which the newest item waits to be taken.
 
-class Mailbox:
-    """One slot between two threads: a newer item replaces the one that waits.
-
-    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the box is
+    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the slot is
     closed), or by `close`.
     """
 
-    def __init__(self):
+    def __init__(self, source: Source):
+        self.source, self.meter, self.stopped = source, Meter(), threading.Event()
+        self.error, self.threads = None, []
         self._waiting, self._closed, self._changed = [], False, threading.Condition()
 
     def put(self, item: object) -> list:
@@ -41,7 +40,7 @@ class Mailbox:
             return displaced
 
     def take(self) -> object | None:
-        """Wait for an item and return it; None once the box is closed and empty."""
+        """Wait for an item and return it; None once the slot is closed and empty."""
         with self._changed:
             self._changed.wait_for(lambda: self._waiting or self._closed)
             return self._waiting.pop() if self._waiting else None
@@ -55,30 +54,15 @@ class Mailbox:
             return left
 
 
-@dataclass(eq=False)
-class Run:
-    """The state of one start, so that late threads of an earlier one cannot disturb the next."""
-
-    source: Source
-    mailbox: Mailbox = field(default_factory=Mailbox)
-    meter: Meter = field(default_factory=Meter)
-    stopped: threading.Event = field(default_factory=threading.Event)
-    error: Exception | None = None
-    threads: list = field(default_factory=list)
-
-
 class LiveEngine:
     """Look for faces in the frames of a source, in threads of its own.
 
     Args:
         seconds: end the source after so long
-        every: process each frame of a file, folder or puppet, as fast as possible; otherwise they are played at their
-            own speed and the latest frame wins
-        on_result, on_drop: called from the engine's threads with a `Result`, and with the key of a submitted frame
-            that gets none; they must not wait for a lock that is held around `stop`
+        every: process each frame of a film, as fast as possible; otherwise it plays at its own speed, the latest wins
+        on_result: called by the engine's threads with each `Result`; must not wait for a lock that is held for `stop`
+        on_drop: the same for the key of a submitted frame that gets no result
         settings: see `LiveSettings`
-
-    `run` has the meter of this run, or of the last one, and the error that ended it, if any.
     """
 
     def __init__(
@@ -88,19 +72,22 @@ class LiveEngine:
     ):  # fmt: skip
         if seconds is not None and not seconds > 0:
             raise InputError(f"seconds: expected more than 0, got {seconds}")
-        self.seconds, self.every, self.settings = seconds, every, LiveSettings().updated(**settings)
-        self._on_result, self._on_drop = on_result, on_drop
-        self._pipeline, self._lock = Pipeline(self.settings), threading.RLock()
+        self.seconds, self.every, self._on_result, self._on_drop = seconds, every, on_result, on_drop
+        self._pipeline, self._lock = Pipeline(LiveSettings(**settings)), threading.RLock()
         self.run, self._last, self.recording = Run(Source("none")), None, None
         self.run.stopped.set()
 
+    @property
+    def settings(self) -> LiveSettings:
+        """The settings in use; `change` changes them."""
+        return self._pipeline.settings
+
     def start(self, source: str, address: str | int | Path = "") -> None:
         """Begin with a source, see `open_source`; one that is running is stopped before."""
-        if self.running:
-            self.stop()
+        self.stop()
         self.run = run = Run(open_source(source, address))
         self._last, self._pipeline = None, Pipeline(self.settings, self._pipeline)
-        work = [(self._work, iter(run.mailbox.take, None))]
+        work = [(self._work, iter(run.take, None))]
         if self.every and not run.source.live:
             work = [(self._work, self._frames(run))]
         elif run.source.frames is not None:  # otherwise they are submitted
@@ -112,22 +99,20 @@ class LiveEngine:
     def submit(self, jpeg: bytes, key: object) -> None:
         """Give a frame to the source "browser"; only the latest is kept, and every key is answered exactly once."""
         run, item = self.run, (jpeg, None, time.monotonic(), key)
-        self._drop(run, run.mailbox.put(item) if run.source.kind == "browser" else [item])
+        self._drop(run, run.put(item) if run.source.kind == "browser" else [item])
 
     def change(self, **settings) -> None:
         """Change settings while it runs: all of them, or none where one is refused."""
-        self._pipeline = Pipeline(self.settings.updated(**settings), self._pipeline)
-        self.settings = self._pipeline.settings
+        self._pipeline = Pipeline(LiveSettings(**(vars(self.settings) | settings)), self._pipeline)
 
     def stop(self) -> None:
         """Stop and wait for the threads; a recording waits for `finish`. Harmless when nothing runs."""
-        run = self.run
-        run.stopped.set()
-        self._drop(run, run.mailbox.close())
-        for thread in run.threads:
+        self.run.stopped.set()
+        self._drop(self.run, self.run.close())
+        for thread in self.run.threads:
             if thread is not threading.current_thread():
                 thread.join(timeout=3)  # a camera may hang
-        run.meter.end()
+        self.run.meter.end()
 
     def wait(self, seconds: float | None = None) -> bool:
         """Wait until the source has ended by itself, at most so many seconds; return whether it has."""
@@ -145,22 +130,20 @@ class LiveEngine:
         end = f"Stopped by a fault: {self.run.error}" if self.run.error else self.run.source.end_message
         return "\n".join([end, *self.run.source.notes])
 
-    def snapshot(self, path: str | Path) -> Path:
+    def snapshot(self, path: Path) -> Path:
         """Write the frame that is shown, with filter and keypoints; return its path, never an older file's."""
         if self._last is None:
             raise InputError("snapshot: no frame has come yet")
-        path = free_path(Path(path))
+        path = free_path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
         write_photo(path, self._last.drawn())
         return path
 
     def record(self, path: str | Path) -> Path:
         """Begin a recording with the next frame; return its path, which is never an older file's."""
-        with self._lock:
-            if self.recording is not None:
-                raise InputError(f"{path}: {self.recording.path} is still being recorded")
-            self.recording = Recorder(path)
-            return self.recording.path
+        self.finish()
+        self.recording = Recorder(path)
+        return self.recording.path
 
     def finish(self) -> Recorder | None:
         """End the recording and return it; None where there is none."""
@@ -173,8 +156,7 @@ class LiveEngine:
     def _frames(self, run) -> Iterator[tuple]:
         """Yield the frames of a source as (frame, when, arrived, key), at most `max_fps`, no longer than `seconds`.
 
-        With `every` a film is read as fast as possible, by its own clock; otherwise it plays at its own speed, and a
-        frame has the time of its arrival, as that of a camera always has.
+        With `every` a film is read by its own clock; otherwise a frame has the time of its arrival, as with a camera.
         """
         began = first = due = None
         try:
@@ -201,10 +183,10 @@ class LiveEngine:
     def _read(self, run, items):
         try:
             for item in items:
-                self._drop(run, run.mailbox.put(item))
+                self._drop(run, run.put(item))
         except Exception as error:
             run.error = error
-        run.mailbox.close(keep=True)
+        run.close(keep=True)
 
     def _work(self, run, items):
         try:
@@ -213,21 +195,21 @@ class LiveEngine:
         except Exception as error:
             run.error = error
         run.meter.end()
-        self._drop(run, run.mailbox.close())
+        self._drop(run, run.close())
         run.stopped.set()
 
     def _process(self, run, frame, when, arrived, key):
         try:
-            frame = shrunk(read_photo(frame) if isinstance(frame, bytes) else frame, MAX_SIDE)
+            frame = read_photo(frame) if isinstance(frame, bytes) else frame
         except InputError:
             return self._drop(run, [(key,)], "unreadable")
         when = arrived if when is None else when
         try:
-            faces, moods, shown = self._pipeline(frame, when, alone=not run.source.film)
+            found = self._pipeline(frame, when, alone=not run.source.film)
         except Exception:
             self._drop(run, [(key,)])
             raise
-        self._last = result = Result(key, frame, shown, faces, moods, time.monotonic() - arrived, when)
+        self._last = result = Result(key, frame, *found, time.monotonic() - arrived, when)
         run.meter.add(result)
         self._on_result(result)
         with self._lock:

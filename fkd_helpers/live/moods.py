@@ -33,13 +33,13 @@ class Mood:
 class Smoother:
     """Smooth the readings of one face over time, whatever the frame rate.
 
-    Scores, valence and arousal follow a change by 63 % within `glide` seconds. The label changes once another one has
-    had the largest score for `hold` seconds.
+    Scores, valence and arousal follow a change by 63 % within `glide` seconds. The label changes once it has not had
+    the largest score for `hold` seconds.
     """
 
     def __init__(self, glide: float = 0.25, hold: float = 0.25):
-        self.glide, self.hold, self.when, self.mood = glide, hold, -np.inf, None
-        self._mean, self._lead_lost, self._reasons = 0.0, None, {}
+        self.glide, self.hold, self.mood = glide, hold, None
+        self.when, self._led, self._mean = -np.inf, -np.inf, 0.0
 
     def __call__(self, reading: Emotion | Reading, when: float) -> Mood:
         """Return the smoothed emotion after a reading at second `when`; an unknown one changes nothing."""
@@ -50,17 +50,15 @@ class Smoother:
         values = np.array([*reading.shares, reading.valence, reading.arousal] if network else reading.scores)
         stays = np.exp(-max(0.0, when - self.when) / max(self.glide, 1e-9))
         self._mean, self.when = stays * self._mean + (1 - stays) * values, when
-        label = leader = labels[int(self._mean[: len(labels)].argmax())]
-        if self.mood is None or self.mood.label == leader:
-            self._lead_lost = None
+        label = labels[int(self._mean[: len(labels)].argmax())]
+        if self.mood is None or label == self.mood.label or when - self._led >= self.hold:
+            self._led = when
         else:
-            self._lead_lost = when if self._lead_lost is None else self._lead_lost
-            label = leader if when - self._lead_lost >= self.hold else self.mood.label
+            label = self.mood.label
         if network:
             self.mood = Mood(label, valence=float(self._mean[-2]), arousal=float(self._mean[-1]))
         else:
-            self._reasons[reading.label] = reading.reason
-            self.mood = Mood(label, self._reasons.get(label, "between the other two, as frames were averaged"))
+            self.mood = Mood(label, reading.reason if reading.label == label else "")
         return self.mood
 
 

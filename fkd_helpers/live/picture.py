@@ -19,7 +19,6 @@ import traitlets
 from fkd_helpers.live.pipeline import Result
 
 WINDOW = 2  # frames that are on their way to the browser at a time
-LOST = 5.0  # seconds after which a frame without an answer no longer counts
 MAX_BYTES = 20 * 2**20  # of a submitted JPEG
 
 
@@ -39,8 +38,8 @@ class Picture(anywidget.AnyWidget):
 
     def __init__(self, on: dict[str, Callable], **traits):
         self._on, self._lock, self._context = on, threading.Lock(), copy_context()
-        self._in_flight: dict[int, float] = {}  # frames on their way to the page: when they left
-        self._count, self.session, self.showing, self.skipped, self.heard = 0, 0, False, 0, 0.0
+        self._sent, self._seen = 0, 0  # frames of the kernel's own source
+        self.session, self.showing, self.skipped, self.heard = 0, False, 0, 0.0
         super().__init__(**traits)
         self.on_msg(self._on_message)
 
@@ -57,7 +56,7 @@ class Picture(anywidget.AnyWidget):
     def begin(self, source: str, **options) -> None:
         """Begin to show frames; for "browser" the page opens a camera."""
         with self._lock:
-            self.session, self.showing, self._in_flight = self.session + 1, True, {}
+            self.session, self.showing, self._sent, self._seen = self.session + 1, True, 0, 0
         self.heard, self.skipped = time.monotonic(), 0
         self.post("start", source=source, **options)
 
@@ -67,15 +66,19 @@ class Picture(anywidget.AnyWidget):
         self.session, self.showing = self.session + 1, False
 
     def show(self, result: Result) -> None:
-        """Show a frame's faces on the page, with the frame itself where the page does not have it as it is shown.
+        """Show a frame's faces, with the frame itself where the page does not have it.
 
         A frame of the kernel's own source is skipped while the page is behind.
         """
-        key, picture = result.key, result.shown
+        kind, key, picture = "result", result.key, result.shown
         if key is None:
-            key, picture = self._next_key(), result.frame if picture is None else picture
-            if key is None:
-                return
+            with self._lock:
+                if self._sent - self._seen >= WINDOW:
+                    self.skipped += 1
+                    return
+                self._sent += 1
+                kind, key = "frame", (self.session, self._sent)
+            picture = result.frame if picture is None else picture
         faces = [
             {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints)}
             | (asdict(mood) | {"scales": mood.scales} if mood else {"label": None})
@@ -83,24 +86,12 @@ class Picture(anywidget.AnyWidget):
         ]
         buffers = [b"".join(np.asarray(face.keypoints, "<f4").tobytes() for face in result.faces)]
         buffers += [] if picture is None else [to_jpeg(picture)]
-        self.post("result" if result.key else "frame", key, buffers, faces=faces, age=1000 * result.seconds)
+        self.post(kind, key, buffers, faces=faces, age=1000 * result.seconds)
 
     def post(self, kind: str, key: tuple | None = None, buffers: Sequence[bytes] = (), **content) -> None:
         """Send a message from any thread; `key` names the frame that it is about."""
         session, number = key or (self.session, None)
-        content |= {"type": kind, "session": session, "id": number}
-        self.in_page_context(self.send, content, list(buffers))
-
-    def _next_key(self):
-        now = time.monotonic()
-        with self._lock:
-            self._in_flight = {number: left for number, left in self._in_flight.items() if now - left < LOST}
-            if len(self._in_flight) >= WINDOW:
-                self.skipped += 1
-                return None
-            self._count += 1
-            self._in_flight[self._count] = now
-            return self.session, self._count
+        self.in_page_context(self.send, content | {"type": kind, "session": session, "id": number}, list(buffers))
 
     # -- from the page: what makes no sense is ignored
 
@@ -115,7 +106,7 @@ class Picture(anywidget.AnyWidget):
                 self._on["cameras"]([(str(name), str(identity)) for name, identity in cameras])
             case {"type": "ack", "session": self.session, "id": int(number)}:
                 with self._lock:
-                    self._in_flight.pop(number, None)
+                    self._seen = max(self._seen, number)
             case {"type": "stop", "session": self.session, "message": str(message)}:
                 self._on["stop"](message)
             case {"type": "frame", "session": self.session, "id": int(number)}:

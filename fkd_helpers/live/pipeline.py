@@ -20,9 +20,9 @@ class Result:
 
     key: object  # of a submitted frame, None for a source's own
     frame: np.ndarray  # RGB (h, w, 3)
-    shown: np.ndarray | None  # the same with its filter, None without one
     faces: list[Face]
     moods: list[Mood | None]  # of each face, None where it is not known
+    shown: np.ndarray | None  # the frame with its filter, None without one
     seconds: float  # from the frame's arrival to this result
     when: float  # the time of the frame, by the source's clock or by ours
 
@@ -40,7 +40,7 @@ class Result:
 class Pipeline:
     """Track faces through the frames of a film, smooth their keypoints, read their emotions and put on filters.
 
-    The networks are loaded and warm when this returns; the predictor of `other` serves again where it may.
+    The networks are loaded and warm when this returns; that of `other` serves again if it is the same.
     """
 
     def __init__(self, settings: LiveSettings | None = None, other: "Pipeline | None" = None):
@@ -55,7 +55,7 @@ class Pipeline:
             self.predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=())
             self.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
         of_film(np.zeros((64, 64), np.uint8))
-        self._detect, self._tracker = of_picture, Tracker(self.predictor, detector=of_film)
+        self._of_picture, self._tracker = of_picture, Tracker(self.predictor, detector=of_film)
         self._smoother, self._moods = FaceSmoother(settings.smooth), Moods(settings.emotion, settings.calm)
         count = self.predictor.runner.keypoints
         if settings.filters() and count != len(MIRROR):
@@ -66,11 +66,11 @@ class Pipeline:
     ) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
         """Return the faces of the frame at second `when`, the emotion of each, and the frame with its filter or None.
 
-        alone: the frame is no part of a film: faces are searched with care, and nothing is remembered
+        A picture that stands alone is searched with care, and nothing of it is remembered.
         """
         if alone:
             min_score = 0 if self.settings.detector == "none" else None
-            found = self.predictor.faces_at(frame, self._detect(frame), min_score=min_score)
+            found = self.predictor.faces_at(frame, self._of_picture(frame), min_score=min_score)
             faces = [replace(face, id=number) for number, face in enumerate(found)]
             self._moods = Moods(self.settings.emotion, self.settings.calm)
         else:

@@ -9,7 +9,6 @@ import threading
 import time
 from collections import Counter, deque
 from collections.abc import Callable
-from dataclasses import asdict
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,9 +17,8 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import free_path, whole_file
+from fkd_helpers.core.files import free_path
 from fkd_helpers.core.records import plain, versions
-from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.pipeline import Result
 from fkd_helpers.live.settings import LiveSettings
 
@@ -31,11 +29,7 @@ ENCODER = {"preset": "ultrafast", "tune": "zerolatency", "crf": "23", "g": "60"}
 
 
 class Recorder:
-    """Write frames to a new MP4 file; there is no sound.
-
-    `frames` and `seconds` are the length so far, and `meter` counts the results that the caller gives it, for the
-    summary. A taken `path` gets a number added to its name.
-    """
+    """Write frames to a new MP4 file, whose name gets a number if it is taken; `meter` counts for its summary."""
 
     def __init__(self, path: str | Path):
         self.path = free_path(Path(path))
@@ -72,7 +66,9 @@ class Recorder:
             self._film.mux(self._track.encode(None))
             self._film.close()
             length = {"recording": self.path.name, "seconds": self.seconds, "frames": self.frames}
-            write_summary(self.path.with_suffix(".json"), self.meter, settings or LiveSettings(), **length)
+            made = {"versions": versions() | {"av": av.__version__}, "date": time.strftime("%Y-%m-%d %H:%M")}
+            content = plain(self.meter.read() | length | {"settings": settings or LiveSettings()} | made)
+            self.path.with_suffix(".json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
         return self
 
 
@@ -107,8 +103,7 @@ class Meter:
         self._ended = self._ended or self._clock()
 
     def read(self) -> dict:
-        """Return the statistics: frames per second, latency in milliseconds (None before the first frame), counts of
-        frames, frames per emotion, the changes of labels (second, face, new label), seconds of the run."""
+        """Return rates, latency in ms (None before the first frame), counts, and changes (second, id, label)."""
         with self._lock:
             seconds = (self._ended or self._clock()) - self._begun
             p50, p95 = (1000 * np.percentile(self._latencies, [50, 95])).tolist() if self._latencies else (None, None)
@@ -116,13 +111,3 @@ class Meter:
                 "fps_mean": self._counts["frames"] / max(seconds, 1e-9), "p50": p50, "p95": p95, **self._counts,
                 "emotions": dict(self._emotions), "timeline": list(self._timeline), "seconds": seconds,
             }  # fmt: skip
-
-
-def write_summary(path: Path, meter: Meter, settings: LiveSettings, **facts) -> None:
-    """Write what a run was like to a JSON file."""
-    facts |= {"settings": asdict(settings), "versions": versions() | {"av": av.__version__}}
-    facts |= {"caution": CAUTION} if settings.emotion == "expressions" else {}
-    path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        content = meter.read() | facts | {"date": time.strftime("%Y-%m-%d %H:%M")}
-        partial.write_text(json.dumps(plain(content), indent=1) + "\n", encoding="utf-8")

@@ -1,6 +1,6 @@
 """The settings of the live demo, the same for the engine, the widget and the command line."""
 
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
@@ -12,7 +12,6 @@ DETECTORS = {  # for the frames of a film, where few milliseconds are left, and 
     "haar": (detect_fast, detect_faces),
     "none": (lambda frame, **_: central_boxes(frame.shape), lambda frame, **_: central_boxes(frame.shape)[:1]),
 }
-
 EMOTIONS = {  # who reads them, and what
     "rules": "negative, neutral, positive",
     "expressions": "eight, by a network",
@@ -44,19 +43,12 @@ class LiveSettings:
         for name, known in (("detector", DETECTORS), ("emotion", EMOTIONS)):
             if getattr(self, name) not in known:
                 raise unknown(name, getattr(self, name), known)
-        for name in ("smooth", "calm"):
-            if not 0 <= getattr(self, name) <= LONGEST:
-                raise InputError(f"{name}: expected 0 to {LONGEST}, got {getattr(self, name)}")
+        if not (0 <= self.smooth <= LONGEST and 0 <= self.calm <= LONGEST):
+            raise InputError(f"smooth and calm: expected 0 to {LONGEST} seconds, got {self.smooth} and {self.calm}")
         if self.max_fps is not None and not self.max_fps > 0:
             raise InputError(f"max_fps: expected more than 0, got {self.max_fps}")
         for name in self.filters():
             filter_named(name)
-
-    def updated(self, **changes) -> "LiveSettings":
-        """Return the settings with some of them changed."""
-        for name in changes.keys() - vars(self).keys():
-            raise unknown("setting", name, vars(self))
-        return replace(self, **changes)
 
     def filters(self) -> list[str]:
         """Return the names of the filters, in the order in which they are put on."""

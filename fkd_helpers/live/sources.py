@@ -38,7 +38,7 @@ class Source:
 
 
 def open_source(kind: str, address: str | int | Path = "") -> Source:
-    """Open a source: "browser", "camera" (number or URL), "file" (path or URL), "images" (folder) or "puppet"."""
+    """Open a source of one of the kinds in SOURCES."""
     if kind not in SOURCES:
         raise unknown("source", kind, SOURCES)
     if kind == "browser":
@@ -86,15 +86,14 @@ def _frames(capture, *, live):
 
 def _open_images(folder):
     photos = find_photos(folder)
-    source = Source("images", film=False, end_message=f"All {len(photos.found)} pictures of {folder} were shown.")
-    source.notes += filter(None, [photos.left_out_line()])
+    notes = list(filter(None, [photos.left_out_line()]))
 
     def pictures():
         for second, path in enumerate(photos.found):
             try:
                 yield read_photo(path), float(second)
             except InputError as error:
-                source.notes.append(f"left out: {error}")
+                notes.append(f"left out: {error}")
 
-    source.frames = pictures()
-    return source
+    end = f"All {len(photos.found)} pictures of {folder} were shown."
+    return Source("images", pictures(), film=False, notes=notes, end_message=end)

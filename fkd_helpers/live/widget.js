@@ -421,8 +421,8 @@ class Hub {
         this.newest = message.id;
         this.show(picture, since, message, buffers);
       }
-    } finally { // without a view nobody watches: the kernel shall notice
-      if (this.views.size) this.send({ type: "ack", session: message.session, id: message.id });
+    } finally {
+      this.send({ type: "ack", session: message.session, id: message.id });
     }
   }
 

@@ -1,6 +1,7 @@
 """The live demo as a widget: Start, Stop, Record and Snapshot around one live picture, and its settings."""
 
 import base64
+import functools
 import os
 import threading
 import time
@@ -24,11 +25,11 @@ LARGEST_SHOWN = 50_000_000  # bytes of a recording that is sent to the page; a l
 NAME = "live-%Y%m%d-%H%M%S"  # of a recording or a snapshot, by its time
 VIDEO = '<video controls width="400" aria-label="{name}" src="{url}"></video>'
 IMAGE = '<img width="400" alt="The snapshot: the live picture with its keypoints" src="{url}">'
-BUTTONS = {  # tooltip and colour
-    "Start": ("Start the source", "success"),
-    "Stop": ("Stop: the camera goes off", "danger"),
-    "Record": ("Record to a new MP4 file, until pressed again", ""),
-    "Snapshot": ("Save the picture as it is now", ""),
+BUTTONS = {
+    "Start": {"tooltip": "Start the source", "button_style": "success"},
+    "Stop": {"tooltip": "Stop: the camera goes off", "button_style": "danger"},
+    "Record": {"tooltip": "Record to a new MP4 file, until pressed again"},
+    "Snapshot": {"tooltip": "Save the picture as it is now"},
 }
 WRAP = widgets.Layout(flex_flow="row wrap")
 
@@ -58,12 +59,12 @@ class LiveDemo(widgets.VBox):
         mirror = source in ("browser", "camera") if mirror is None else mirror
         events = {"frame": lambda *frame: self.engine.submit(*frame), "stop": self.stop,
                   "cameras": self._offer_cameras, "hello": self._announce}  # fmt: skip
-        self.folder, self._lock, self.buttons = Path(folder), threading.RLock(), {}
+        self.folder, self._lock = Path(folder), threading.RLock()
         self.picture, self.saved, self._row = Picture(events, mirror=mirror), widgets.HTML(), widgets.HBox(layout=WRAP)
-        on_drop = lambda key: self.picture.post("drop", key)  # noqa: E731
+        on_drop = functools.partial(self.picture.post, "drop")
         self.engine = LiveEngine(on_result=self.picture.show, on_drop=on_drop, **settings)
-        for name, (tooltip, style) in BUTTONS.items():
-            self.buttons[name] = button = widgets.Button(description=name, tooltip=tooltip, button_style=style)
+        self.buttons = {name: widgets.Button(description=name, **style) for name, style in BUTTONS.items()}
+        for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self._call(getattr(self, name.lower())))
         self.controls = _controls(vars(self.engine.settings), source=source, address=str(address), mirror=mirror)
         for name, control in self.controls.items():
@@ -109,7 +110,6 @@ class LiveDemo(widgets.VBox):
         self._say(f"Saved the picture to {path}.")
 
     def _call(self, function: Callable, *values):
-        """Call a function; tell the user what was wrong with the input, or with the disk."""
         try:
             function(*values)
         except (InputError, OSError) as error:
@@ -129,12 +129,10 @@ class LiveDemo(widgets.VBox):
         self._say(self.picture.status)
 
     def _offer_cameras(self, cameras):
-        """Offer the cameras (name, id) of the page; the one that was chosen stays."""
         camera, chosen = self.controls["camera"], self.controls["camera"].value
         if cameras and chosen in ("", *(identity for _, identity in cameras)):
-            with camera.hold_trait_notifications():
-                camera.options = [("any", ""), *cameras]
-                camera.value = chosen
+            with camera.hold_trait_notifications():  # the one that was chosen stays
+                camera.options, camera.value = [("any", ""), *cameras], chosen
 
     def _finish_recording(self) -> str:
         """End the recording, if there is one; show it and return what to say."""
@@ -200,10 +198,8 @@ def _controls(settings: dict, **values) -> dict[str, widgets.Widget]:
         "calm": widgets.BoundedFloatText(max=LONGEST, step=0.05),
         "mirror": widgets.Checkbox(),
     }
-    controls = {}
-    for name, choice in choices.items():
-        controls[name] = control = widgets.Dropdown(options=choice) if isinstance(choice, list) else choice
-        control.value, control.layout = values[name], widgets.Layout(width="400px")
-        control.description = f"{name.capitalize()} (seconds)" if name in ("smooth", "calm") else name.capitalize()
-        control.style.description_width = "120px"
+    controls = {name: widgets.Dropdown(options=x) if isinstance(x, list) else x for name, x in choices.items()}
+    for name, control in controls.items():
+        control.value, control.layout.width, control.style.description_width = values[name], "400px", "120px"
+        control.description = name.capitalize() + " (seconds)" * (name in ("smooth", "calm"))
     return controls
