@@ -187,7 +187,7 @@ COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
         "compare": ("all models in one table, from their records", "expressions.command:compare"),
         "predict": ("what the faces of a photo show", "expressions.command:predict"),
     }),
-    "export": ("write a network in other formats, and compare each", "export.compare:export_and_compare"),
+    "export": ("write a network in other formats, and compare each", "export.compare:export"),
     "serve": ("answer photos over HTTP", "serve.endpoint:serve"),
 }  # fmt: skip
 
