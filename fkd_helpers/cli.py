@@ -3,7 +3,6 @@
 What is slow to import waits inside the functions, and a function of another room until its subcommand is chosen.
 """
 
-import errno
 import importlib
 import os
 import sys
@@ -16,27 +15,15 @@ from fkd_helpers.core.config import KeypointsConfig, TrainOptions
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.options import Parser, add_options, call
 
-DISK = (errno.EACCES, errno.EPERM, errno.EROFS, errno.ENOSPC, errno.ENOTDIR, errno.EEXIST)  # for the user to mend
 PICTURES = (".png", ".jpg", ".svg", ".pdf")
-RESUMABLE = ("train", "fetch", "experiments", "kaggle", "expressions")
 
-
-def check(*, no_camera: bool = False) -> int:
-    """Say what is installed and present, and the next step where something is missing.
-
-    Args:
-        no_camera: do not try the camera
-    """
-    from fkd_helpers.course.check import check as check_installation
-
-    return 0 if check_installation(camera=not no_camera) else 1
 
 
 def predict(
     *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
     workers: int | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
     backend: str = "onnx", min_score: float | None = None, detector: str = "ours", min_face: float | None = None,
-    max_side: int | None = None, scale_factor: float | None = None, min_neighbors: int | None = None,
+    max_side: int | None = None,
 ) -> int:  # fmt: skip
     """Find the faces and keypoints of photos.
 
@@ -55,8 +42,6 @@ def predict(
         detector: ours, which finds faces of any tilt, or haar, OpenCV's cascade
         min_face: smallest face, as a share of the longer side (0.01; of the cascade 0.05)
         max_side: a larger photo is searched at this size, pixels (1280; of the cascade 1000)
-        scale_factor: step between the face sizes that the Haar cascade searches (1.1)
-        min_neighbors: hits of the cascade that must agree on a face (3)
     """
     from fkd_helpers import predict as prediction
     from fkd_helpers.emotion.rules import read_emotion
@@ -65,20 +50,19 @@ def predict(
         raise InputError("--whole-image: expected without --crops, which takes each image for a face anyway")
     if detector not in prediction.DETECTORS:
         raise unknown("detector", detector, prediction.DETECTORS)
-    cascade = {"scale_factor": scale_factor, "min_neighbors": min_neighbors}
-    search = {"min_face": min_face, "max_side": max_side} | cascade
-    search = {name: value for name, value in search.items() if value is not None}
-    if detector == "ours" and (given := search.keys() & cascade):
-        raise InputError(f"--{min(given).replace('_', '-')}: an option of the cascade: expected --detector haar")
-    detectors = [partial(prediction.DETECTORS[detector], **search)]
+    limits = {"min_face": min_face, "max_side": max_side}
+    limits = {name: value for name, value in limits.items() if value is not None}
+    detectors = [partial(prediction.DETECTORS[detector], **limits)]
     predictor = prediction.KeypointPredictor(model, backend=backend, detectors=detectors, min_score=min_score)
     how = "always" if crops else "fallback" if whole_image else "never"
-    options = {"whole_image": how, "workers": workers, "read_emotion": read_emotion}
-    failed = prediction.predict_paths(photos, predictor, out=out, csv=csv, json=json, parquet=parquet, **options)
+    failed = prediction.predict_paths(
+        photos, predictor, out=out, csv=csv, json=json, parquet=parquet, whole_image=how, workers=workers,
+        read_emotion=read_emotion,
+    )  # fmt: skip
     return 2 if failed else 0
 
 
-def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> int:
+def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> None:
     """Train a keypoint network; run again, it goes on where it stopped."""
     from fkd_helpers.emotion.rules import COLUMN, emotion_labels
     from fkd_helpers.plots.training import save_curves
@@ -87,9 +71,8 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
     from fkd_helpers.train.keypoints import KeypointsTask
     from fkd_helpers.train.run import run
 
-    chosen = chosen_run(arguments, "keypoints", shared, fields)
-    if chosen is None:
-        return 0
+    if (chosen := chosen_run(arguments, "keypoints", shared, fields)) is None:
+        return
     settings, folder = chosen
     try:
         task = KeypointsTask(settings, labels=lambda keypoints: {COLUMN: emotion_labels(keypoints)})
@@ -98,13 +81,12 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
         if started_as()[0] == 0:
             save_curves(folder, epochs=settings.epochs)
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
-    return 0
 
 
 def evaluate(
     *, data: str = "ytf", part: str = "test", model: str = "small", detector: str = "ours", out: Path | None = None,
     robustness: bool = False, seed: int = 0,
-) -> int:  # fmt: skip
+) -> None:  # fmt: skip
     """Score a model from photo to keypoints and with the true box given, and write the record.
 
     Args:
@@ -116,18 +98,15 @@ def evaluate(
         robustness: also score photos that are turned, shrunk, blurred and so on, into a second record (takes minutes)
         seed: of the noise and of what hides a face
     """
-    if seed < 0:
-        raise InputError(f"--seed: expected 0 or more, got {seed}")
     from fkd_helpers.evaluate import evaluate_model, measure_robustness
 
     which = None if part == "all" else part
     evaluate_model(data, which, model=model, detector=detector, folder=out)
     if robustness:
         measure_robustness(data, which, model=model, detector=detector, folder=out, seed=seed)
-    return 0
 
 
-def emotions(*, predictions: str, fill: bool = False, picture: Path | None = None) -> int:
+def emotions(*, predictions: str, fill: bool = False, picture: Path | None = None) -> None:
     """Report the emotions of predicted keypoints: class balance and features.
 
     Args:
@@ -137,8 +116,6 @@ def emotions(*, predictions: str, fill: bool = False, picture: Path | None = Non
     """
     if picture and picture.suffix.lower() not in PICTURES:
         raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
-    if picture and not picture.parent.is_dir():
-        raise InputError(f"--picture: no such folder {picture.parent}")
     from fkd_helpers.emotion.rules import changes, emotion_labels
     from fkd_helpers.emotion.table import balance, fill_emotions, histograms, read_predictions, spread
 
@@ -153,7 +130,6 @@ def emotions(*, predictions: str, fill: bool = False, picture: Path | None = Non
 
         feature_histograms(histograms(changes(keypoints), labels)).savefig(picture, dpi=100)
         print(f"picture: {picture}")
-    return 0
 
 
 def fetch(*, out: Path | None = None) -> None:
@@ -168,7 +144,7 @@ def fetch(*, out: Path | None = None) -> None:
 
 
 COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
-    "check": ("say what is installed and present, and the next step where something is missing", check),
+    "check": ("say what is installed and present, and what to do where something is missing", "course.check:check"),
     "predict": ("find the faces and keypoints of photos", predict),
     "live": ("follow faces and emotions in a camera, a film, a folder or the puppet", "live.command:run"),
     "train": ("train a keypoint network", train),
@@ -207,7 +183,7 @@ def main(arguments: list[str] | None = None) -> int:
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
             code = call(options.function, options)
         sys.stdout.flush()
-        return code if isinstance(code, int) else 0
+        return code if type(code) is int else int(code is False)
     except InputError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
@@ -215,20 +191,18 @@ def main(arguments: list[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except OSError as error:
-        if error.errno not in DISK:
+        if error.strerror is None:
             raise
         print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        goes_on = ", the same command goes on" if options.command in RESUMABLE or "--parquet" in arguments else ""
-        print(f"{options.command}: interrupted; what was finished is kept{goes_on}", file=sys.stderr)
+        print(f"{options.command}: interrupted; what was finished is kept", file=sys.stderr)
         return 130
 
 
 def _declare(parser: Parser, table: dict, arguments: list[str]) -> None:
     """Declare the subcommands of a table, and the options of the one that is chosen: the others are not imported."""
-    key = "command" if table is COMMANDS else "action"
-    shown = "SUBCOMMAND" if table is COMMANDS else "|".join(table)
+    key, shown = ("command", "SUBCOMMAND") if table is COMMANDS else ("action", "|".join(table))
     commands = parser.add_subparsers(dest=key, required=True, metavar=shown)
     for name, (text, target) in table.items():
         chosen = name in arguments[:1]

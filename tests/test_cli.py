@@ -196,7 +196,6 @@ def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, photos,
     [
         ("--model", "smal", "unknown model 'smal': did you mean 'small'"),
         ("--backend", "onxx", "unknown backend 'onxx': did you mean 'onnx'"),
-        ("--scale-factor", "1", "an option of the cascade: expected --detector haar"),
         ("--detector", "har", "unknown detector 'har': did you mean 'haar'"),
         ("--max-side", "9", "max_side >= 32; got .* 9"),
     ],

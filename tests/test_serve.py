@@ -116,7 +116,6 @@ def test_how_to_use_it_is_told(address):
 @pytest.mark.parametrize(
     "options, message",
     [
-        ("--timeout 0", "--timeout: expected more than 0, got 0"),
         ("--model smal", "unknown model 'smal': did you mean 'small'"),
         ("--port {port}", "Address already in use"),
         ("--port 99999", "--port 99999: bind(): port must be 0-65535"),

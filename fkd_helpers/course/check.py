@@ -23,7 +23,8 @@ class Note(Exception):
 def check(*, camera: bool = True) -> bool:
     """Print one line per step, "ok", "note" or "FAULT", and return whether the course can run (no FAULT).
 
-    camera: take one picture with the first camera
+    Args:
+        camera: take one picture with the first camera
     """
     faults = 0
     for step, advice in STEPS.items():

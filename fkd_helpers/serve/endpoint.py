@@ -138,9 +138,6 @@ def serve(
         model: a model that ships, or a path to .onnx or .safetensors
         detector: ours, or haar
     """
-    for name, value in vars(limits).items():
-        if not value > 0:
-            raise InputError(f"--{name.replace('_', '-')}: expected more than 0, got {value:g}")
     predictor = KeypointPredictor(model, detectors=detector)
     server, listener = make_server(make_app(predictor, limits), limits, host=host, port=port)
     print(f"listening at http://{host}:{listener.getsockname()[1]}; {USAGE}", flush=True)
