@@ -1,7 +1,6 @@
 """The live demo as a widget: Start, Stop, Record and Snapshot around one live picture, and its settings."""
 
 import base64
-import functools
 import os
 import threading
 import time
@@ -57,18 +56,19 @@ class LiveDemo(widgets.VBox):
         if source not in SOURCES:
             raise unknown("source", source, SOURCES)
         mirror = source in ("browser", "camera") if mirror is None else mirror
-        events = {"frame": lambda *frame: self.engine.submit(*frame), "stop": self.stop,
-                  "cameras": self._offer_cameras, "hello": self._announce}  # fmt: skip
         self.folder, self._lock = Path(folder), threading.RLock()
-        self.picture, self.saved, self._row = Picture(events, mirror=mirror), widgets.HTML(), widgets.HBox(layout=WRAP)
-        on_drop = functools.partial(self.picture.post, "drop")
-        self.engine = LiveEngine(on_result=self.picture.show, on_drop=on_drop, **settings)
+        on_result, on_drop = lambda result: self.picture.show(result), lambda key: self.picture.post("drop", key)
+        self.engine = LiveEngine(on_result=on_result, on_drop=on_drop, **settings)
+        self.saved, self._row = widgets.HTML(), widgets.HBox(layout=WRAP)
         self.buttons = {name: widgets.Button(description=name, **style) for name, style in BUTTONS.items()}
         for name, button in self.buttons.items():
             button.on_click(lambda _, name=name: self._call(getattr(self, name.lower())))
         self.controls = _controls(vars(self.engine.settings), source=source, address=str(address), mirror=mirror)
         for name, control in self.controls.items():
             control.observe(lambda change, name=name: self._call(self._on_change, name, change.new), "value")
+        events = {"frame": self.engine.submit, "stop": self.stop, "cameras": self._offer_cameras,
+                  "hello": self._announce}  # fmt: skip
+        self.picture = Picture(events, mirror=mirror)  # last: the page may say hello before this line ends
         buttons = widgets.HBox(list(self.buttons.values()), layout=WRAP)
         super().__init__([buttons, self.picture, self.saved, self._row])
         self.add_class("fkd-demo")
