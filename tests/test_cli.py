@@ -87,7 +87,7 @@ HEADER = ",".join(["name", *map(str, range(136))])
 @pytest.mark.parametrize(
     "content, message",
     [
-        ("", "labels.csv: empty, expected a header and one row per face"),
+        ("", "labels.csv: not a label table"),
         (f"{HEADER}\na.png,left" + ",1" * 135, "column 0: expected a number, got 'left'"),
         ("name,0,1,2,3\na.png,1,2,3,4", "a model of 2 keypoints, this one gives 68"),
         (f"{HEADER}\na.png," + ",1" * 135, "scoring needs faces with all keypoints, got 1 faces with missing ones"),
