@@ -77,12 +77,7 @@ def test_ours_answers_over_pipes_what_it_answers_here(part):
     assert about["installed_mb"] > 20 and about["peak_mb"] > 20
 
 
-def test_the_records_speak_of_the_network_that_ships_and_of_all_faces():
-    evaluation = records.read(records.RECORDS / "evaluation-ytf-test-small.json")
-    assert FAIRNESS["data_digest"] == evaluation["data_digest"]
-    ours = FAIRNESS["systems"]["ours"]
-    assert ours["adapted"]["nme"] == pytest.approx(evaluation["scores"]["nme"], rel=1e-3)
-    assert ours["as_answered"]["nme"] == pytest.approx(evaluation["raw"]["nme"], rel=1e-3)
+def test_the_record_speaks_of_all_faces():
     for parts in FAIRNESS["slices"].values():
         assert sum(row["faces"] for row in parts) == FAIRNESS["faces"]
 

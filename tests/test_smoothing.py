@@ -37,10 +37,6 @@ def test_noise_at_rest_becomes_a_third_at_most():
         assert np.diff(still, 2, axis=0).std() < np.diff(noisy, 2, axis=0).std() / 3
 
 
-def test_a_clock_that_is_set_back_begins_anew():
-    np.testing.assert_array_equal(smoothed([POINTS, POINTS + 50], [9.0, 1.0])[1], POINTS + 50)
-
-
 def test_each_face_is_smoothed_by_itself_and_forgotten_when_it_is_gone():
     smoother = FaceSmoother()
     one, other = (Face(np.array([0.0, 0, 100, 100]), POINTS + shift, 1.0, i) for i, shift in enumerate((0, 200)))
