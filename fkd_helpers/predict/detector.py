@@ -20,14 +20,9 @@ LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks
 
 
 def find_faces(
-    frame: np.ndarray,
-    *,
-    min_score: float = MIN_SCORE,
-    min_face: float = 0.01,
-    max_side: int = FINEST,
-    model: str | Path = "detector",
-    threads: int = 1,
-) -> np.ndarray:
+    frame: np.ndarray, *, min_score: float = MIN_SCORE, min_face: float = 0.01, max_side: int = FINEST,
+    model: str | Path = "detector", threads: int = 1,
+) -> np.ndarray:  # fmt: skip
     """Return faces (n, 5), the surest first: the box of each when turned upright about its centre, and its roll.
 
     Args:

@@ -150,15 +150,15 @@ def predict_paths(
     out = Path(out) if out else (None if csv or json else Path("found"))
     if out and out.is_file():
         raise InputError(f"{out}: a file, expected a folder for pictures")
-    with contextlib.ExitStack() as stack:
-        records = stack.enter_context(contextlib.closing(predict_photos(photos, predictor, out=out, **options)))
+    records = predict_photos(photos, predictor, out=out, **options)
+    with csv.open("w", newline="", encoding="utf-8", buffering=1) if csv else contextlib.nullcontext() as file:
+        table = csv and csv_format.writer(file)  # line by line
         if csv:
-            table = stack.enter_context(csv.open("w", newline="", encoding="utf-8", buffering=1))  # line by line
-            csv_format.writer(table).writerow(_columns(predictor, options.get("read_emotion")))
+            table.writerow(_columns(predictor, options.get("read_emotion")))
         for record in records:
             faces = record["faces"]
             if csv:
-                csv_format.writer(table).writerows(tables.table_rows(record))
+                table.writerows(tables.table_rows(record))
             if not faces:
                 failed += 1
                 missing = "no face found, " if record["problem"] == NO_FACE else ""
@@ -182,10 +182,8 @@ def predict_folder(
 ) -> Summary:
     """Write the faces of all photos in a folder and its subfolders to a Parquet dataset, a row per face.
 
-    Its columns are photo (its path in the folder), face (0, 1 ... in a photo, the surest first), width and height of
-    the photo, box_x, box_y, box_w, box_h, score, emotion (if there is `read_emotion`), x0, y0 ... in pixels of the
-    photo, and e0 ..., the expected errors of the keypoints. Photos without a row are listed in `left_out_path(out)`
-    with the problem and the reason. The same call goes on where a run was interrupted.
+    Its columns are those of `tables.table_columns`, with the path in the folder as `photo`, all in pixels of the photo.
+    Photos without a row are listed in `left_out_path(out)`. The same call goes on where a run was interrupted.
 
     Args:
         out: name of the dataset, ending in .parquet; one of other photos or settings is never overwritten
@@ -199,15 +197,11 @@ def predict_folder(
     network = str(predictor.runner.file), predictor.runner.facts, predictor.passes, predictor.min_score
     source = digest_of([str(folder.resolve()), network, detectors, list(columns), options.get("whole_image")])
     photos = [(tables.spelled(path.relative_to(folder).as_posix()), path) for path in photos_in(folder)]
-    with tqdm(total=len(photos), unit=" photos", disable=None) as bar:
 
-        def predict(part: Iterable[Path]) -> Iterator[dict]:
-            with contextlib.closing(predict_photos(part, predictor, **options)) as records:
-                for record in records:
-                    bar.update()
-                    yield record
+    def predict(part: Sequence[Path]) -> Iterable[dict]:
+        return tqdm(predict_photos(part, predictor, **options), total=len(part), unit=" photos", disable=None)
 
-        return tables.write_dataset(Path(out), photos, predict, columns, source=source)
+    return tables.write_dataset(Path(out), photos, predict, columns, source=source)
 
 
 def _columns(predictor: KeypointPredictor, read_emotion: Callable | None) -> dict[str, str]:

@@ -21,13 +21,11 @@ class OneEuro:
 
     The average trails a moving point by at most 1 / (2 pi gain) units, however fast it is.
 
-    Args:
-        rest: time constant in seconds for points at rest; 0 changes nothing
-        gain: Hz by which the cutoff frequency rises per unit and second of speed
+    `rest` is the time constant in seconds for points at rest; 0 changes nothing.
     """
 
-    def __init__(self, rest: float = REST, gain: float = GAIN):
-        self.rest, self.gain = rest, gain
+    def __init__(self, rest: float = REST):
+        self.rest = rest
         self._when = self._raw = self._smooth = self._velocity = None
 
     def __call__(self, points: np.ndarray, when: float, *, unit: float = 1.0) -> np.ndarray:
@@ -46,7 +44,7 @@ class OneEuro:
             change = (points - self._raw) / passed - self._velocity
             self._velocity = self._velocity + _share(passed, SPEED_CUTOFF) * change
             speed = np.linalg.norm(self._velocity, axis=-1, keepdims=True) / unit
-            cutoff = 1 / (2 * np.pi * self.rest) + self.gain * speed
+            cutoff = 1 / (2 * np.pi * self.rest) + GAIN * speed
             self._smooth = self._smooth + _share(passed, cutoff) * (points - self._smooth)
         self._raw, self._when = points, when
         return self._smooth.astype(np.asarray(points).dtype)

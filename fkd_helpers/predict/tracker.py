@@ -66,7 +66,9 @@ class Tracker:
             self._looked = self._count
             boxes = np.asarray(self.detector(frame), np.float64)
             self._turned = boxes.shape[-1] == 5
-            faces = self._confirmed(faces, boxes)
+            seen = iou(_boxes(faces), boxes[:, :4]).max(1, initial=0) > 0.2
+            sure = SURE * self.min_score if self.min_score else np.inf
+            faces = [face for face, is_seen in zip(faces, seen, strict=True) if is_seen or face.score >= sure]
         ids = {face.id for face in faces}
         self._lost = [(face, when) for face, when in self._lost if self._count - when < self.remember]
         self._lost += [(face, self._count) for face in before if face.id not in ids]
@@ -92,11 +94,6 @@ class Tracker:
         # two that ended on one face: the surer one stays, and so does its id
         kept = settle(_boxes(followed), np.array([face.score for face in followed]))
         return [followed[i] for i in kept]
-
-    def _confirmed(self, faces: list[Face], boxes: np.ndarray) -> list[Face]:
-        seen = iou(_boxes(faces), boxes[:, :4]).max(1, initial=0) > 0.2
-        limit = SURE * self.min_score if self.min_score else np.inf
-        return [face for face, is_seen in zip(faces, seen, strict=True) if is_seen or face.score >= limit]
 
     def _new(self, gray: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
         found = self.predictor.faces_at(gray, boxes[_beside(known, boxes)], min_score=self.min_score)
