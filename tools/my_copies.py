@@ -4,6 +4,7 @@
     python tools/my_copies.py 02         # a fresh copy of notebook 02; the old one stays beside it under another name
 """
 
+import itertools
 import re
 import shutil
 import sys
@@ -25,33 +26,29 @@ Solved exercises are in the folder `solutions`, unless your teacher keeps them. 
 
 def copy_missing() -> list[Path]:
     """Copy the notebooks that are not in my_notebooks/ and write the start page; return the new copies."""
-    made = []
-    for path in sorted(SOURCE.rglob("[0-9]*.ipynb")):
-        target = MINE / path.relative_to(SOURCE)
-        if not target.exists() and ".ipynb_checkpoints" not in path.parts:
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copyfile(path, target)
-            made.append(target)
+    targets = {MINE / path.relative_to(SOURCE): path for path in sorted(SOURCE.rglob("[0-9]*.ipynb"))}
+    made = [target for target in targets if not target.exists() and ".ipynb_checkpoints" not in target.parts]
+    for target in made:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        shutil.copyfile(targets[target], target)
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    table = re.search(r"<!-- notebooks -->\n(.*?)\n<!-- /notebooks -->", readme, re.S)
-    rows = (table[1] if table else "").replace("(notebooks/", "(").replace('src="images/', 'src="../images/')
+    table = re.search(r"<!-- notebooks -->\n(.*?)\n<!-- /notebooks -->|$", readme, re.S)[1] or ""
+    rows = table.replace("(notebooks/", "(").replace('src="images/', 'src="../images/')
     (MINE / "START.md").write_text(START.format(table=rows), encoding="utf-8")
     return made
 
 
 def copy_fresh(number: str) -> tuple[Path, Path | None]:
     """Copy a notebook anew; return the copy, and where the learner's own has gone."""
-    found = sorted(SOURCE.glob(f"{number}_*.ipynb"))
-    if len(found) != 1:
-        numbers = ", ".join(path.name[:2] for path in sorted(SOURCE.glob("[0-9]*.ipynb")))
-        sys.exit(f"notebook {number!r}: expected one of {numbers}")
-    target, kept = MINE / found[0].name, None
+    sources = {path.name[:2]: path for path in sorted(SOURCE.glob("[0-9]*.ipynb"))}
+    if number not in sources:
+        sys.exit(f"notebook {number!r}: expected one of {', '.join(sources)}")
+    target, kept = MINE / sources[number].name, None
     if target.exists():
-        old = (MINE / f"{target.stem}_mine_{i}.ipynb" for i in range(1, 1000))
-        kept = target.rename(next(path for path in old if not path.exists()))
+        free = (target.with_stem(f"{target.stem}_mine_{i}") for i in itertools.count(1))
+        kept = target.rename(next(path for path in free if not path.exists()))
     target.parent.mkdir(exist_ok=True)
-    shutil.copyfile(found[0], target)
-    return target, kept
+    return Path(shutil.copyfile(sources[number], target)), kept
 
 
 if __name__ == "__main__":
