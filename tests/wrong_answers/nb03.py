@@ -20,36 +20,24 @@ def cosine(step, steps, warm):
 WRONG = {
     "masked_l1": [
         lambda p, t: np.abs(p - t).mean(),  # NaN spreads
-        lambda p, t: np.nansum(np.abs(p - t)) / t.size,  # divided by what is missing too
-        lambda p, t: np.abs(p - np.nan_to_num(t)).mean(),  # missing = 0
         lambda p, t: np.nan_to_num(np.nanmean(np.abs(p - t))) ** 2,  # squared
     ],
     "momentum_step": [
         lambda w, g, v, rate, m: (w - rate * g, m * v + g),  # the velocity is kept, and not used
         lambda w, g, v, rate, m: (w - rate * v, m * v + g),  # the old velocity
         lambda w, g, v, rate, m: (w - rate * (m * v + (1 - m) * g), m * v + (1 - m) * g),  # an average, as in Adam
-        lambda w, g, v, rate, m: (w + rate * (m * v + g), m * v + g),  # uphill
     ],
     "summary_row": [
         lambda x: (np.nanmean(x), np.nanstd(x), np.isfinite(x).sum()),  # of the population
         lambda x: (x.mean(), x.std(ddof=1), len(x)),  # NaN spreads
-        lambda x: (np.nanmedian(x), np.nanstd(x, ddof=1), np.isfinite(x).sum()),
-        lambda x: (np.nanmean(x), np.nanstd(x, ddof=1), len(x)),  # counts the diverged one
     ],
     "smooth": [
         lambda x, weight: averaged(x, weight, start=0.0),
         lambda x, weight: averaged(x, 1 - weight, start=x[0]),  # the weights exchanged
         lambda x, weight: np.append(x[0], weight * x[:-1] + (1 - weight) * x[1:]),  # of raw neighbours
-        lambda x, weight: np.full_like(x, x.mean()),
     ],
     "warmup_cosine": [
         lambda optimiser, steps, warm: CosineAnnealingLR(optimiser, steps),  # no warm-up
-        lambda optimiser, steps, warm: LambdaLR(  # begins at 0
-            optimiser, lambda i: i / warm if i < warm else cosine(i, steps, warm)
-        ),
-        lambda optimiser, steps, warm: LambdaLR(  # a rate in place of its share
-            optimiser, lambda i: 0.5 * ((i + 1) / warm if i < warm else cosine(i, steps, warm))
-        ),
         lambda optimiser, steps, warm: LambdaLR(  # the cosine does not wait for the warm-up
             optimiser, lambda i: (i + 1) / warm if i < warm else cosine(i, steps, 0)
         ),

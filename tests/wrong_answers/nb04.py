@@ -47,18 +47,13 @@ WRONG = {
     "one_draw": [
         lambda v, people, drawn: v[np.isin(people, drawn)].mean(),  # twice drawn counts once
         lambda v, people, drawn: np.mean([v[people == one].mean() for one in drawn]),  # a person counts as one
-        lambda v, people, drawn: v.mean(),
     ],
     "price_of_new": [
         lambda a, b, in_a: b - a,  # the folds play no part
-        lambda a, b, in_a: np.where(in_a, a - b, b - a),  # seen less unseen
-        lambda a, b, in_a: np.abs(b - a),
         lambda a, b, in_a: np.where(in_a, b, a),  # the error on new people alone
     ],
     "paired_gain": [
         lambda a, b, people: a - b,  # per frame
-        lambda a, b, people: by_person(b - a, people, np.mean),  # the other way round
-        lambda a, b, people: by_person(a - b, people, np.sum),
         lambda a, b, people: by_person(a - b, people, lambda values: values[0]),  # the first frame only
     ],
 }

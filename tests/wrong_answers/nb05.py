@@ -52,27 +52,21 @@ def outlined(background=235):
 WRONG = {
     "rectangle_sum": [
         lambda s, x, y, w, h: s[x + w, y + h] - s[x, y + h] - s[x + w, y] + s[x, y],  # x as the row
-        lambda s, x, y, w, h: s[y + h, x + w] - s[y, x + w] - s[y + h, x],  # the corner left out
         lambda s, x, y, w, h: s[y + h - 1, x + w - 1] - s[y, x + w - 1] - s[y + h - 1, x] + s[y, x],  # one short
     ],
     "read_cell": [
         lambda maps, row, column: cell(maps, row, column, half=0),  # corners of cells and pixels
         lambda maps, row, column: cell(maps, column % 4, row),  # x as the row
-        lambda maps, row, column: cell(maps, row, column, size=lambda v: 2.0**v),
         lambda maps, row, column: cell(maps, row, column, angle=lambda sine, _: np.arcsin(sine)),
-        lambda maps, row, column: cell(maps, row, column, angle=lambda sine, cosine: np.arctan2(cosine, sine)),
     ],
     "keep_best": [
         kept_after_all_before,
         lambda b, s, overlap: sorted(kept_by(iou, b, s, overlap)),  # the order of the boxes
-        lambda b, s, overlap: kept_by(iou, b, s, overlap, order=1),  # the lowest score first
         lambda b, s, overlap: kept_by(of_the_smaller, b, s, overlap),
         lambda b, s, overlap: np.argsort(-s),  # all of them
-        lambda b, s, overlap: np.argsort(-s)[:1],  # the best one only
     ],
     "upright_matrix": [
         lambda x, y, side, roll, size: rotation(x, y, -np.degrees(roll), size / side, (size - 1) / 2),  # the wrong way
-        lambda x, y, side, roll, size: rotation(x, y, roll, size / side, (size - 1) / 2),  # radians
         lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), side / size, (size - 1) / 2),
         lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), size / side, size / 2),  # half a pixel off
         lambda x, y, side, roll, size: cv2.getRotationMatrix2D((x, y), np.degrees(roll), size / side),  # no shift

@@ -50,29 +50,18 @@ WRONG = {
     "blend": [
         lambda part, sprite: (sprite[..., :3] * sprite[..., 3:] + part * (255 - sprite[..., 3:])) // 255,  # uint8
         lambda part, sprite: mixed(part, sprite, sprite[..., 3:] > 0),  # all or nothing
-        lambda part, sprite: mixed(part, sprite, 1 - sprite[..., 3:] / 255),  # the wrong way round
-        lambda part, sprite: part + sprite[..., :3] * (sprite[..., 3:] / 255.0),  # the frame shines through
-        lambda part, sprite: mixed(part, sprite, 0.5),  # alpha is not read
     ],
     "two_point_map": [
         only_shifted,
-        lambda source, target: through_two(source, target, zoom=False),
         lambda source, target: through_two(source, target, conjugate=True),  # turned the other way
-        lambda source, target: through_two(source, target, around=False),  # shifted before it is turned
         lambda source, target: through_two(target, source),  # the way back
     ],
     "lip_colour": [
         lambda f, k, colour, strength: tinted(f, k, colour, strength, inner=False),  # the open mouth painted too
-        lambda f, k, colour, strength: tinted(f, k, colour, float(strength > 0)),  # always full strength
         lambda f, k, colour, strength: tinted(f, k, colour, 1 - strength),
-        lambda f, k, colour, strength: tinted(f, k, colour, strength, first=54),  # the lower lip only
-        lambda f, k, colour, strength: f * (1 - strength) + colour * strength,  # the whole frame
     ],
     "other_face": [
         lambda f, k, other, there: swapped(f, k, other, there, back=True),
-        lambda f, k, other, there: swapped(f, k, other, there, hull=False),  # the box of the face
         lambda f, k, other, there: swapped(f, k, other, there, fit=only_shifted),
-        lambda f, k, other, there: cv2.warpAffine(other, sprites.fit_affine(there, k), f.shape[1::-1]),  # no mask
-        lambda f, k, other, there: f.copy(),
     ],
 }

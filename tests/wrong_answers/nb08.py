@@ -3,17 +3,6 @@
 import numpy as np
 
 
-def taken_by(arrivals, work, pick, *, at_arrival=False):
-    taken, free, i = [], -np.inf, 0
-    while i < len(arrivals):
-        i += int(max(0, pick((arrivals[i:] <= free).sum())))
-        if i < len(arrivals):
-            taken.append(i)
-            free = (arrivals[i] if at_arrival else max(free, arrivals[i])) + work
-        i += 1
-    return taken
-
-
 def age_by(taken, shown, now, *, since=None):
     ages = np.full(len(now), np.nan)
     for i, moment in enumerate(now):
@@ -69,24 +58,17 @@ def centred(points, fps, side):
 WRONG = {
     "latest_wins": [
         lambda arrivals, work: list(range(len(arrivals))),  # a queue: all of them
-        lambda arrivals, work: taken_by(arrivals, work, lambda waiting: 0),  # the oldest of those that wait
-        lambda arrivals, work: taken_by(arrivals, work, lambda waiting: waiting),  # never one that waits
-        lambda arrivals, work: taken_by(arrivals, work, lambda waiting: waiting - 1, at_arrival=True),
         lambda arrivals, work: list(range(0, len(arrivals), max(1, round(work / 0.04)))),  # every so many
     ],
     "toggle_button": [only_begin, both_at_once, at_once, silent, reversed_words],
     "picture_age": [
         lambda taken, shown, now: age_by(taken, shown, now, since=shown),  # since it was drawn, not taken
-        lambda taken, shown, now: age_by(taken, taken, now),  # as if there were no delay
         lambda taken, shown, now: age_by(taken, np.where(np.isnan(shown), taken + 0.06, shown), now),
         lambda taken, shown, now: np.nan_to_num(age_by(taken, shown, now)),  # none yet counts as new
-        lambda taken, shown, now: np.full(len(now), np.nanmean(shown - taken)),  # the mean delay
     ],
     "steady": [
         lambda points, fps, side: points,  # no smoothing
-        lambda points, fps, side: averaged(points, 0.4),  # too little
         lambda points, fps, side: averaged(points, 0.8),  # too late
         centred,  # looks into the future
-        lambda points, fps, side: np.repeat(points[:1], len(points), 0),  # stands still
     ],
 }

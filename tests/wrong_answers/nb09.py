@@ -28,32 +28,21 @@ def projection(inputs, outputs, stride, bias=False):
 WRONG = {
     "masked_loss": [
         masked_late,  # 0 x NaN in the gradient
-        lambda p, t: functional.huber_loss(p, t.nan_to_num()),  # a gap counts as 0
-        lambda p, t: huber(p, t)[0] / t.numel(),  # the mean over all coordinates
         lambda p, t: huber(p, t)[0],  # a sum
-        lambda p, t: functional.mse_loss(p[~t.isnan()], t[~t.isnan()]),  # another loss
         lambda p, t: functional.huber_loss(p[~t.isnan()], t[~t.isnan()]),  # NaN where nothing is there
     ],
     "shortcut": [
         lambda i, o, s: nn.Identity(),  # whatever the shapes
         lambda i, o, s: projection(i, o, s),  # never the identity
         lambda i, o, s: nn.Identity() if i == o else projection(i, o, s),  # the stride forgotten
-        lambda i, o, s: nn.Identity() if s == 1 and i == o else projection(i, o, s, bias=True),  # a bias too many
-        lambda i, o, s: nn.Identity() if s == 1 and i == o else projection(i, o, 1),  # full size
     ],
     "rmse_by_point": [
         lambda p, t: np.sqrt((np.nan_to_num(p - t) ** 2).mean((0, 2))),  # a gap counts as a hit
         lambda p, t: np.sqrt(masked_mean((p - t) ** 2, (0, 1))),  # of each axis
-        lambda p, t: np.sqrt(masked_mean((p - t) ** 2, (1, 2))),  # of each face
-        lambda p, t: masked_mean(np.abs(p - t), (0, 2)),  # MAE
-        lambda p, t: masked_mean((p - t) ** 2, (0, 2)),  # the root forgotten
         lambda p, t: np.nan_to_num(np.sqrt(masked_mean((p - t) ** 2, (0, 2)))),  # 0 for a point that nobody has
     ],
     "leaked": [
         lambda groups, held: np.isin(groups[~held], groups[held]).mean(),  # of the others
         lambda groups, held: np.isin(groups, groups[~held]).mean(),  # of all
-        lambda groups, held: float(np.isin(groups[held], groups[~held]).any()),  # whether, not how many
-        lambda groups, held: 1 - len(np.unique(groups)) / len(groups),  # repeats, wherever they are
-        lambda groups, held: np.isin(groups[held], groups[~held]).sum() / len(groups),
     ],
 }

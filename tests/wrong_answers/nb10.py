@@ -44,20 +44,15 @@ WRONG = {
         lambda a, b: np.mean(a == b),  # chance not taken off
         lambda a, b: (np.mean(a == b) - 1 / (a.max() + 1)) / (1 - 1 / (a.max() + 1)),  # chance of equal classes
         lambda a, b: np.mean(a == b) - by_chance(a, b),  # not divided
-        lambda a, b: (np.mean(a == b) - by_chance(a, a)) / (1 - by_chance(a, a)),  # one rater's habits twice
     ],
     "multi_task_loss": [
         lambda z, s, y, t, w: functional.cross_entropy(torch.softmax(z, 1), y) + w * functional.mse_loss(s, t),
-        lambda z, s, y, t, w: functional.cross_entropy(z, y) + functional.mse_loss(s, t),  # the weight forgotten
         lambda z, s, y, t, w: functional.cross_entropy(z, y) + w * functional.l1_loss(s, t),
-        lambda z, s, y, t, w: functional.cross_entropy(z, y, reduction="sum") + w * functional.mse_loss(s, t),
         lambda z, s, y, t, w: (1 - w) * functional.cross_entropy(z, y) + w * functional.mse_loss(s, t),
     ],
     "freeze": [frozen_wholly, frozen_convolution, counted_all, counted_tensors, in_evaluation],
     "concordance": [
         lambda p, t: np.corrcoef(p, t)[0, 1],  # Pearson's r
         lambda p, t: 2 * np.cov(p, t)[0, 1] / (p.var() + t.var() + (p.mean() - t.mean()) ** 2),  # n - 1 above only
-        lambda p, t: 2 * np.cov(p, t, ddof=0)[0, 1] / (p.var() + t.var()),  # means not compared
-        lambda p, t: 2 * np.mean(p * t) / np.mean(p * p + t * t),  # about zero
     ],
 }

@@ -15,14 +15,6 @@ def through_first(mine, link, *, back=True, start=True, everybody=True):
     return total
 
 
-def with_neighbour(mine, link):
-    other = (link.rank + 1) % link.size
-    if other == link.rank:
-        return mine
-    link.send(mine, other)
-    return mine + link.receive((link.rank - 1) % link.size)
-
-
 def receives_first(mine, link):
     others = [rank for rank in range(link.size) if rank != link.rank]
     arrays = [link.receive(rank) for rank in others]
@@ -33,30 +25,22 @@ def receives_first(mine, link):
 
 WRONG = {
     "all_reduce": [
-        lambda mine, link: through_first(mine, link, back=False),  # only rank 0 has the sum
-        lambda mine, link: through_first(mine, link, start=False),  # rank 0 forgets its own
-        lambda mine, link: through_first(mine, link, everybody=False),  # right for two processes
-        lambda mine, link: through_first(mine, link) / link.size,  # a mean
-        with_neighbour,  # right for two processes
         receives_first,  # all wait for one another
+        lambda mine, link: through_first(mine, link, back=False),  # only rank 0 has the sum
+        lambda mine, link: through_first(mine, link, everybody=False),  # right for two processes
     ],
     "whole_mean": [
         lambda means, counts: np.nan_to_num(means).mean(0),  # every worker counts the same
-        lambda means, counts: np.nanmean(means, 0),
         lambda means, counts: (means * counts[:, None]).sum(0) / counts.sum(),  # 0 x nan is nan
         lambda means, counts: np.nansum(means * counts[:, None], 0) / len(counts),  # by workers, not faces
     ],
     "speedup": [
         lambda w, alone, talk: w,
         lambda w, alone, talk: 1 / (alone + (1 - alone) / w + talk * w),  # talks to itself
-        lambda w, alone, talk: 1 / (alone + (1 - alone) / w),  # silent
-        lambda w, alone, talk: 1 / (alone + 1 / w + talk * (w - 1)),  # what cannot be shared is done twice
         lambda w, alone, talk: alone + (1 - alone) / w + talk * (w - 1),  # time, not speed
     ],
     "expected_hours": [
         lambda hours, rate: hours * (1 + rate * hours),  # one failure at most
-        lambda hours, rate: hours * np.exp(rate * hours),  # each failure costs the whole job
-        lambda hours, rate: hours / (1 - rate * hours) if rate * hours < 1 else 1e9,
         lambda hours, rate: np.expm1(rate * hours) / max(rate, 1e-300),  # never fails: never done
     ],
 }
