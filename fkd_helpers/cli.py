@@ -18,7 +18,6 @@ from fkd_helpers.core.options import Parser, add_options, call
 PICTURES = (".png", ".jpg", ".svg", ".pdf")
 
 
-
 def predict(
     *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
     workers: int | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
@@ -100,6 +99,8 @@ def evaluate(
     """
     from fkd_helpers.evaluate import evaluate_model, measure_robustness
 
+    if seed < 0:
+        raise InputError(f"--seed: expected 0 or more, got {seed}")
     which = None if part == "all" else part
     evaluate_model(data, which, model=model, detector=detector, folder=out)
     if robustness:

@@ -20,8 +20,6 @@ from fkd_helpers.faces.metrics import auc, eye_distance
 from fkd_helpers.plots import results as result_plots
 from fkd_helpers.predict import Face
 
-EVALUATIONS = ("evaluation-ytf-test-small", "evaluation-wild68-held-out-small")
-
 
 @pytest.fixture(scope="module")
 def faces():
@@ -80,7 +78,7 @@ def test_evaluate_predictor_moves_answers_to_where_labels_lie(faces, data):
         assert found[f"raw{ending}"]["nme"] == pytest.approx(known, rel=1e-3)
 
 
-def test_evaluate_predictor_counts_a_face_that_is_not_found_as_failure(faces, tmp_path):
+def test_evaluate_predictor_counts_a_face_that_is_not_found_as_failure(faces):
     answers = faces.keypoints.copy()
     answers[7] = np.nan
     with warnings.catch_warnings():
@@ -89,9 +87,6 @@ def test_evaluate_predictor_counts_a_face_that_is_not_found_as_failure(faces, tm
     assert found["scores"]["not_found"] == 1 and found["scores"]["nme_over_0.10"] == 1 / 20
     assert found["worst"][0] == {"index": 7, "nme": np.inf} and found["scores"]["curve"][-1] == 19 / 20
     assert sum(row["faces"] for row in found["conditions"]["turn"]) == 19
-    path = records.write("evaluation", "lost", folder=tmp_path, data="puppets", part=None, **found)
-    for draw in (result_plots.cumulative_curves, result_plots.region_bars, result_plots.condition_curves):
-        draw([records.read(path)]).savefig(tmp_path / "figure.png")
 
 
 def test_evaluate_predictor_takes_any_number_of_points_but_those_of_the_labels(faces):
@@ -213,21 +208,9 @@ def test_a_change_that_is_none_is_named(faces, kind, strength, message):
 # Figures from the committed records
 
 
-def test_figures_say_in_words_what_they_show(tmp_path):
-    both = [record(name) for name in EVALUATIONS]
-    people = [record(f"training-keypoints68_people{ending}") for ending in ("", "_centred")]
-    drawn = {
-        "at 0.05": result_plots.cumulative_curves(both),
-        f"jaw {both[0]['scores']['nme_jaw']:.3f}": result_plots.region_bars(both),
-        f"turn {both[0]['conditions']['turn'][0]['nme']:.3f} to": result_plots.condition_curves(both),
-        "a tenth of them: rotation at": result_plots.robustness_curves(record("robustness-ytf-test-small")),
-        "people it never saw 0.0426": result_plots.seen_and_unseen(people, ["given", "centred"]),
-    }
-    for words, figure in drawn.items():
-        assert words in figure.get_label()
-        figure.savefig(tmp_path / "figure.png")
-    with pytest.raises(InputError, match=r"keypoints68: expected scores of seen and unseen people"):
-        result_plots.seen_and_unseen([record("training-keypoints68")])
+def test_the_robustness_figure_says_in_words_what_it_shows():
+    figure = result_plots.robustness_curves(record("robustness-ytf-test-small"))
+    assert "a tenth of them: rotation at" in figure.get_label()
 
 
 def test_breaking_point_is_where_a_share_of_the_faces_fails():

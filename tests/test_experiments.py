@@ -17,7 +17,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import write_classic
 from fkd_helpers.train import grid as grids
 from fkd_helpers.train.grid import grid, published_grid, recorded, run_grid, small_grid
-from fkd_helpers.train.tables import BASE, ablation, epochs_to, table
+from fkd_helpers.train.tables import ablation, table
 
 pytestmark = pytest.mark.slow
 QUICK = KeypointsConfig(
@@ -160,8 +160,6 @@ def test_ablation_has_a_row_per_change_over_seeds():
 def test_ablation_of_committed_records_has_three_seeds_of_its_base():
     found = ablation()
     assert found["runs"].iloc[0] == 3 and len(found) == 9
-    base = records.read(records.RECORDS / f"experiment-{BASE}.json")
-    assert epochs_to(base, 0.130) == (1, float(base["history"][0]["seconds"])) and epochs_to(base, 0.01) is None
 
 
 # Ray: a real one of two workers, one of which is killed in the middle
@@ -206,7 +204,7 @@ def on_ray(tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch, warnings.catch_warnings():
         warnings.simplefilter("ignore")
         patch.setenv("OMP_NUM_THREADS", "1")
-        thread = threading.Thread(target=kill)
+        thread = threading.Thread(target=kill, daemon=True)
         thread.start()
         found = run_grid(runs, folder / "out", backend="ray", workers=2, say=said.append)
         thread.join()

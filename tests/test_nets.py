@@ -49,7 +49,6 @@ def test_build_answers_in_pixels_for_any_number_of_keypoints(name):
         (lambda: nets.build("small", 0), "keypoints: expected at least 1, got 0"),
         (lambda: nets.build("small", pretrained=True), r"'small'.*pretrained"),
         (lambda: nets.losses.loss_named("wnig"), "did you mean 'wing'"),
-        (lambda: nets.feature_maps(nets.build("small"), torch.rand(1, 1, 112, 112), "stam"), "did you mean 'stem'"),
         (lambda: nets.load_weights(nets.build("small"), "none.safetensors"), "no such weights file"),
         (lambda: nets.load_weights(nets.build("small", width=1.5), SMALL), "another network"),
         (lambda: nets.load_weights(nets.build("small"), WEIGHTS / "small.md"), "not a whole safetensors file"),
@@ -58,12 +57,6 @@ def test_build_answers_in_pixels_for_any_number_of_keypoints(name):
 def test_bad_input_is_named(call, message):
     with pytest.raises(InputError, match=message):
         call()
-
-
-def test_feature_maps_are_those_of_the_layer():
-    model, images = nets.build("small").eval(), torch.rand(1, 1, 112, 112)
-    with torch.no_grad():
-        assert torch.equal(nets.feature_maps(model, images, "stem"), model.stem(images * 2 - 1))
 
 
 # ImageNet weights

@@ -11,7 +11,6 @@ from pathlib import Path
 
 import torch
 from torch import nn
-from torchvision.models.feature_extraction import create_feature_extractor
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
@@ -73,12 +72,3 @@ def load(path: str | Path) -> nn.Module:
 def count_weights(model: nn.Module) -> int:
     """Return the number of trained weights."""
     return sum(weight.numel() for weight in model.parameters())
-
-
-def feature_maps(model: nn.Module, images: torch.Tensor, layer: str) -> torch.Tensor:
-    """Return what one layer, named as in `model.named_modules()`, answers to images."""
-    layers = dict(model.named_modules())
-    if layer not in layers:
-        raise unknown("layer", layer, filter(None, layers))
-    with torch.no_grad():
-        return create_feature_extractor(model, [layer])(images)[layer]

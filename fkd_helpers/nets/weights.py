@@ -111,15 +111,6 @@ def to_program(model: nn.Module, shape: tuple[int, ...]) -> torch.export.Exporte
     return program
 
 
-def check_opset(opset: int | None) -> None:
-    """Refuse a version of ONNX's operators that cannot be written."""
-    import onnx  # slow
-
-    newest = onnx.defs.onnx_opset_version()
-    if opset is not None and not OLDEST_OPSET <= opset <= newest:
-        raise InputError(f"opset: expected {OLDEST_OPSET} to {newest}, got {opset}")
-
-
 def to_onnx(
     model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None,
     facts: Mapping[str, str] = {}, varies: Mapping[int, object] = {},

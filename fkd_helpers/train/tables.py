@@ -70,13 +70,6 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
     return frame[[column for column in dict.fromkeys(COLUMNS) if column in frame]]
 
 
-def epochs_to(record: dict, wanted: float) -> tuple[int, float] | None:
-    """Return after how many epochs, and seconds of training, a run was first below an NME; None if never."""
-    rows = record["history"]
-    done = next((row["epoch"] for row in rows if float(row["nme"]) < wanted), None)
-    return done and (done, sum(float(row["seconds"]) for row in rows[:done]))
-
-
 def number(value: float) -> str:
     """Return a number with three digits, or as many as stand before the point: 0.123, 1,234."""
     return f"{value:,.0f}" if abs(value) >= 100 else f"{value:.3g}"
