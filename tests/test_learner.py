@@ -8,7 +8,6 @@ import sys
 from pathlib import Path
 
 import my_copies
-import numpy as np
 import pytest
 
 import fkd_helpers as fkd
@@ -16,7 +15,6 @@ from fkd_helpers import cli
 from fkd_helpers.course import check as installation
 from fkd_helpers.course import checks, exercises
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.live import sources
 
 ROOT = Path(__file__).parents[1]
 
@@ -76,7 +74,7 @@ def test_copies_are_made_once_and_a_fresh_one_keeps_the_old(tmp_path, monkeypatc
 
 
 def test_a_good_installation_has_no_fault(capsys, notes):
-    assert fkd.check(camera=False)
+    assert fkd.check()
     said = capsys.readouterr().out
     assert "takes a training step" in said and "1 face found" in said and str(notes) in said
 
@@ -89,7 +87,7 @@ def test_what_is_missing_or_broken_is_named_with_the_next_step(capsys, monkeypat
     monkeypatch.setattr(installation, "version", lambda name: "1.0" if name == "numpy" else real(name))
     steps = {broken: "apt install libgl1", installation.packages: installation.INSTALL, installation.folders: ""}
     monkeypatch.setattr(installation, "STEPS", steps)
-    assert cli.main(["check", "--no-camera"]) == 1
+    assert cli.main(["check"]) == 1
     first, second, third, last = capsys.readouterr().out.splitlines()
     assert first == "FAULT  broken: ImportError: libGL.so.1: cannot open shared object file -> apt install libgl1"
     assert second.startswith("FAULT  numpy 1.0, expected >=") and second.endswith(installation.INSTALL)
@@ -103,26 +101,10 @@ def test_a_data_set_that_is_chosen_and_not_there_is_a_fault(monkeypatch, tmp_pat
     assert not fkd.check()
 
 
-def test_the_camera_is_left_alone_on_request_and_closed_after_one_picture(capsys, monkeypatch):
-    closed = []
-
-    def pictures():
-        try:
-            yield np.zeros((480, 640, 3), np.uint8), None
-        finally:
-            closed.append(True)
-
-    monkeypatch.setattr(sources, "open_source", lambda *_: sources.Source("camera", pictures()))
-    monkeypatch.setattr(installation.sys, "platform", "darwin")
-    monkeypatch.setattr(installation, "STEPS", {installation.camera_works: ""})
-    assert fkd.check(camera=False) and not closed
-    assert fkd.check() and closed and "640 x 480" in capsys.readouterr().out
-
-
 def test_the_check_speaks_where_almost_nothing_is_installed():
     code = (
         "import sys\nfor name in ('numpy', 'cv2', 'torch', 'pandas', 'platformdirs', 'av', 'packaging'):\n"
-        "    sys.modules[name] = None\nfrom fkd_helpers import cli\nsys.exit(cli.main(['check', '--no-camera']))"
+        "    sys.modules[name] = None\nfrom fkd_helpers import cli\nsys.exit(cli.main(['check']))"
     )
     answer = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True)
     faults = [line for line in answer.stdout.splitlines() if line.startswith("FAULT")]

@@ -7,8 +7,7 @@ import os
 import platform
 import sys
 from collections.abc import Callable, Iterator
-from importlib.metadata import PackageNotFoundError, metadata, requires, version
-from pathlib import Path
+from importlib.metadata import PackageNotFoundError, requires, version
 
 from fkd_helpers.core.errors import InputError
 
@@ -20,16 +19,10 @@ class Note(Exception):
     """Something optional is missing: what, and what to do about it."""
 
 
-def check(*, camera: bool = True) -> bool:
-    """Print one line per step, "ok", "note" or "FAULT", and return whether the course can run (no FAULT).
-
-    Args:
-        camera: take one picture with the first camera
-    """
+def check() -> bool:
+    """Print one line per step, "ok", "note" or "FAULT", and return whether the course can run (no FAULT)."""
     faults = 0
     for step, advice in STEPS.items():
-        if step is camera_works and not camera:
-            continue
         try:
             state, line = "ok", step()
         except Note as note:
@@ -45,12 +38,12 @@ def check(*, camera: bool = True) -> bool:
     return not faults
 
 
-def missing(extra: str = "") -> Iterator[str]:
-    """Yield which requirements of the package, or of an extra, are missing, too old or too new."""
+def missing() -> Iterator[str]:
+    """Yield which requirements of the package are missing, too old or too new."""
     from packaging.requirements import Requirement
 
     for need in map(Requirement, requires(PROJECT)):
-        if need.name == PROJECT or not (need.marker.evaluate({"extra": extra}) if need.marker else not extra):
+        if need.marker and not need.marker.evaluate({"extra": ""}):
             continue
         try:
             if not need.specifier.contains(version(need.name), prereleases=True):
@@ -106,30 +99,6 @@ def device() -> str:
     raise Note(f"no graphics card for torch; {os.cpu_count()} processor cores are enough for every lesson")
 
 
-def camera_works() -> str:
-    from fkd_helpers.live.sources import open_source
-
-    if sys.platform == "linux" and not list(Path("/dev").glob("video*")):
-        raise Note("no camera at this computer -> the live demo can use a browser's camera, or the puppet")
-    try:
-        source = open_source("camera", 0)
-        frame, _ = next(source.frames)
-        source.frames.close()  # switches its light off
-    except (InputError, StopIteration):
-        raise Note("camera 0 gives no picture -> close other programs that use it, allow it to Python") from None
-    return f"camera 0 gives pictures of {frame.shape[1]} x {frame.shape[0]}"
-
-
-def extras() -> str:
-    names = [name for name in metadata(PROJECT).get_all("Provides-Extra") if name != "all"]
-    absent = {name: fault for name in names if (fault := next(missing(name), ""))}
-    line = f"extras: {', '.join(name for name in names if name not in absent) or 'none'}"
-    if absent:
-        faults = "; ".join(f"{name} lacks: {fault}" for name, fault in absent.items())
-        raise Note(f"{line}; {faults} -> python -m pip install -e '.[{','.join(absent)}]'")
-    return line
-
-
 def folders() -> str:
     from fkd_helpers.core.files import cache_folder
     from fkd_helpers.course.exercises import progress_file
@@ -144,7 +113,5 @@ STEPS: dict[Callable[[], str], str] = {
     photo_to_keypoints: "python -m pip install 'opencv-python>=4.10,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
     data_sets: "correct FKD_DATA_DIR and FKD_DATASET, or unset them",
     device: INSTALL,
-    camera_works: "the demo's source puppet needs no camera",
-    extras: INSTALL,
     folders: INSTALL,
 }
