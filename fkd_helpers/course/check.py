@@ -6,12 +6,11 @@ Each step imports what it needs, so that a broken installation can still say wha
 import os
 import platform
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from importlib.metadata import PackageNotFoundError, requires, version
 
 from fkd_helpers.core.errors import InputError
 
-PROJECT = "fkd-helpers"
 INSTALL = "python -m pip install -e '.[all]' in the course's folder"
 
 
@@ -38,23 +37,20 @@ def check() -> bool:
     return not faults
 
 
-def missing() -> Iterator[str]:
-    """Yield which requirements of the package are missing, too old or too new."""
+def packages() -> str:
     from packaging.requirements import Requirement
 
-    for need in map(Requirement, requires(PROJECT)):
+    faults = []
+    for need in map(Requirement, requires("fkd-helpers")):
         if need.marker and not need.marker.evaluate({"extra": ""}):
             continue
         try:
             if not need.specifier.contains(version(need.name), prereleases=True):
-                yield f"{need.name} {version(need.name)}, expected {need.specifier}"
+                faults.append(f"{need.name} {version(need.name)}, expected {need.specifier}")
         except PackageNotFoundError:
-            yield f"{need.name} is not installed, expected {need.specifier}"
-
-
-def packages() -> str:
-    if faults := "; ".join(missing()):
-        raise InputError(faults)
+            faults.append(f"{need.name} is not installed, expected {need.specifier}")
+    if faults:
+        raise InputError("; ".join(faults))
     return f"Python {platform.python_version()}, {sys.executable}; packages are as new as needed"
 
 

@@ -1,6 +1,6 @@
 """Self-checks of the exercises, `checks.NAME(answer)`: a learner's answer in, a verdict out."""
 
-from fkd_helpers.course.checks import nb01, nb02, nb03, nb04, nb05, nb06, nb07, nb08, nb09, nb10, nb11, nb12
+from fkd_helpers.course.checks import experiments, live, networks, pictures
 from fkd_helpers.course.checks.capstone import own_filter, own_rule, practice_faces
 from fkd_helpers.course.exercises import CHECKS
 

@@ -1,4 +1,4 @@
-"""Checks of the exercises of notebook 02: classes and layers of PyTorch, each called on small examples."""
+"""Checks of the exercises of notebooks 02, 09 and 10: networks, layers and losses on small examples."""
 
 import functools
 
@@ -87,7 +87,7 @@ IMAGES, ORDER = np.arange(96).reshape(2, 6, 8), [1, 0, 2]  # the first two point
 FACES = np.array([[[1.0, 2.0], [6.0, 2.0], [4.0, 5.0]], [[2.0, 1.0], [5.0, 1.5], [3.0, 4.0]]])
 INPUT = torch.randn(2, 3, 12, 12, generator=torch.Generator().manual_seed(0))
 
-CASES = {
+register("02", {
     "CentreCrop": [
         ("the image, 4 of 8 x 8 pixels", ("image", 4, SQUARE, POINTS), SQUARE[2:6, 2:6]),
         ("the keypoints, 4 of 8 x 8 pixels", ("keypoints", 4, SQUARE, POINTS), POINTS - 2),
@@ -115,5 +115,87 @@ CASES = {
         ("weights of tiny_net(loader)", (lambda tiny_net: _weights(tiny_net([*_loaders()[0]][:1])),), AtMost(99_999)),
         ("validation NME", (_score,), AtMost(0.06)),
     ],
-}  # fmt: skip
-register("02", CASES, CentreCrop=_cropped, MirroredDataset=_item, conv_block=ask, evaluate=_evaluated, tiny_net=ask)
+}, CentreCrop=_cropped, MirroredDataset=_item, conv_block=ask, evaluate=_evaluated, tiny_net=ask)  # fmt: skip
+
+
+def _with_gradient(masked_loss, predicted, target):
+    leaf = torch.tensor(predicted, requires_grad=True)
+    loss = masked_loss(leaf, torch.tensor(target))
+    return np.append(loss.item(), torch.autograd.grad(loss, leaf)[0])
+
+
+def _huber(predicted, target):
+    there = ~target.isnan()
+    return functional.huber_loss(predicted[there], target[there], reduction="sum") / there.sum().clamp(min=1)
+
+
+def _shape_and_weights(shortcut, inputs, outputs, stride):
+    module, images = shortcut(inputs, outputs, stride), torch.linspace(-1, 1, 128 * inputs).reshape(2, inputs, 8, 8)
+    answer = module.eval()(images)
+    return [*answer.shape, _weights(module), torch.equal(answer, images)]
+
+
+TARGET = np.array([[[10.0, 20.0], [30.0, 40.0]], [[50.0, 60.0], [70.0, 80.0]]])
+HUBER = TARGET + np.array([[[0.5, -0.5], [0, 3]], [[1, 2], [-2, 0]]])
+RMSE = TARGET + np.array([[[1, -1], [0, 4]], [[3, 5], [0, 0]]])
+POINT, HALF, FACE, NOBODY = (TARGET.copy() for _ in range(4))
+POINT[0, 1] = HALF[1, :, 0] = FACE[1, 0] = NOBODY[:, 1] = np.nan
+EMPTY = TARGET * np.nan
+GROUPS = np.array([0, 0, 2, 3, 2, 5])
+
+register("09", {
+    "masked_loss": [
+        (f"loss and gradient, {what}", (HUBER, target), _with_gradient(_huber, HUBER, target))
+        for what, target in (("no gap", TARGET), ("one gap", POINT), ("half of one", HALF), ("no label", EMPTY))
+    ],
+    "shortcut": [
+        (f"shape, weights, unchanged?: {a} to {b} channels, stride {stride}", (a, b, stride), expected)
+        for a, b, stride, expected in (
+            (8, 8, 1, [2, 8, 8, 8, 0, True]), (8, 16, 2, [2, 16, 4, 4, 8 * 16 + 32, False]),
+            (8, 8, 2, [2, 8, 4, 4, 8 * 8 + 16, False]), (4, 8, 1, [2, 8, 8, 8, 4 * 8 + 16, False]),
+        )
+    ],
+    "rmse_by_point": [((RMSE, TARGET), [3, 2]), ((RMSE, FACE), [1, 2]), ((RMSE, NOBODY), [3, np.nan])],
+    "leaked": [
+        ((np.arange(4), np.arange(4) % 3 == 0), 0), ((GROUPS, np.isin(range(6), [0, 3])), 0.5),
+        ((GROUPS, np.isin(range(6), [0, 1, 3])), 0), ((GROUPS, np.isin(range(6), [0, 4])), 1),
+    ],
+}, masked_loss=_with_gradient, shortcut=_shape_and_weights)  # fmt: skip
+
+
+def _learning(freeze, width, classes):
+    """Return the answer, and the weights that learn in the backbone and in the heads."""
+    net = nn.Module()
+    net.backbone = nn.Sequential(nn.Conv2d(3, width, 3), nn.BatchNorm2d(width))
+    net.expression, net.scales = nn.Linear(width, classes), nn.Linear(width, 2)
+    parts = net.backbone, nn.ModuleList([net.expression, net.scales])
+    return [freeze(net), *(sum(w.numel() for w in part.parameters() if w.requires_grad) for part in parts)]
+
+
+ONE, OTHER = np.array([0, 0, 1, 1, 2, 2]), np.array([0, 1, 1, 1, 2, 0])
+RARE, SHY = np.array([0] * 8 + [1, 1]), np.array([0] * 9 + [2])
+LOGITS, LABELS = torch.zeros(2, 8, dtype=torch.float64), torch.tensor([0, 1])
+LOGITS[0, 0], LOGITS[1, 1], LOGITS[1, 2] = 2, 1, 3
+CROSS = functional.cross_entropy(LOGITS, LABELS).item()
+SCALES, PREDICTED = torch.tensor([[0.5, 0.5], [-0.6, 0.4]]), torch.tensor([[0.5, 0.1], [-0.2, 0.4]])
+SQUARED = functional.mse_loss(PREDICTED, SCALES).item()
+X = np.array([-0.5, 0.0, 0.5, 0.8])
+
+register("10", {
+    "kappa": [
+        ((ONE, ONE), 1), ((ONE, OTHER), 0.5), ((RARE, SHY), (0.8 - 0.72) / (1 - 0.72)), ((ONE % 2, 1 - ONE % 2), -0.8),
+    ],
+    "multi_task_loss": [
+        ("weight 0: the cross-entropy alone", (LOGITS, PREDICTED, LABELS, SCALES, 0.0), CROSS),
+        ("weight 5, exact scales", (LOGITS, SCALES, LABELS, SCALES, 5.0), CROSS),
+        ("weight 5", (LOGITS, PREDICTED, LABELS, SCALES, 5.0), CROSS + 5 * SQUARED),
+    ],
+    "freeze": [
+        ("returned, learning in the backbone, in the heads: width 4", (4, 8), [50, 0, 50]),
+        ("returned, learning in the backbone, in the heads: width 16", (16, 7), [153, 0, 153]),
+    ],
+    "concordance": [
+        ((X, X), 1), ((X + 0.3, X), 2 * X.var() / (2 * X.var() + 0.09)), (((X + X.mean()) / 2, X), 0.8),
+        ((-X, X), -2 * X.var() / (2 * X.var() + (2 * X.mean()) ** 2)),
+    ],
+}, freeze=_learning)  # fmt: skip
