@@ -3,9 +3,6 @@
 import json
 import os
 import re
-import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -70,6 +67,21 @@ def run(place, capsys):
         return code, out.splitlines(), err.splitlines()
 
     return run
+
+
+@pytest.fixture
+def stop_at(monkeypatch):
+    read = folder_module.read_scaled
+
+    def stop(name):
+        def reading(path):
+            if path.name == name:
+                raise KeyboardInterrupt
+            return read(path)
+
+        monkeypatch.setattr(folder_module, "read_scaled", reading)
+
+    return stop
 
 
 def crops(folder, predictor, out="faces.parquet", **options):
@@ -171,17 +183,11 @@ def test_network_of_other_points_has_no_emotion(place):
     assert pd.read_parquet("faces.parquet").columns[8:].tolist()[:3] == ["score", "x0", "y0"]
 
 
-def test_csv_keeps_its_rows_when_interrupted(names):
-    for i in range(40):
-        os.link("p/a.jpg", f"p/{i:03}.jpg")
-    command = [sys.executable, "-u", "-m", "fkd_helpers", "predict", "p", "--csv", "faces.csv"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
-        for _ in range(5):
-            process.stdout.readline()
-        process.send_signal(signal.SIGINT)
-        _, err = process.communicate()
-    assert process.returncode == 130 and "interrupted; what was finished is kept" in err
-    assert 5 <= len(pd.read_csv("faces.csv")) < 43
+def test_csv_keeps_its_rows_when_interrupted(run, names, stop_at):
+    stop_at("Привет.jpg")
+    code, _, err = run("p", "--csv", "faces.csv")
+    assert code == 130 and "interrupted; what was finished is kept" in err[-1]
+    assert pd.read_csv("faces.csv").photo.tolist() == [f"p/{name}" for name in names[:2]]
 
 
 # Datasets
@@ -213,46 +219,25 @@ def test_predict_folder_puts_every_photo_in_one_of_two_tables(place):
     assert "cut off" in left_out.reason[0] and "--whole-image" in left_out.reason[1]
 
 
-def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor, monkeypatch):
+def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor, stop_at):
     crops(folder, predictor, "at_once.parquet")
-    read = folder_module.read_scaled
-
-    def stop(path):
-        if path.name == "7.jpg":
-            raise KeyboardInterrupt
-        return read(path)
-
-    monkeypatch.setattr(folder_module, "read_scaled", stop)
+    stop_at("7.jpg")
     with pytest.raises(KeyboardInterrupt):
         crops(folder, predictor)
     assert len(pd.read_parquet("faces.parquet")) == 4
-    monkeypatch.setattr(folder_module, "read_scaled", read)
+    stop_at("none")
     assert crops(folder, predictor) == (10, 10, 0, 0, 4)
     for part in Path("at_once.parquet").glob("part-*"):
         assert (Path("faces.parquet") / part.name).read_bytes() == part.read_bytes()
     assert crops(folder, predictor).resumed == 10
 
 
-def file_of_old(folder):
-    pd.DataFrame({"photo": ["mine.jpg"]}).to_parquet("faces.parquet")
-
-
-def other_settings(folder):
+def test_predict_folder_overwrites_no_other_table(folder, predictor):
     crops(folder, KeypointPredictor(detectors=(), passes=1))
-
-
-def other_photos(folder):
-    crops(folder, KeypointPredictor(detectors=()))
-    write_photo(folder / "a" / "1.jpg", np.zeros((90, 96), np.uint8))
-
-
-@pytest.mark.parametrize("make", [file_of_old, other_settings, other_photos])
-def test_predict_folder_overwrites_no_other_table(folder, predictor, make):
-    make(folder)
-    before = {path: path.read_bytes() for path in Path().rglob("*.parquet") if path.is_file()}
+    before = {path: path.read_bytes() for path in Path("faces.parquet").iterdir()}
     with pytest.raises(InputError, match=r"faces\.parquet: made of other photos or with other settings; move it away"):
         crops(folder, predictor)
-    assert before == {path: path.read_bytes() for path in Path().rglob("*.parquet") if path.is_file()}
+    assert before == {path: path.read_bytes() for path in Path("faces.parquet").iterdir()}
 
 
 @pytest.mark.parametrize(
@@ -263,8 +248,6 @@ def test_predict_folder_overwrites_no_other_table(folder, predictor, make):
         (["photos", "--parquet", "none/f.parquet"], "in a folder that is there"),
         (["photos", "--csv", "f.csv", "--workers", "0"], "workers: expected at least 1, got 0"),
         (["photos", "--csv", "photos/a/1.jpg"], r"1\.jpg: expected a name ending in \.csv"),
-        (["none", "--parquet", "f.parquet"], "none: cannot be read"),
-        (["photos", "--csv", "f.csv", "--model", "smal"], "did you mean 'small'"),
     ],
 )
 def test_wrong_command_is_one_line_and_leaves_nothing(run, folder, arguments, message):

@@ -13,13 +13,13 @@ from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.live.engine import LiveEngine, Run
+from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.picture import to_jpeg
 from fkd_helpers.live.pipeline import Pipeline, Result
 from fkd_helpers.live.recorder import Meter
 from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.live.sources import Source, open_source
+from fkd_helpers.live.sources import open_source
 from fkd_helpers.predict import Face
 
 
@@ -242,16 +242,6 @@ def test_pipeline_finds_a_small_still_face(pixels, settings):
     line = Pipeline(LiveSettings(**settings))
     assert [len(line(frame, i / 30)[0]) for i in range(20)] == [1] * 20
     assert len(Pipeline(LiveSettings(detector="none"))(small, 0.0, alone=True)[0]) == 1, "the picture is the face"
-
-
-def test_a_slot_gives_each_item_out_once():
-    box = Run(Source("none"))
-    assert box.put(1) == [] and box.put(2) == [1] and box.take() == 2
-    box.put(3)
-    assert box.close(keep=True) == [] and box.put(4) == [4] and box.take() == 3 and box.take() is None
-    other = Run(Source("none"))
-    other.put(1)
-    assert other.close() == [1] and other.put(2) == [2] and other.take() is None
 
 
 def test_meter_reads_rates_latencies_and_label_changes():

@@ -1,9 +1,7 @@
 """The live picture without a browser: what it sends, and what it makes of whatever a page may send."""
 
 import json
-import threading
 import time
-from contextvars import ContextVar, copy_context
 
 import numpy as np
 import pytest
@@ -87,18 +85,6 @@ def test_frames_of_the_kernel_wait_for_the_page(monkeypatch):
     assert shown(WINDOW + 2) == WINDOW and page.picture.skipped == 2
     page.sends(type="ack", id=page.received("frame")[0]["id"])
     assert shown(2) == WINDOW + 1
-
-
-def test_a_thread_sends_as_if_it_answered_the_page(page):
-    request = ContextVar("request", default="the cell that runs")
-    in_reply = copy_context()
-    in_reply.run(request.set, "a message of the page")
-    in_reply.run(page.sends, [b"jpeg"], type="frame", id=1)
-    found = []
-    thread = threading.Thread(target=lambda: found.extend([request.get(), page.picture.in_page_context(request.get)]))
-    thread.start()
-    thread.join()
-    assert found == ["the cell that runs", "a message of the page"]
 
 
 # -- the whole demo, with the engine, without a page
