@@ -73,8 +73,9 @@ def test_load_names_a_bad_row_and_goes_on(own):
             "text.png,1,2,3,4"]  # fmt: skip
     folder = own("\n".join(["name,0,1,2,3", *rows]))
     (folder / "text.png").write_text("not a picture")
-    with pytest.warns(UserWarning, match="5 rows left out, first: labels.csv row 1") as caught:
-        loaded = load(folder)
+    with pytest.warns(UserWarning, match="no keypoint has a label"):
+        with pytest.warns(UserWarning, match="5 rows left out, first: labels.csv row 1") as caught:
+            loaded = load(folder)
     assert caught[0].filename == __file__  # the warning points at the line that loads
     assert np.array_equal(loaded.keypoints, [[[1, NAN], [3, NAN]]], equal_nan=True)
     expected = [

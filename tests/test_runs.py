@@ -123,7 +123,7 @@ def test_train_interrupted_keeps_its_epochs_and_goes_on(tmp_path, monkeypatch, c
         interrupting(patch, epoch=3)
         assert cli.main(["train", *arguments]) == 130
     out, err = capsys.readouterr()
-    assert "epoch 2/3" in out and "the same command goes on" in err
+    assert "epoch 2/3" in out and "what was finished is kept" in err
     folder = tmp_path / "runs" / "tiny"
     record = records.read(folder / "training-tiny.json")
     assert record["interrupted"] and [row["epoch"] for row in record["history"]] == [1, 2]
