@@ -14,10 +14,9 @@ from fkd_helpers.course import checks
 from fkd_helpers.course.exercises import EXERCISES, AtMost, compare
 
 pytestmark = pytest.mark.slow
-WRONG = {
-    path.stem[2:]: runpy.run_path(str(path))["WRONG"]
-    for path in sorted(Path(__file__).parent.glob("wrong_answers/nb*.py"))
-}
+WRONG = {}
+for path in sorted(Path(__file__).parent.glob("wrong_answers/*.py")):
+    WRONG |= runpy.run_path(str(path))["WRONG"]
 NOTEBOOKS = Path(__file__).parents[1] / "notebooks"
 ALL = [(number, name) for number, exercises in WRONG.items() for name in exercises]
 

@@ -1,10 +1,78 @@
-"""Plausible wrong answers to the exercises of notebook 11."""
+"""Plausible wrong answers to the exercises of notebooks 08 and 11."""
 
 from io import BytesIO
 
 import numpy as np
 import onnxruntime
 from PIL import Image, UnidentifiedImageError
+
+WRONG: dict[str, dict] = {}
+
+
+def age_by(taken, shown, now, *, since=None):
+    ages = np.full(len(now), np.nan)
+    for i, moment in enumerate(now):
+        if len(there := np.flatnonzero(shown <= moment)):
+            ages[i] = moment - (taken if since is None else since)[there[-1]]
+    return ages
+
+
+def wired(button, act):
+    button.on_click(act)
+    return button
+
+
+def only_begin(button, begin, end):
+    return wired(button, lambda _: begin())
+
+
+def at_once(button, begin, end):
+    begin()
+    return wired(button, lambda _: end())
+
+
+def silent(button, begin, end):
+    presses = []
+    return wired(button, lambda _: (presses.append(1), begin() if len(presses) % 2 else end()))
+
+
+def reversed_words(button, begin, end):
+    def press(_):
+        (begin if button.description == "Record" else end)()
+        button.description = "Record"
+
+    return wired(button, press)
+
+
+def averaged(points, m):
+    smoothed = [points[0]]
+    for frame in points[1:]:
+        smoothed.append(m * smoothed[-1] + (1 - m) * frame)
+    return np.stack(smoothed)
+
+
+def centred(points, fps, side):
+    padded = np.pad(points, ((4, 4), (0, 0), (0, 0)), mode="edge")
+    return np.mean([padded[i : i + len(points)] for i in range(9)], 0)
+
+
+WRONG["08"] = {
+    "latest_wins": [
+        lambda arrivals, work: list(range(len(arrivals))),  # a queue: all of them
+        lambda arrivals, work: list(range(0, len(arrivals), max(1, round(work / 0.04)))),  # every so many
+    ],
+    "toggle_button": [only_begin, at_once, silent, reversed_words],
+    "picture_age": [
+        lambda taken, shown, now: age_by(taken, shown, now, since=shown),  # since it was drawn, not taken
+        lambda taken, shown, now: age_by(taken, np.where(np.isnan(shown), taken + 0.06, shown), now),
+        lambda taken, shown, now: np.nan_to_num(age_by(taken, shown, now)),  # none yet counts as new
+    ],
+    "steady": [
+        lambda points, fps, side: points,  # no smoothing
+        lambda points, fps, side: averaged(points, 0.8),  # too late
+        centred,  # looks into the future
+    ],
+}
 
 
 def points_of(path, images):
@@ -17,8 +85,8 @@ def apart(first, second, images):
     return points_of(first, images) - points_of(second, images)
 
 
-def int8_by(values, low, high, *, clip=True, whole=np.round, steps=255):
-    scale = (high - low) / steps
+def int8_by(values, low, high, *, clip=True, whole=np.round):
+    scale = (high - low) / 255
     zero = np.round(-128 - low / scale)
     stored = whole(values / scale) + zero
     return (np.clip(stored, -128, 127) - zero if clip else stored - zero) * scale
@@ -52,7 +120,7 @@ def status_by(content_type, body, max_bytes, max_pixels, *, types=True, length=T
         return none
 
 
-WRONG = {
+WRONG["11"] = {
     "largest_difference": [
         lambda first, second, images: np.abs(apart(first, second, images)).max(),  # of a coordinate
         lambda first, second, images: np.linalg.norm(apart(first, second, images[:1]), axis=-1).max(),  # one image
