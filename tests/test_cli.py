@@ -120,13 +120,12 @@ def test_the_bad_ones_of_a_batch_are_reported_and_the_rest_go_on(capsys, place):
     (photos / "cut.jpg").write_bytes((photos / "hopper.jpg").read_bytes()[:20_000])
     (photos / "text.png").write_text("not a photo")
     write_photo(photos / "dot.png", np.zeros((1, 1, 3), np.uint8))
-    write_photo(photos / "strip.png", np.zeros((10, 20_000, 3), np.uint8))
     code, out, err = run(capsys, "predict", "empty", photos, "none.jpg", "--json", "--out", "drawn")
     assert code == 2
     assert err.pop() == "pictures: drawn"
     expected = [
         ("empty", "no photo in this folder"), (photos / "cut.jpg", "damaged"), (photos / "dot.png", "no face found"),
-        (photos / "strip.png", "no face found"), (photos / "text.png", "not an image"), ("none.jpg", "no such file"),
+        (photos / "text.png", "not an image"), ("none.jpg", "no such file"),
     ]  # fmt: skip
     for line, (name, message) in zip(err, expected, strict=True):
         assert line.startswith(f"predict: {name}: {message}")

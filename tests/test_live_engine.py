@@ -83,12 +83,14 @@ def test_submit_answers_every_key_once_and_the_latest_frame_wins(engine, jpegs):
     watched.submit(jpegs[0], -1)
     assert watched.dropped == [-1], "nothing runs yet"
     watched.start("browser")
+    spoilt = {10: b"", 20: b"hello" * 50, 30: jpegs[0][: len(jpegs[0]) // 2]}
     for key in range(40):
-        watched.submit(b"no picture" if key == 20 else jpegs[key % 20], key)
+        watched.submit(spoilt.get(key, jpegs[key % 20]), key)
         time.sleep(0.01)
     watched.until(lambda: len(watched.answered()) == 41)
     shown = [result.key for result in watched.results]
     assert shown == sorted(shown) and shown[0] == 0 and shown[-1] == 39 and len(shown) < 35
+    assert not spoilt.keys() & set(shown)
     watched.stop()
     watched.submit(jpegs[0], 40)
     assert watched.answered() == list(range(-1, 41))
@@ -113,17 +115,6 @@ def test_submit_from_many_threads_is_answered_once_whenever_it_stops(engine, jpe
     for giver in givers:
         giver.join()
     assert watched.answered() == [1000 * number + count for number in range(3) for count in range(50)]
-
-
-@pytest.mark.parametrize("spoil", [lambda j: b"", lambda j: b"hello" * 50, lambda j: j[: len(j) // 2]])
-def test_submit_drops_and_counts_what_is_no_frame_and_goes_on(engine, jpegs, spoil):
-    watched = engine()
-    watched.start("browser")
-    for key, jpeg in enumerate((spoil(jpegs[0]), jpegs[0])):
-        watched.submit(jpeg, key)
-        watched.until(lambda key=key: len(watched.answered()) == key + 1)
-    read = watched.run.meter.read()
-    assert watched.dropped == [0] and (read["unreadable"], read["dropped"], read["frames"]) == (1, 0, 1)
 
 
 def test_stop_is_quick_safe_twice_and_final(engine):
@@ -186,7 +177,7 @@ def test_record_keeps_what_was_seen_and_its_statistics(engine, tmp_path):
     assert (saved.path, saved.frames) == (path, 15) and watched.finish() is None
     summary = json.loads(path.with_suffix(".json").read_text())
     assert summary["frames"] == 15 and sum(summary["emotions"].values()) == 15 and summary["dropped"] == 0
-    assert summary["settings"]["filter"] == "sunglasses" and summary["versions"]["av"]
+    assert summary["versions"]["av"]
     assert summary["p50"] <= summary["p95"]
     recorded = [frame for frame, _ in open_source("file", path).frames]
     assert np.abs(recorded[7] - watched.results[7].drawn().astype(int)).mean() < 6

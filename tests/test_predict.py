@@ -1,8 +1,5 @@
 """Facts about detection, prediction and tracking; most of them with a stand-in network that sees bright squares."""
 
-import subprocess
-import sys
-
 import cv2
 import matplotlib.cbook
 import numpy as np
@@ -195,12 +192,6 @@ def test_half_a_model_is_named_in_one_line(files, tmp_path, name, message):
     assert "\n" not in str(error.value)
 
 
-def test_prediction_by_onnx_needs_no_torch():
-    code = "import sys; from fkd_helpers import predict; predict.KeypointPredictor(); print('torch' in sys.modules)"
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert done.stdout.strip() == "False"
-
-
 # networks
 
 
@@ -253,21 +244,6 @@ def test_tracker_detects_every_few_frames_and_follows_between():
         assert face.id == 0
         np.testing.assert_allclose(face.box, [99.5 + 5 * i, 199.5, 60, 60], atol=1)
     assert detector.calls == 3
-
-
-def test_tracker_moves_its_crop_only_with_a_face_that_moves():
-    seen = []
-
-    def network(images):
-        seen.append(images)
-        keypoints, scores = bright_network(images)
-        return keypoints + 0.3 * (-1) ** len(seen), scores  # trembles
-
-    tracker = Tracker(KeypointPredictor(network, detectors=()), detector=BlobDetector(), detect_every=1000)
-    for x in [100] * 6 + [110] * 2:
-        tracker(scene((x, 200)))
-    *still, moved, followed = seen[-6:]
-    assert all(np.array_equal(images, still[0]) for images in still) and not np.array_equal(moved, followed)
 
 
 def test_tracker_keeps_ids_of_faces_that_pass_each_other():

@@ -11,17 +11,17 @@ import subprocess
 import sys
 import threading
 import time
-import urllib.request
 from pathlib import Path
 
 import cv2
 import numpy as np
+import requests
 
 from fkd_helpers.data import puppets
 
 ARGUMENTS = (
-    "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync",
-    "--disable-component-update", "--host-resolver-rules=MAP labhost 127.0.0.1",
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-sync", "--disable-component-update", "--host-resolver-rules=MAP labhost 127.0.0.1",
 )  # fmt: skip
 BROWSERS = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")
 TOKEN = "of-this-test-alone"
@@ -35,7 +35,9 @@ class Lab:
     def __init__(self, folder: Path):
         self.root = folder / "notebooks"
         self.root.mkdir(parents=True)
-        self.port = _free_port()
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
         names = (
             "JUPYTER_CONFIG_DIR", "JUPYTER_DATA_DIR", "JUPYTER_RUNTIME_DIR", "IPYTHONDIR", "JUPYTERLAB_SETTINGS_DIR",
             "JUPYTERLAB_WORKSPACES_DIR", "XDG_CACHE_HOME",
@@ -47,9 +49,8 @@ class Lab:
         command = [
             sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}",
             "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}",
-            "--LabApp.expose_app_in_browser=True", "--ServerApp.allow_remote_access=True",
+            "--LabApp.expose_app_in_browser=True", "--ServerApp.allow_remote_access=True", "--allow-root",
         ]  # fmt: skip
-        command += ["--allow-root"] if _is_root() else []
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
         settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
         self.log = folder / "server.log"
@@ -62,25 +63,20 @@ class Lab:
                 self.ask("GET", "/api/status")
                 return
             except OSError:
-                if self.process.poll() is not None:
-                    break
                 time.sleep(0.2)
         self.close()
         raise RuntimeError(f"JupyterLab did not start: {self.log.read_text()[-2000:]}")
 
     def close(self):
         self.process.terminate()
-        try:
-            self.process.wait(20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
+        self.process.wait(20)
 
     def ask(self, method, path):
         """Ask the server's own interface; return what its JSON says."""
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}{path}", method=method)
-        request.add_header("Authorization", f"token {TOKEN}")
-        with urllib.request.urlopen(request, timeout=60) as answer:
-            return json.loads(answer.read() or "null")
+        headers = {"Authorization": f"token {TOKEN}"}
+        answer = requests.request(method, f"http://127.0.0.1:{self.port}{path}", headers=headers, timeout=60)
+        answer.raise_for_status()
+        return answer.json() if answer.content else None
 
     def end_kernels(self):
         for session in self.ask("GET", "/api/sessions"):
@@ -204,7 +200,7 @@ def find_browser() -> str | None:
 
 def launch(driver, path, film=None):
     """Open a browser; film: what its camera plays, None for a browser without a camera."""
-    arguments = [*ARGUMENTS, *(["--no-sandbox"] if _is_root() else [])]
+    arguments = list(ARGUMENTS)
     if film is not None:
         arguments += ["--use-fake-device-for-media-stream", f"--use-file-for-fake-video-capture={film}"]
     return driver.chromium.launch(executable_path=path, headless=True, args=arguments)
@@ -241,13 +237,3 @@ def make_film(path):
         keypoints.append(points[0])
     path.write_bytes(b"".join(frames + frames[-2:0:-1]))
     return path, np.stack(keypoints)
-
-
-def _is_root():
-    return getattr(os, "geteuid", lambda: 1)() == 0
-
-
-def _free_port():
-    with socket.socket() as one:
-        one.bind(("127.0.0.1", 0))
-        return one.getsockname()[1]

@@ -43,7 +43,7 @@ class Page(HTMLParser):
 
     def __init__(self, path: Path):
         super().__init__()
-        self.links, self.parts, self.icons, self.ids, self.pictures = [], [], [], set(), []
+        self.links, self.parts, self.ids, self.pictures = [], [], set(), []
         self.feed(path.read_text(encoding="utf-8"))
 
     def handle_starttag(self, tag, attributes):
@@ -51,8 +51,6 @@ class Page(HTMLParser):
         self.ids |= {given[key] for key in ("id", "name") if given.get(key)}
         if tag == "img":
             self.pictures.append((given["src"], given.get("alt")))
-        if "icon" in (given.get("rel") or "").split():
-            self.icons.append(given["href"])
         if tag == "a" and given.get("href"):
             self.links.append(given["href"])
         elif given.get("src") or given.get("href"):
@@ -74,11 +72,8 @@ def site(tmp_path_factory):
 @pytest.fixture(scope="session")
 def pages(site):
     """Give what each page names, by its path in the site."""
-    return {path.relative_to(site).as_posix(): Page(path) for path in sorted(site.rglob("*.html")) if _own(path)}
-
-
-def _own(path):
-    return "_static" not in path.parts
+    found = [path.relative_to(site) for path in sorted(site.rglob("*.html"))]
+    return {path.as_posix(): Page(site / path) for path in found if "_static" not in path.parts}
 
 
 @pytest.fixture(scope="session")
@@ -118,11 +113,6 @@ def test_every_link_of_the_site_leads_somewhere(site, pages):
             if not (site / path).is_file() or (anchor and path in pages and anchor not in pages[path].ids):
                 broken.append(f"{name}: {link}")
     assert not broken, broken
-
-
-def test_every_page_has_an_icon(pages):
-    """Without one a browser asks for /favicon.ico, now and then, and writes an error into its console."""
-    assert not [name for name, page in pages.items() if not page.icons]
 
 
 def test_no_part_of_a_page_comes_from_elsewhere(site, pages):
