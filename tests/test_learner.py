@@ -79,26 +79,22 @@ def test_a_good_installation_has_no_fault(capsys, notes):
     assert "takes a training step" in said and "1 face found" in said and str(notes) in said
 
 
-def test_what_is_missing_or_broken_is_named_with_the_next_step(capsys, monkeypatch):
+def test_what_is_missing_or_broken_is_named_with_the_next_step(capsys, monkeypatch, tmp_path):
     def broken():
         raise ImportError("libGL.so.1: cannot open shared object file")
 
     real = installation.version
     monkeypatch.setattr(installation, "version", lambda name: "1.0" if name == "numpy" else real(name))
-    steps = {broken: "apt install libgl1", installation.packages: installation.INSTALL, installation.folders: ""}
-    monkeypatch.setattr(installation, "STEPS", steps)
-    assert cli.main(["check"]) == 1
-    first, second, third, last = capsys.readouterr().out.splitlines()
-    assert first == "FAULT  broken: ImportError: libGL.so.1: cannot open shared object file -> apt install libgl1"
-    assert second.startswith("FAULT  numpy 1.0, expected >=") and second.endswith(installation.INSTALL)
-    assert third.startswith("ok") and last.startswith("2 to mend first")
-
-
-def test_a_data_set_that_is_chosen_and_not_there_is_a_fault(monkeypatch, tmp_path):
     monkeypatch.setenv("FKD_DATASET", "ytf")
     monkeypatch.setattr("fkd_helpers.data.loading.data_dirs", lambda: [tmp_path])
-    monkeypatch.setattr(installation, "STEPS", {installation.data_sets: "unset FKD_DATASET"})
-    assert not fkd.check()
+    steps = {broken: "apt install libgl1", installation.packages: installation.INSTALL}
+    monkeypatch.setattr(installation, "STEPS", steps | {installation.data_sets: "unset it", installation.folders: ""})
+    assert cli.main(["check"]) == 1
+    first, second, third, fourth, last = capsys.readouterr().out.splitlines()
+    assert first == "FAULT  broken: ImportError: libGL.so.1: cannot open shared object file -> apt install libgl1"
+    assert second.startswith("FAULT  numpy 1.0, expected >=") and second.endswith(installation.INSTALL)
+    assert third.startswith("FAULT") and third.endswith("-> unset it")
+    assert fourth.startswith("ok") and last.startswith("3 to mend first")
 
 
 def test_the_check_speaks_where_almost_nothing_is_installed():

@@ -19,31 +19,6 @@ RUN = {  # with small arguments; OUT is a folder
     "tools/person_leak.py": "puppets --out OUT",
     "tools/render_docs.py": "--check",
 }
-ELSEWHERE = {"tools/student_copy.py", "tools/my_copies.py"}  # tests of their own; and benchmarks/peers
-NOT_TESTED = {
-    "benchmarks/detector.py": "real faces; its record is tested",
-    "benchmarks/live_browser.py": "a browser with a camera; minutes",
-    "benchmarks/scale.py": "minutes",
-    "benchmarks/serve.py": "minutes",
-    "benchmarks/smoothing.py": "a minute; its record is tested",
-    "tools/expression_records.py": "real faces",
-    "tools/fit_detector_box.py": "real faces",
-    "tools/fit_emotion_rules.py": "real faces",
-    "tools/fit_keypoint_errors.py": "real faces",
-    "tools/fit_shape_model.py": "real faces",
-    "tools/install.py": "installs everything; make runs it before the tests",
-    "tools/kaggle_facts.py": "real faces",
-    "tools/label_shift.py": "real faces",
-    "tools/make_digests.py": "the archive's list",
-    "tools/render_sprites.py": "a browser; writes assets",
-    "tools/results.py": "real faces; test_docs.py compares two records",
-    "tools/train_detector.py": "real faces; test_detector.py runs its task",
-    "tools/ytf_facts.py": "real faces",
-}
-
-
-def test_every_script_is_run_or_named():
-    assert {*RUN, *ELSEWHERE, *NOT_TESTED} == set(SCRIPTS)
 
 
 @pytest.mark.parametrize("path", SCRIPTS)

@@ -14,18 +14,12 @@ from fkd_helpers.core.errors import InputError
 INSTALL = "python -m pip install -e '.[all]' in the course's folder"
 
 
-class Note(Exception):
-    """Something optional is missing: what, and what to do about it."""
-
-
 def check() -> bool:
-    """Print one line per step, "ok", "note" or "FAULT", and return whether the course can run (no FAULT)."""
+    """Print one line per step, "ok" or "FAULT", and return whether the course can run (no FAULT)."""
     faults = 0
     for step, advice in STEPS.items():
         try:
             state, line = "ok", step()
-        except Note as note:
-            state, line = "note", str(note)
         except InputError as error:
             state, line = "FAULT", f"{error} -> {advice}"
         except Exception as error:  # whatever it is, the learner wants to know it
@@ -78,11 +72,7 @@ def data_sets() -> str:
     chosen = os.environ.get("FKD_DATASET") or "puppets"
     if chosen != "puppets":
         find(chosen)
-    line = f"data: notebooks use {chosen}; the puppets need no files"
-    try:
-        return f"{line}; the real 68-point set is in {find('ytf')}"
-    except InputError as error:
-        raise Note(f"{line}; {error}; no lesson needs it") from None
+    return f"data: notebooks use {chosen}; the puppets need no files"
 
 
 def device() -> str:
@@ -92,7 +82,7 @@ def device() -> str:
         return f"graphics card: {torch.cuda.get_device_name()}, {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB free"
     if torch.backends.mps.is_available():
         return "graphics card: Apple's (mps)"
-    raise Note(f"no graphics card for torch; {os.cpu_count()} processor cores are enough for every lesson")
+    return f"no graphics card for torch; {os.cpu_count()} processor cores are enough for every lesson"
 
 
 def folders() -> str:
