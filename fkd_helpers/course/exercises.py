@@ -109,11 +109,8 @@ def _never_nothing(function):
 
 
 def _shown(value) -> str:
-    if not isinstance(value, np.ndarray):
-        return repr(value)
-    if value.size > SHOWN:
-        return f"array of shape {value.shape}"
-    return re.sub(r"\s+", " ", np.array2string(value, precision=4, separator=", ")).replace("[ ", "[")
+    with np.printoptions(precision=4, threshold=SHOWN, edgeitems=1):
+        return re.sub(r"\s+", " ", repr(value)).replace("[ ", "[")
 
 
 def _fault(answer, expected, tolerance=1e-4) -> str:

@@ -1,13 +1,12 @@
 """Checks of the exercises of notebooks 08 and 11: a live demo, and what a server runs."""
 
-import io
 import tempfile
 from pathlib import Path
 
+import cv2
 import ipywidgets
 import numpy as np
 from onnx import parser, save
-from PIL import Image
 
 from fkd_helpers.course.exercises import AtMost, ask, register
 
@@ -97,12 +96,6 @@ def _given(calibration_reader, *arguments):
     return seen
 
 
-def _encoded(width, height, kind):
-    file = io.BytesIO()
-    Image.new("L", (width, height)).save(file, kind)
-    return file.getvalue()
-
-
 PIXELS = np.random.default_rng(0)
 W, IMAGES = PIXELS.normal(size=(16, 6)).round(3), PIXELS.random((5, 1, 4, 4)).astype(np.float32)
 IMAGES[:, 0, 0, 0] = [0, 0, 0, 0, 1]  # one of them has a light first pixel
@@ -111,7 +104,8 @@ LAST[0, 2:4] += 3, 4
 ZERO = [0] * 6
 NET = "images", W, ZERO, "n"
 BATCHES = np.arange(7, dtype=np.float32).reshape(7, 1, 1, 1)
-JPEG, PNG = _encoded(40, 30, "JPEG"), _encoded(400, 300, "PNG")
+JPEG = cv2.imencode(".jpg", np.zeros((30, 40), np.uint8))[1].tobytes()
+PNG = cv2.imencode(".png", np.zeros((300, 400), np.uint8))[1].tobytes()
 
 register("11", {
     "largest_difference": [
