@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from unittest.mock import Mock
 
 import cv2
 import numpy as np
@@ -23,8 +24,6 @@ from fkd_helpers.live import sources
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.sources import open_source
-
-BGR = np.full((48, 64, 3), (200, 100, 0), np.uint8)
 
 
 @pytest.fixture(scope="session")
@@ -94,33 +93,13 @@ def test_images_are_each_processed_alone(tmp_path):
     assert "c.png: not an image" in broken
 
 
-class Camera:
-    """Stand in for cv2.VideoCapture."""
-
-    def __init__(self, frames):
-        self.frames, self.released, self.asked = iter(frames), False, None
-
-    def __call__(self, place):
-        self.asked = place
-        return self
-
-    def isOpened(self):
-        return True
-
-    def read(self):
-        frame = next(self.frames, None)
-        return frame is not None, frame
-
-    def release(self):
-        self.released = True
-
-
 def test_camera_that_is_unplugged_ends_with_a_message(monkeypatch):
-    camera = Camera([BGR] * 3)
-    monkeypatch.setattr(cv2, "VideoCapture", camera)
+    camera = Mock(**{"read.side_effect": [(True, np.full((48, 64, 3), (200, 100, 0), np.uint8))] * 3 + [(False, None)]})
+    monkeypatch.setattr(cv2, "VideoCapture", opened := Mock(return_value=camera))
     results, engine = process("camera", "1")
     statistics = engine.run.meter.read()
-    assert camera.asked == 1 and camera.released and statistics["frames"] + statistics["dropped"] == 3
+    opened.assert_called_once_with(1)
+    assert camera.release.called and statistics["frames"] + statistics["dropped"] == 3
     assert engine.message == "Camera 1 gives no more frames: was it unplugged?"
     assert results[0].frame[0, 0].tolist() == [0, 100, 200]
 

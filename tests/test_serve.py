@@ -95,7 +95,6 @@ HEAD = b"POST /predict HTTP/1.1\r\nHost: x\r\nContent-Type: image/jpeg\r\nConten
     [
         ([HEAD + b"Connection: close\r\n\r\n", *(PHOTO[i : i + 10] for i in range(3))], {"wait": 0.3}, b"408"),  # slow
         ([HEAD + b"\r\n", PHOTO[:999]], {"end": True}, None),  # stops in the middle: nobody is left to be told
-        ([b"no HTTP at all\r\n\r\n"], {}, b"400"),
     ],
 )
 def test_a_client_that_sends_too_slowly_or_half_is_let_go(address, chunks, options, status):

@@ -39,10 +39,7 @@ def key_of(faces: FaceSet) -> str:
 
 
 def face_keypoints(faces: FaceSet) -> np.ndarray:
-    """Return the keypoints (n, 68, 2) that our network finds, cached: of the largest face, or of the whole photo.
-
-    The landmarks that come with a set are not looked at: a user's photo has none.
-    """
+    """Return the keypoints (n, 68, 2) that our network finds, cached: of the largest face, or of the whole photo."""
 
     def find():
         predictor = KeypointPredictor()

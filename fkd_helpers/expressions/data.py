@@ -51,7 +51,7 @@ def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 
 
 
 def find_expressions(name: str | Path) -> Path:
-    """Return the folder or zip of a set, by path or by its name below a data folder."""
+    """Return the folder or zip of a set."""
     place = Path(name).expanduser()
     place = place if place.is_file() else data.find(name)
     archives = sorted(place.glob("*.zip")) if place.is_dir() and not (place / "images").is_dir() else []
@@ -83,7 +83,7 @@ def _read(place: Path) -> FaceSet:
     return FaceSet(images, rows[:, 3:].reshape(-1, 68, 2), tuple(good), _digests(images), extras, problems)
 
 
-def _digests(images) -> np.ndarray:
+def _digests(images):
     return np.array([hashlib.sha256(np.ascontiguousarray(image)).hexdigest()[:16] for image in images], str)
 
 
@@ -124,10 +124,7 @@ def without_contempt(faces: FaceSet, classes: int) -> FaceSet:
 
 
 def split_expressions(faces: FaceSet, *, validation: float = 0.1) -> tuple[FaceSet, FaceSet, FaceSet]:
-    """Split a set into training, validation and test: each expression in its share, no group on two sides.
-
-    Shares are kept to a twentieth. With `validation` 0 that part is empty.
-    """
+    """Split a set into training, validation and test, to a twentieth: each expression in its share, groups whole."""
     parts, expression = 2 + bool(validation), faces.extras["expression"]
     groups, counts = np.unique(faces.people, return_inverse=True)[1], np.bincount(expression)
     if not len(faces) or groups.max() + 1 < parts or counts[counts > 0].min() < parts:

@@ -38,10 +38,7 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
 
 
 def scale_scores(predicted: np.ndarray, target: np.ndarray, prefix: str = "") -> dict[str, float]:
-    """Score values (n,) in -1..1; where all of them are equal, r2, r and ccc (concordance) are NaN.
-
-    "sign" is the share of values whose sign is that of the target. Source: Nicolaou, Gunes and Pantic, 2011.
-    """
+    """Score values (n,) in -1..1; where all are equal, r2, r and ccc are NaN. Source: Nicolaou and others, 2011."""
     predicted, target = (np.asarray(values, np.float64) for values in (predicted, target))
     found = {
         "rmse": metrics.root_mean_squared_error(target, predicted),

@@ -53,10 +53,8 @@ class Encoder(nn.Module):
 class ExpressionNet(nn.Module):
     """A backbone with three heads: images (n, 3, size, size) float32 in 0..1 -> (n, classes + 2).
 
-    Args:
-        backbone: lite0 = EfficientNet-Lite0, 3.4 M weights; encoder = of our keypoint network, 0.3 M
-        pretrained: start from ImageNet weights (encoder: from those of the keypoint network), where they can be had
-        frozen: so many first stages never change, their normalisation included; see `freeze`
+    The backbone is "lite0", EfficientNet-Lite0 with 3.4 M weights, or "encoder", that of our keypoint network with
+    0.3 M. `pretrained` starts from ImageNet's weights, or from those of the keypoint network.
     """
 
     def __init__(self, backbone: str = "lite0", *, classes: int = 8, pretrained: bool = False, frozen: int = 0):
@@ -99,11 +97,7 @@ def freeze(model: ExpressionNet, stages: int) -> int:
 
 
 def expression_loss(*, share: float = 0.5, smoothing: float = 0.1) -> Callable:
-    """Return the loss of (n, classes + 2) answers: cross-entropy, and `share` of ten times the scales' squared error.
-
-    Args:
-        smoothing: of the labels
-    """
+    """Return the loss of answers: cross-entropy, and `share` of ten times the scales' squared error."""
 
     def loss(output, target):
         entropy = functional.cross_entropy(output[:, :-2], target[:, :-2], label_smoothing=smoothing)

@@ -18,10 +18,7 @@ SIZE = 112  # pixels of the network's input, where its file says no other
 
 
 def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, room: float = MARGIN) -> np.ndarray:
-    """Cut one face (size, size, 3) with its eyes level out of a uint8 frame, by its keypoints (68, 2).
-
-    Outside of the frame its edge repeats. `room` is what is seen around the face, as a share of its longer side.
-    """
+    """Cut one face (size, size, 3) with its eyes level out of a uint8 frame; `room`: around it, of its side."""
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
         raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")

@@ -10,7 +10,6 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers.core import records
-from fkd_helpers.core.files import whole_file
 from fkd_helpers.data import FaceSet
 from fkd_helpers.expressions.metrics import all_scores, by_class
 from fkd_helpers.faces.landmarks import EXPRESSIONS
@@ -28,10 +27,7 @@ STYLE = "body{font:15px sans-serif;max-width:60em;margin:auto}td,th{padding:0 .6
 
 
 def worst_rows(answers: np.ndarray, faces: FaceSet, *, count: int = 50) -> pd.DataFrame:
-    """Return the faces whose label an answer found least likely, as an index: place in the part, no picture.
-
-    Such a face is either hard, or labelled wrong: look before you blame the model.
-    """
+    """Return the faces whose label an answer found least likely, by place in the part: hard, or labelled wrong."""
     labels = faces.extras["expression"]
     of_label = answers[np.arange(len(answers)), labels]
     order = np.argsort(of_label, kind="stable")[:count]
@@ -44,10 +40,7 @@ def worst_rows(answers: np.ndarray, faces: FaceSet, *, count: int = 50) -> pd.Da
 
 
 def compare(folder: Path | None = None) -> pd.DataFrame:
-    """Return a row per model from the records of a folder (default: those of the course), the best accuracy last.
-
-    Runs that differ only in their seed ("NAME_s0", "NAME_s1" ...) become one row with their means.
-    """
+    """Return a row per model of the records (default: the course's), the best last; seeds ("NAME_s0") are averaged."""
     found = [record for record in records.find("expressions", folder=folder) if "scores" in record]
     names = pd.Series([record["name"] for record in found], name="model").str.replace(r"_s\d+$", "", regex=True)
     scores = pd.DataFrame([record["scores"] for record in found], dtype=float)[list(COLUMNS)].rename(columns=COLUMNS)
@@ -78,9 +71,8 @@ def write_report(
     parts += [_table(worst_rows(answers, faces))]
     path = Path(folder) / "report.html"
     path.parent.mkdir(parents=True, exist_ok=True)
-    with whole_file(path) as partial:
-        head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-        partial.write_text(f"{head}<style>{STYLE}</style>{''.join(parts)}</html>", "utf-8")
+    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
+    path.write_text(f"{head}<style>{STYLE}</style>{''.join(parts)}</html>", "utf-8")
     return path
 
 

@@ -33,10 +33,7 @@ def targets_of(faces: FaceSet, classes: int = 8) -> np.ndarray:
 
 @torch.inference_mode()
 def answers_of(model: nn.Module, crops: np.ndarray, *, size: int = SIZE) -> np.ndarray:
-    """Return answers (n, classes + 2) to stored crops: shares of the expressions that sum to 1, valence, arousal.
-
-    Processes that train together share the work, so each of them must call this.
-    """
+    """Return shares, valence and arousal (n, classes + 2) of stored crops; all processes of a training call it."""
     crops = crops[shard(len(crops), *processes())]
     device, was_training, with_shares = next(model.parameters()).device, model.training, WithShares(model.eval())
 
@@ -51,8 +48,8 @@ def answers_of(model: nn.Module, crops: np.ndarray, *, size: int = SIZE) -> np.n
 class ExpressionsTask:
     """Expressions, valence and arousal of a set: learned on its training part, scored on its test part, seen once.
 
-    The split is the same for every seed. With `config.validation` 0 nothing is watched and all but the test part is
-    learned from. After a run, `test` has the test faces, `answers` (n, classes + 2) and `scores` what came of them.
+    With `config.validation` 0 nothing is watched. After a run, `test` has the test faces, `answers` (n, classes + 2)
+    and `scores` what came of them.
     """
 
     kind, shown, notes = "expressions", {"accuracy": "accuracy"}, ()

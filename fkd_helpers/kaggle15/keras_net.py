@@ -67,10 +67,7 @@ def predictor(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
 
 
 def train_keras(config: Kaggle15Config, folder: str | Path, *, say: Callable[[str], None] = print) -> dict:
-    """Train the Keras CNN by Adam, then by SGD, resuming what `folder` holds; return the scores of the held-out rows.
-
-    The folder then has keras_cnn.keras, `history.csv`, predictions and the record.
-    """
+    """Train the Keras CNN by Adam, then SGD, resuming what `folder` holds; return the scores of the held-out rows."""
     faces, folder, started = load_15(config.data), Path(folder), time.perf_counter()
     learned, held_out, batches = training_parts(faces, config)
     folder.mkdir(parents=True, exist_ok=True)

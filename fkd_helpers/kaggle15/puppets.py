@@ -13,8 +13,7 @@ from fkd_helpers.faces.landmarks import POINTS_15, as_15
 from fkd_helpers.kaggle15.tables import COLUMNS, CORNER, SIDE
 from fkd_helpers.train.run import write_csv
 
-# As in the real file: the first rows were labelled in full, with a few blanks; the later ones, from another source with
-# smaller, turned and blurred faces, at four points.
+# As in the real file: later rows come from another source of smaller, turned and blurred faces, labelled at four points
 FULL = 0.324  # share of the rows
 BLANKS = 0.063  # of the rows labelled in full lack something
 FOUR = ("left_eye_center", "right_eye_center", "nose_tip", "mouth_center_bottom_lip")

@@ -71,8 +71,8 @@ def check_submission(path: str | Path, lookup_path: str | Path) -> int:
     if not right.all():
         row, got = right.argmin() + 1, sheet["Location"][right.argmin()]
         raise InputError(f"{path} row {row}: expected a location from 0 to {SIDE}, got {got}")
-    if sheet["RowId"].duplicated().any():
-        raise InputError(f"{path}: RowId {sheet['RowId'][sheet['RowId'].duplicated()].iloc[0]} comes twice")
+    if (twice := sheet["RowId"][sheet["RowId"].duplicated()]).size:
+        raise InputError(f"{path}: RowId {twice.iloc[0]} comes twice")
     seen = set(sheet["RowId"])
     for what, ids in (("are missing", wanted - seen), ("were not asked for", seen - wanted)):
         if ids:

@@ -56,7 +56,7 @@ class Kaggle15Task:
         self.notes = [f"{len(self.learned)} faces to learn from ({complete} complete), {len(self.held_out)} held out"]
 
     def score(self, model: nn.Module) -> dict[str, float]:
-        """Return the RMSE of the held-out faces, and that of the complete ones."""
+        """Return the RMSE of the held-out faces, and of the complete ones."""
         scores = scores_15(predict_15(model, self.held_out.images, size=self.size), self.held_out)
         return {key: scores[key] for key in ("rmse", "rmse_complete")}
 

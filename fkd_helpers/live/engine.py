@@ -21,8 +21,7 @@ from fkd_helpers.live.sources import Source, open_source
 class Run:
     """One start of the engine: its source, its statistics, and the slot in which the newest item waits to be taken.
 
-    Every item that was put in comes out exactly once: by `take`, by `put` (displaced, or refused once the slot is
-    closed), or by `close`.
+    Every item comes out exactly once: by `take`, by `put` (displaced, or refused by a closed slot), or by `close`.
     """
 
     def __init__(self, source: Source):
@@ -57,12 +56,9 @@ class Run:
 class LiveEngine:
     """Look for faces in the frames of a source, in threads of its own.
 
-    Args:
-        seconds: end the source after so long
-        every: process each frame of a film, as fast as possible; otherwise it plays at its own speed, the latest wins
-        on_result: called by the engine's threads with each `Result`; must not wait for a lock that is held for `stop`
-        on_drop: the same for the key of a submitted frame that gets no result
-        settings: see `LiveSettings`
+    With `every` each frame of a film is processed, as fast as possible; otherwise it plays at its own speed and the
+    latest wins. `on_result` gets each `Result`, `on_drop` the key of each submitted frame without one; the engine's
+    threads call them, so that they must not wait for a lock that is held for `stop`.
     """
 
     def __init__(

@@ -31,10 +31,9 @@ class Mood:
 
 
 class Smoother:
-    """Smooth the readings of one face over time, whatever the frame rate.
+    """Smooth the readings of one face over time: scores follow a change by 63 % within `glide` seconds.
 
-    Scores, valence and arousal follow a change by 63 % within `glide` seconds. The label changes once it has not had
-    the largest score for `hold` seconds.
+    The label changes once it has not had the largest score for `hold` seconds.
     """
 
     def __init__(self, glide: float = 0.25, hold: float = 0.25):

@@ -25,9 +25,8 @@ MAX_BYTES = 20 * 2**20  # of a submitted JPEG
 class Picture(anywidget.AnyWidget):
     """A picture that shows frames with keypoints drawn on them, and can open the browser's camera.
 
-    Args:
-        on: what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello().
-            The key of a frame goes back with its result or with a "drop", exactly once.
+    `on` is what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello(). The key
+    of a frame goes back with its result or with a "drop", exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -66,10 +65,7 @@ class Picture(anywidget.AnyWidget):
         self.session, self.showing = self.session + 1, False
 
     def show(self, result: Result) -> None:
-        """Show a frame's faces, with the frame itself where the page does not have it.
-
-        A frame of the kernel's own source is skipped while the page is behind.
-        """
+        """Show a frame's faces, and a frame of the kernel's own source, which is skipped while the page is behind."""
         kind, key, picture = "result", result.key, result.shown
         if key is None:
             with self._lock:

@@ -28,7 +28,7 @@ class Result:
 
     @property
     def labels(self) -> list[str | None]:
-        """The emotion of each face in a word, None where it is not known."""
+        """The emotion of each face in a word."""
         return [mood and mood.label for mood in self.moods]
 
     def drawn(self) -> np.ndarray:

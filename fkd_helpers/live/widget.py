@@ -39,14 +39,10 @@ def live_demo(source: str | None = None, **settings) -> "LiveDemo":
 
 
 class LiveDemo(widgets.VBox):
-    """Buttons, picture and settings; `start`, `stop`, `record` and `snapshot` are what the buttons call.
+    """Buttons, picture and settings (see `LiveSettings`); the buttons call `start`, `stop`, `record` and `snapshot`.
 
-    Args:
-        source: "browser" (this page's camera), "camera" (one at the kernel), "file", "images" or "puppet"
-        address: number or URL of the camera, path of the file or folder
-        mirror: show the picture as a mirror does; None does so for a camera (recordings are never mirrored)
-        folder: where recordings and snapshots go
-        settings: see `LiveSettings`
+    `source` and `address` are those of SOURCES; recordings and snapshots go to `folder`. `mirror` None shows a camera
+    as a mirror does; recordings are never mirrored.
     """
 
     def __init__(
