@@ -39,7 +39,6 @@ def test_the_shipped_files_are_small_and_have_a_card():
     assert sum(file.stat().st_size for file in WEIGHTS.iterdir()) < 15e6
     for file in WEIGHTS.glob("*.onnx"):
         assert file.stat().st_size < 8e6 and file.with_suffix(".md").exists()
-    assert (WEIGHTS / "small.safetensors").exists()
 
 
 def test_the_card_of_expressions_begins_with_what_it_must_not_be_used_for_and_shows_its_record():
