@@ -156,3 +156,10 @@ def test_module_is_short(path):
 def test_import_needs_no_torch(module):
     code = f"import sys, fkd_helpers{module}; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT).returncode == 0
+
+
+def test_rooms_import_only_from_rooms_below():
+    """The contract of pyproject.toml, proved by import-linter."""
+    linter = Path(sys.executable).with_name("lint-imports")
+    answer = subprocess.run([linter, "--no-cache"], cwd=ROOT, capture_output=True, text=True)
+    assert answer.returncode == 0, answer.stdout

@@ -59,7 +59,8 @@ def pip_install(*arguments: str) -> None:
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
     for line in process.stdout:
         lines.append(line)
-        if line.startswith("Installing collected") or time.monotonic() - said > REPORT_SECONDS:
+        is_package = line.startswith(("Collecting", "Downloading", "Using cached"))
+        if line.startswith("Installing collected") or (is_package and time.monotonic() - said > REPORT_SECONDS):
             said = time.monotonic()
             print(f"  {said - start:4.0f} s: {' '.join(line.split()[:3])}", flush=True)
     if process.wait():
