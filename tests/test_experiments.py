@@ -93,6 +93,9 @@ def test_run_grid_says_what_cannot_run_before_anything_runs(tmp_path):
         run_grid([QUICK, dataclasses.replace(QUICK, loss="l1")], tmp_path, say=pytest.fail)
     with pytest.raises(InputError, match="unknown backend 'rai': did you mean 'ray'"):
         run_grid([QUICK], tmp_path, say=pytest.fail, backend="rai")
+    for address in ("127.0.0.1:1", "127.0.0.1:none"):
+        with pytest.raises(InputError, match=f"no Ray cluster answers at {address}"):
+            run_grid([QUICK], tmp_path, say=pytest.fail, backend="ray", address=address)
 
 
 def test_experiments_command_runs_rows_and_leaves_a_table(few_puppets, tmp_path, capsys, monkeypatch):

@@ -8,6 +8,7 @@ import contextlib
 import dataclasses
 import itertools
 import os
+import socket
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -21,6 +22,7 @@ from fkd_helpers.train.run import learn
 
 KIND = "experiment"
 BACKENDS = ("local", "ray")
+CONNECT_SECONDS = 10
 RETRIES = 3  # of a run whose worker was lost
 STORE = 100_000_000  # bytes of Ray's shared memory: only configs and records travel
 
@@ -145,6 +147,12 @@ def _on_ray(runs: list[tuple], address, workers, cpus, gpus) -> Iterator[tuple[K
 def connected(address: str | None = None, *, cpus: float = 2, gpus: float = 0) -> Iterator:
     """Give the package ray, connected to a cluster, or to a Ray that is started here and ended again."""
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")
+    if address and "//" not in address and ":" in address:
+        host, port = address.rsplit(":", 1)
+        try:  # Ray itself tries for minutes
+            socket.create_connection((host, int(port)), timeout=CONNECT_SECONDS).close()
+        except (OSError, ValueError) as error:
+            raise InputError(f"address: no Ray cluster answers at {address}: {error}") from None
     try:
         import ray  # optional, and slow
     except ImportError:
