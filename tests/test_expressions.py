@@ -326,3 +326,23 @@ def test_command_says_bad_input_in_a_line(arguments, message, capsys, tmp_path):
     assert cli.main(["expressions", *arguments, *out]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
+
+
+# FER+
+
+
+def test_votes_become_shares_and_a_face_without_votes_is_left_out(tmp_path):
+    rows = ["Training,6,0,0,0,0,2,0,0,2,0", "PublicTest,0,10,0,0,0,0,0,0,0,0", "PrivateTest,0,0,0,0,0,0,0,0,1,9"]
+    columns = "index,usage,neutral,happiness,surprise,sadness,anger,disgust,fear,contempt,unknown,no_face"
+    (tmp_path / "votes.csv").write_text("\n".join([columns, *(f"{i},{row}" for i, row in enumerate(rows))]))
+    sheet = np.zeros((48, 4800, 3), np.uint8)
+    sheet[:, 48:96] = 200
+    write_photo(tmp_path / "faces_0.png", sheet)
+    (tmp_path / "faces_0.png").rename(tmp_path / "faces_0.jpg")
+    faces = load_expressions(tmp_path)
+    assert len(faces) == 2 and faces.images[1].shape == (48, 48, 3) and faces.images[1].min() > 190
+    assert targets_of(faces)[0].tolist() == [0.75, 0, 0, 0, 0, 0.25, 0, 0, 0, 0], "disgust stands before anger"
+    assert [len(part) for part in split_expressions(faces)] == [1, 1, 0] and "1 faces" in faces.problems[0]
+    (tmp_path / "votes.csv").write_text("index,usage\n0,Training")
+    with pytest.raises(InputError, match=r"votes\.csv: without the columns anger, contempt"):
+        load_expressions(tmp_path)

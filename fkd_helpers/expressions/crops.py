@@ -27,6 +27,7 @@ RECIPES = {
 TINT, PERSPECTIVE = 0.15, 0.06  # strength of colour casts; of the perspective, v2 alone
 MIXUP = 0.2  # parameter of mixup's Beta distribution, v2 alone
 CHUNK = 64  # faces that are looked at together
+CROP = 64  # pixels: a picture of at most this side is the crop of a face
 
 
 def key_of(faces: FaceSet) -> str:
@@ -43,7 +44,8 @@ def face_keypoints(faces: FaceSet) -> np.ndarray:
 
     def find():
         predictor = KeypointPredictor()
-        found = (predictor(np.asarray(image), whole_image="fallback") for image in faces.images)
+        way = {True: "always", False: "fallback"}  # so small a picture is the crop of a face
+        found = (predictor(np.asarray(image), whole_image=way[max(image.shape) <= CROP]) for image in faces.images)
         largest = [max(seen, key=lambda face: face.box[2:].prod()).keypoints for seen in found]
         return {"keypoints": np.stack(largest).astype(np.float32)}
 

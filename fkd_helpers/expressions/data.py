@@ -24,6 +24,7 @@ from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_set
+from fkd_helpers.expressions.ferplus import load_ferplus
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 
@@ -39,6 +40,8 @@ def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 
     if str(name) == "puppets":
         return make_set(n, seed=seed)
     place = find_expressions(name)
+    if (place / "votes.csv").is_file():
+        return load_ferplus(place)
     try:
         faces = _read(place)
     except (OSError, zipfile.BadZipFile) as error:
@@ -125,6 +128,8 @@ def without_contempt(faces: FaceSet, classes: int) -> FaceSet:
 
 def split_expressions(faces: FaceSet, *, validation: float = 0.1) -> tuple[FaceSet, FaceSet, FaceSet]:
     """Split a set into training, validation and test, to a twentieth: each expression in its share, groups whole."""
+    if "part" in faces.extras:  # split as published
+        return tuple(faces[faces.extras["part"] == part] for part in range(3))
     parts, expression = 2 + bool(validation), faces.extras["expression"]
     groups, counts = np.unique(faces.people, return_inverse=True)[1], np.bincount(expression)
     if not len(faces) or groups.max() + 1 < parts or counts[counts > 0].min() < parts:

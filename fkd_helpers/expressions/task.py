@@ -25,8 +25,8 @@ SHOWN = ("accuracy", "macro_f1", "log_loss", "valence_rmse", "valence_r", "arous
 
 
 def targets_of(faces: FaceSet, classes: int = 8) -> np.ndarray:
-    """Return what a network should answer (n, classes + 2): 1 at the expression, then valence and arousal."""
-    shares = np.eye(classes, dtype=np.float32)[faces.extras["expression"]]
+    """Return what a network should answer (n, classes + 2): the raters' shares or 1 at the expression, scales."""
+    shares = faces.extras.get("votes", np.eye(8, dtype=np.float32)[faces.extras["expression"]])[:, :classes]
     scales = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
     return np.concatenate([shares, scales], 1).astype(np.float32)
 
