@@ -18,9 +18,10 @@ from fkd_helpers.core import records
 from fkd_helpers.data import as_labelled
 from fkd_helpers.evaluate.evaluate import labelled_faces
 from fkd_helpers.evaluate.robustness import change_set
-from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.faces.metrics import point_errors
 from fkd_helpers.nets.weights import read
 from fkd_helpers.predict import KeypointPredictor, model_path
+from fkd_helpers.predict.runtime import LEAST_SCORE
 
 DATA, SMALLEST = "wild68", 1e-4
 CONDITIONS = {
@@ -36,13 +37,12 @@ def measured(predictor, faces, kind, strength):
     pairs = zip(worse.images, worse.boxes, strict=True)
     answers = [predictor.at_boxes(image, box[None], passes=2) for image, box in pairs]
     points, peaks = (np.concatenate(values) for values in zip(*answers, strict=True))
-    apart = np.linalg.norm(as_labelled(points, DATA) - worse.keypoints, axis=2)
-    return peaks, np.maximum(apart / eye_distance(worse.keypoints)[:, None], SMALLEST)
+    return peaks, np.maximum(point_errors(as_labelled(points, DATA), worse.keypoints), SMALLEST)
 
 
 def features(peaks):
     """Return what the fit looks at (n * 68, 70): which point, the log of its peak, and of the mean peak of the face."""
-    logs = np.log(np.clip(peaks, 1e-3, None))
+    logs = np.log(np.maximum(peaks, LEAST_SCORE))
     mean = np.repeat(logs.mean(1), 68)
     return np.column_stack([np.tile(np.eye(68), (len(peaks), 1)), logs.ravel(), mean])
 

@@ -31,6 +31,7 @@ class Runner:
     def __init__(self, function: Callable, size: int = CROP_SIZE, facts: dict[str, str] | None = None):
         self.function, self.size, self.facts = function, size, facts or {}
         self.keypoints, self.file = int(self.facts.get("keypoints", 68)), None
+        self._error_fit = json.loads(self.facts.get("errors", "null"))
 
     @property
     def min_score(self) -> float | None:
@@ -43,9 +44,9 @@ class Runner:
 
         It was fitted to scores (n, k) on photos with labels (`tools/fit_keypoint_errors.py`); NaN if it was not.
         """
-        if "errors" not in self.facts:
+        fit, logs = self._error_fit, np.log(np.maximum(scores, LEAST_SCORE))
+        if fit is None:
             return np.full_like(scores, np.nan)
-        fit, logs = json.loads(self.facts["errors"]), np.log(np.maximum(scores, LEAST_SCORE))
         return np.exp(fit["bias"] + fit["peak"] * logs + fit["mean_peak"] * logs.mean(1, keepdims=True))
 
     def __call__(self, images: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -6,6 +6,7 @@ A face is cut once, wide and square, from its image (`base_crops`); every epoch 
 import copy
 import math
 import warnings
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
@@ -25,7 +26,7 @@ TUNED = Augment()
 FRAME_UNIT, FRAME_CENTRE = 50.0, 100.0  # the published runs learn (keypoint - 100) / 50
 
 
-class Batches:
+class Batches(ABC):
     """Batches of n examples: `batches(epoch)` yields those of an epoch, the same ones whenever it is asked for.
 
     A subclass writes `make`; of several processes each makes its own shard of every batch. With `weights` (n,) examples
@@ -39,9 +40,9 @@ class Batches:
         self.n, self.batch_size, self.seed, self.shuffle = n, min(batch_size, n), seed, shuffle
         self.weights, self.steps = weights, steps
 
+    @abstractmethod
     def make(self, index: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
         """Return inputs and targets of the examples at these indices; chance comes from `rng` alone."""
-        raise NotImplementedError
 
     def __len__(self) -> int:
         if self.shuffle and self.steps:
