@@ -76,8 +76,8 @@ class LiveDemo(widgets.VBox):
             self.stop("")
             source, address, camera = (self.controls[name].value for name in ("source", "address", "camera"))
             self.engine.start(source, address)
+            self._say(f"Showing {SOURCES[source][0]}.")  # first: a page without a camera answers at once
             self.picture.begin(source, camera=camera or None, max_fps=self.engine.settings.max_fps, side=640)
-            self._say(f"Showing {SOURCES[source][0]}.")
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
 
     def stop(self, message: str = "Stopped: the camera is off.") -> None:

@@ -125,4 +125,5 @@ class OnBackbone(nn.Module):
         self.head = nn.Sequential(*layers)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features((images - GRAY_MEAN) / GRAY_SPREAD)).unflatten(1, (-1, 2)) * 28 + 56
+        features = self.features((images - GRAY_MEAN) / GRAY_SPREAD)
+        return self.head(features).float().unflatten(1, (-1, 2)) * 28 + 56

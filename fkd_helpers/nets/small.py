@@ -88,7 +88,7 @@ class ClassicCNN(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), *linear)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.blocks((images - 0.45) / 0.23)).unflatten(1, (-1, 2)) * 24 + 48
+        return self.head(self.blocks((images - 0.45) / 0.23)).float().unflatten(1, (-1, 2)) * 24 + 48
 
 
 class CourseCNN(nn.Module):
@@ -106,7 +106,7 @@ class CourseCNN(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), *layers, nn.Linear(sizes[-1], 2 * keypoints))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(images)).unflatten(1, (-1, 2)) * 50 + 100
+        return self.head(self.features(images)).float().unflatten(1, (-1, 2)) * 50 + 100
 
 
 class TwoLayers(nn.Module):
@@ -118,7 +118,7 @@ class TwoLayers(nn.Module):
         self.head = nn.Sequential(nn.Flatten(), nn.Linear(8 * 14 * 14, 2 * keypoints))
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        return self.head(self.features(images)).unflatten(1, (-1, 2)) * 28 + 56
+        return self.head(self.features(images)).float().unflatten(1, (-1, 2)) * 28 + 56
 
 
 class ResidualNet(nn.Module):
@@ -144,7 +144,7 @@ class ResidualNet(nn.Module):
     def forward(self, images: torch.Tensor) -> torch.Tensor:
         spread, mean = torch.std_mean(images, (2, 3), keepdim=True)
         features = self.stages(self.stem((images - mean) / (spread + 1e-3))).mean((2, 3))
-        return 48 * (1 + self.head(features).unflatten(-1, (-1, 2)))  # the middle of 96 pixels
+        return 48 * (1 + self.head(features).float().unflatten(-1, (-1, 2)))  # the middle of 96 pixels
 
 
 FIRST_EDITION = {
