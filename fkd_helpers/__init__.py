@@ -6,5 +6,5 @@ Importing the package is cheap; each room brings in what it needs, torch only wh
 from fkd_helpers.core.lazy import lazy_names
 
 __all__ = ["check", "progress", "setup"]
-_HOMES = {"course.check": ("check",), "course.progress": ("progress",), "course.session": ("setup",)}
+_HOMES = {"course.installation": ("check",), "course.progress": ("progress",), "course.session": ("setup",)}
 __getattr__ = lazy_names(__name__, _HOMES)

@@ -145,7 +145,7 @@ def fetch(*, out: Path | None = None) -> None:
 
 
 COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
-    "check": ("say what is installed and present, and what to do where something is missing", "course.check:check"),
+    "check": ("what is installed and present, and what to do where something is missing", "course.installation:check"),
     "predict": ("find the faces and keypoints of photos", predict),
     "live": ("follow faces and emotions in a camera, a film, a folder or the puppet", "live.command:run"),
     "train": ("train a keypoint network", train),

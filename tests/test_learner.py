@@ -12,8 +12,7 @@ import pytest
 
 import fkd_helpers as fkd
 from fkd_helpers import cli
-from fkd_helpers.course import check as installation
-from fkd_helpers.course import checks, exercises
+from fkd_helpers.course import checks, exercises, installation
 from fkd_helpers.faces.boxes import box_of
 
 ROOT = Path(__file__).parents[1]

@@ -58,14 +58,7 @@ def register(notebook: str, cases: dict[str, list[tuple]], **calls: Callable) ->
     """
     for name in cases:
         EXERCISES[name] = notebook
-        CHECKS[name] = functools.partial(_check, name, cases[name], calls.get(name))
-
-
-def _check(name, cases, call, answer) -> Verdict:
-    verdict = compare(answer, cases, call, name)
-    if verdict.solved:
-        note(name)
-    return verdict
+        CHECKS[name] = functools.partial(compare, cases=cases[name], call=calls.get(name), name=name)
 
 
 def ask(answer: Callable, question: Callable, *arguments):
@@ -74,7 +67,7 @@ def ask(answer: Callable, question: Callable, *arguments):
 
 
 def compare(answer: Callable, cases: list[tuple], call: Callable | None = None, name: str = "") -> Verdict:
-    """Call an answer on each case and stop at the first that fails, but never raise, so that "Run All" goes on."""
+    """Call an answer on each case up to the first that fails, but never raise; with a name, note that it is solved."""
     answer = _never_nothing(answer)
     call = _never_nothing(functools.partial(call, answer)) if call else answer
     for passed, case in enumerate(cases):
@@ -94,6 +87,8 @@ def compare(answer: Callable, cases: list[tuple], call: Callable | None = None, 
         if fault:
             what = label or f"{name}({', '.join(map(_shown, arguments))})"
             return Verdict(passed, len(cases), f"{what}: {fault}")
+    if name:
+        note(name)
     return Verdict(len(cases), len(cases))
 
 
@@ -128,12 +123,12 @@ def _fault(answer, expected, tolerance=1e-4) -> str:
     wrong = np.argwhere(~np.isclose(answer, wanted, rtol=0, atol=tolerance, equal_nan=True)).tolist()
     if not wrong:
         return ""
-    place, first = f" at {wrong[0]}" if wrong[0] else "", tuple(wrong[0])
-    return f"expected {wanted[first]:.4g}{place}, got {answer[first]:.4g}"
+    where = f" at {wrong[0]}" if wrong[0] else ""
+    return f"expected {wanted[*wrong[0]]:.4g}{where}, got {answer[*wrong[0]]:.4g}"
 
 
 def progress_file() -> Path:
-    """Return the file in which solved exercises are noted."""
+    """Return where solved exercises are noted."""
     return platformdirs.user_data_path("fkd_helpers", appauthor=False) / "progress.json"
 
 
