@@ -190,6 +190,26 @@ def detectors():
             yield [f"false faces in {cells[0]['photos']} {condition}", *(cell["false_faces"] for cell in cells)]
 
 
+def by_group(*columns: tuple[str, int]):
+    """Give the rows of the London set: the group, its people, and columns (key, decimals) in % with their intervals."""
+    for row in record("fairness-london")["groups"]:
+        cells = [", ".join(filter(None, (row["by"], row["group"]))), row["people"]]
+        for key, decimals in columns:
+            found = [f"{100 * row[key][end]:.{decimals}f}" for end in ("mean", "low", "high")] if key in row else None
+            cells.append(f"{found[0]} ({found[1]} to {found[2]})" if found else "")
+        yield cells
+
+
+GROUPS = "what people said | people | "
+section("groups", GROUPS + "NME % | NME % without the jaw | NME points more than all others")(
+    lambda: by_group(("nme", 1), ("nme_without_jaw", 1), ("nme_more", 1))
+)
+section("groups-expressions", GROUPS + "neutral photo called neutral % | smiling photo called happy % | "
+        "the smiling photo has the larger share of happy %")(
+    lambda: by_group(("neutral_named", 0), ("smiling_named", 0), ("happier_when_smiling", 0))
+)  # fmt: skip
+
+
 @section("paths", "path | notebooks | reading, hours | with exercises, hours")
 def paths():
     times = {re.search(r"\d\d", link)[0]: (reading, whole) for link, reading, _, whole, _ in timings()}
