@@ -41,6 +41,7 @@ def test_no_solution_is_in_it(copy):
 def test_every_link_leads_somewhere(copy):
     texts = [(path.parent, "".join(cell["source"])) for path, found in cells(copy, "markdown") for cell in found]
     texts += [(path.parent, path.read_text(encoding="utf-8")) for path in copy.rglob("*.md")]
+    assert "notebooks/12_scale.ipynb" in (copy / "README.md").read_text(encoding="utf-8")  # for the start page
     own = [folder / found for folder, text in texts for found in re.findall(r"\]\((?![a-z]+:|#)([^)#\s]+)", text)]
     assert len(own) > 10 and not [target for target in own if not target.exists()]
 

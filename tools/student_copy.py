@@ -12,21 +12,25 @@ from pathlib import Path
 COURSE = Path(__file__).parents[1]
 TAKEN = (
     "fkd_helpers", "notebooks", "data/README.md", "data/records", "docs/prerequisites.md", "docs/glossary.md",
-    "docs/faq.md", "docs/capstone.md", "docs/results.md", "images", "web", "tools/install.py", "tools/my_copies.py",
-    "pyproject.toml", "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff", ".gitignore",
+    "docs/cheat_sheet.md", "docs/faq.md", "docs/capstone.md", "docs/results.md", "images", "web", "tools/install.py",
+    "tools/my_copies.py", "pyproject.toml", "environment.yml", "constraints.txt", "Makefile", "LICENSE", "CITATION.cff",
+    ".gitignore",
 )  # fmt: skip
 LINK = re.compile(r"(?<!!)\[([^\]]*)\]\(([^)\s]+)\)")
 README = """# Facial keypoints, hands on
 
-Your copy of the course: the notebooks are in `notebooks/`, to be run in order. Nothing in them was run yet.
+Your copy of the course. The notebooks are in `notebooks/`; nothing in them was run yet.
 
     make lab                          # sets up .venv on the first call, opens JupyterLab
     python -m fkd_helpers check       # in .venv: what is installed, and the next step where something is missing
 
 Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"`
 (on Windows `.venv\\Scripts\\python`).
-Begin with [what you need](docs/prerequisites.md). Words are explained in the [glossary](docs/glossary.md), and
-[questions](docs/faq.md) have answers. Exercises check themselves; `fkd.progress()` in a notebook shows how far you are.
+Begin with [what you need](docs/prerequisites.md). Terms are explained in the [glossary](docs/glossary.md), shapes,
+losses and metrics stand on the [cheat sheet](docs/cheat_sheet.md), and [questions](docs/faq.md) have answers. Exercises
+check themselves; `fkd.progress()` in a notebook shows how far you are.
+
+{table}
 """
 
 
@@ -43,7 +47,9 @@ def student_copy(folder: str | Path) -> Path:
             shutil.copytree(source, target, ignore=left_out)
         elif source.exists():
             shutil.copyfile(source, target)
-    (folder / "README.md").write_text(README, encoding="utf-8")
+    ours = (COURSE / "README.md").read_text(encoding="utf-8")
+    table = re.search("<!-- notebooks -->.*<!-- /notebooks -->", ours, re.S)[0]  # the start page shows it too
+    (folder / "README.md").write_text(README.format(table=table), encoding="utf-8")
     for page in [*folder.glob("docs/*.md"), *folder.glob("data/*.md")]:
         page.write_text(with_links_here(page.read_text(encoding="utf-8"), page.parent), encoding="utf-8")
     for path in folder.glob("notebooks/*.ipynb"):

@@ -145,7 +145,7 @@ def test_every_module_is_in_the_reference_once(pages):
 
 
 def test_every_page_in_a_browser(page, pages, address):
-    """No trouble and no missing picture anywhere; on a page of each kind axe finds nothing serious, light or dark."""
+    """No trouble, no missing picture, fits a phone; on a page of each kind axe finds nothing serious, light or dark."""
     from axe_playwright_python.sync_playwright import Axe
 
     axe, found = Axe(), []
@@ -157,6 +157,10 @@ def test_every_page_in_a_browser(page, pages, address):
         found += [f"{name}: {image} is missing" for image in missing]
         found += [f"{name}: {trouble}" for trouble in page.trouble]
         page.trouble.clear()
+        page.set_viewport_size({"width": 390, "height": 844})
+        if page.evaluate("document.documentElement.scrollWidth > innerWidth"):
+            found.append(f"{name}: wider than a phone")
+        page.set_viewport_size({"width": 1280, "height": 900})
         if name not in KINDS:
             continue
         results = [axe.run(page, options=rules)]
