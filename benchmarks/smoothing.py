@@ -16,7 +16,7 @@ from fkd_helpers.core import records
 from fkd_helpers.core.options import run_script
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import scenery
-from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.faces.metrics import unit
 from fkd_helpers.predict import KeypointPredictor, OneEuro, Tracker
 from fkd_helpers.predict.smoothing import REST
 
@@ -58,7 +58,7 @@ def measure(*, noise: float, seeds: tuple[int, ...]) -> list[dict]:
     found = {name: [] for name in ways}
     for seed in seeds:
         still, *pans = (tracked(step, noise=noise, seed=seed) for step in (0.0, *PANS))
-        eyes = float(eye_distance(still).mean())
+        eyes = float(unit(still).mean())
         for name, smooth in ways.items():
             jitter = np.linalg.norm(np.diff(smooth(still)[SETTLED:], 2, axis=0), axis=-1).mean() / eyes
             pairs = zip(pans, PANS, strict=True)
@@ -68,7 +68,7 @@ def measure(*, noise: float, seeds: tuple[int, ...]) -> list[dict]:
     for name, values in found.items():
         jitter, *rest = np.mean(values, 0).tolist()
         delays, speeds = rest[: len(PANS)], rest[len(PANS) :]
-        rows.append({"smoothing": name, "jitter": jitter, "delay_frames": delays, "eye_distances_per_s": speeds})
+        rows.append({"smoothing": name, "jitter": jitter, "delay_frames": delays, "units_per_s": speeds})
     return [row | {"jitter_share": row["jitter"] / rows[0]["jitter"]} for row in rows]
 
 

@@ -78,7 +78,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
         scores = run(task, settings, folder, say=say)
     finally:
         if started_as()[0] == 0:
-            save_curves(folder, epochs=settings.epochs)
+            save_curves(folder)
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
 
 
@@ -107,21 +107,20 @@ def evaluate(
         measure_robustness(data, which, model=model, detector=detector, folder=out, seed=seed)
 
 
-def emotions(*, predictions: str, fill: bool = False, picture: Path | None = None) -> None:
+def emotions(*, predictions: str, picture: Path | None = None) -> None:
     """Report the emotions of predicted keypoints: class balance and features.
 
     Args:
-        predictions: a file that train or predict wrote: CSV, JSON or Parquet
-        fill: write the column "emotion" into that CSV file
+        predictions: a file that train or predict wrote: CSV or Parquet
         picture: draw the features' histograms into this file
     """
     if picture and picture.suffix.lower() not in PICTURES:
         raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
     from fkd_helpers.emotion.rules import changes, emotion_labels
-    from fkd_helpers.emotion.table import balance, fill_emotions, histograms, read_predictions, spread
+    from fkd_helpers.emotion.table import balance, histograms, read_predictions, spread
 
     keypoints = read_predictions(predictions)
-    labels = fill_emotions(predictions) if fill else emotion_labels(keypoints)
+    labels = emotion_labels(keypoints)
     print(f"{predictions}: {len(labels)} face{'s' * (len(labels) != 1)}")
     print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))
     print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")

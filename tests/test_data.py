@@ -10,7 +10,6 @@ import pytest
 from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import CLASSIC, FaceSet, labels, load, split
-from fkd_helpers.faces import images
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import POINTS_15
 
@@ -121,15 +120,6 @@ def test_load_looks_here_and_in_the_data_folders(folder, tmp_path, monkeypatch):
         load("ytf")
 
 
-def test_load_moves_the_labels_of_large_photos_with_their_scale(own, monkeypatch):
-    folder = own("name,0,1\na.png,19.5,9.5\nb.png,1,2\n")
-    monkeypatch.setattr(images, "MAX_PIXELS", 1199)
-    write_photo(folder / "b.png", np.zeros((10, 10, 3), np.uint8))
-    loaded = load(folder)
-    assert [image.shape for image in loaded.images] == [(15, 20, 3), (10, 10, 3)]
-    assert loaded.keypoints[:, 0].tolist() == [[9.5, 4.5], [1, 2]]
-
-
 # Tables in other orders and from other programs
 
 
@@ -237,7 +227,7 @@ def test_load_names_what_is_no_mirror_order(own, text, message):
 def test_load_decodes_an_image_once_and_a_changed_one_again(faces, folder, monkeypatch):
     load(folder)
     with monkeypatch.context() as patch:
-        patch.setattr(labels, "read_scaled", lambda file: pytest.fail(f"{file} was decoded again"))
+        patch.setattr(labels, "read_photo", lambda file: pytest.fail(f"{file} was decoded again"))
         assert same(load(folder), faces)
     write_photo(folder / faces.names[4], 255 - faces.images[4])
     os.utime(folder / faces.names[4], ns=(1, 1))

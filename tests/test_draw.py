@@ -4,13 +4,15 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from PIL import ImageColor
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.draw import draw_faces
-from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
+from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED
 
+COLOUR = ImageColor.getrgb(PREDICTED)
 FRAME, KEYPOINTS, _ = puppets.make_face(3, size=320, side=150, centre=(160, 170))
 
 
@@ -26,9 +28,9 @@ def test_draw_faces_draws_box_id_and_caption():
     blank, box = np.full((320, 320, 3), 255, np.uint8), box_of(KEYPOINTS)
     face = SimpleNamespace(keypoints=KEYPOINTS, box=box, id=7)
     top = round(float(box[1]))
-    vermilion = (draw_faces(blank, [face]) == rgb(PREDICTED)).all(-1)
+    vermilion = (draw_faces(blank, [face]) == COLOUR).all(-1)
     assert vermilion[top].any() and vermilion[: top - 1].any()  # an edge of the box, and the id above it
-    assert not (draw_faces(blank, [face], boxes=False) == rgb(PREDICTED)).all(-1).any()
+    assert not (draw_faces(blank, [face], boxes=False) == COLOUR).all(-1).any()
     heights = [
         (draw_faces(blank, [face], captions=[lines]) == 30).all(-1).any(1).sum()
         for lines in ([], ["happy"], ["happy", "valence +0.6"])

@@ -1,6 +1,5 @@
 """Emotion from keypoints: features that do not depend on size, position and roll; rules, reasons; tables of faces."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -11,16 +10,14 @@ import skimage.data
 from fkd_helpers import emotion
 from fkd_helpers.cli import main
 from fkd_helpers.core import records
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.data.puppets.portraits import portrait
 from fkd_helpers.emotion import FEATURES, LABELS, UNKNOWN, neutral_face, read_emotion, rule_scores
 from fkd_helpers.emotion.features import features
-from fkd_helpers.emotion.table import COORDINATES, balance, fill_emotions, read_predictions, spread
+from fkd_helpers.emotion.table import COORDINATES, balance, read_predictions, spread
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import MIRROR
-from fkd_helpers.plots.emotion import MEASURED
 
 
 def shape(knobs=None):
@@ -64,15 +61,6 @@ def test_features_of_the_mirrored_face_are_the_same():
 def test_a_knob_moves_its_feature_all_the_way(knob, feature, sign):
     faces = np.stack([shape({knob: v}) for v in np.linspace(0, 1, 6)])
     assert (sign * np.diff(features(faces)[:, list(FEATURES).index(feature)]) > 0).all()
-
-
-def test_a_feature_is_drawn_between_points_that_it_depends_on():
-    face = shape({"smirk": 0.4})
-    for k, name in enumerate(FEATURES):
-        for group in (points for pair in MEASURED[name] for points in pair):
-            moved = face.copy()
-            moved[list(group)] += [0.03, 0.05] if name != "nose_width" else [0.05, 0]
-            assert features(moved)[k] != pytest.approx(features(face)[k], abs=1e-6), name
 
 
 # rules
@@ -142,20 +130,14 @@ def table(tmp_path, keypoints):
     return tmp_path / "faces.csv"
 
 
-def test_read_predictions_takes_csv_and_the_json_of_predict(tmp_path, table, keypoints):
+def test_read_predictions_takes_blank_cells_and_any_name(table, keypoints):
     np.testing.assert_array_equal(read_predictions(table), keypoints)
-    faces = [{"keypoints": face.tolist()} for face in keypoints[:2]]
-    lines = [json.dumps({"photo": r"C:\photos\a.jpg", "faces": faces}), json.dumps({"photo": "b.jpg", "faces": []})]
-    (tmp_path / "faces.jsonl").write_bytes("\r\n".join([*lines, ""]).encode("utf-16"))  # PowerShell's redirection
-    np.testing.assert_array_equal(read_predictions(tmp_path / "faces.jsonl"), keypoints[:2])
 
 
 @pytest.mark.parametrize(("name", "content", "message"), [
     ("none.csv", None, "none.csv: not a table of predictions"), ("a.csv", b"", "a.csv: not a table of predictions"),
     ("a.csv", b"name,x0,y0\na,1,2\n", "expected 68 keypoints per face, in columns x0, y0 ... y67, got no x1"),
     ("a.csv", ",".join(["name", *COORDINATES]).encode(), "no rows, expected one per face"),
-    ("a.json", b"[]", "a.json: not a table of predictions"), ("a.json", b"{", "not a table of predictions"),
-    ("a.jsonl", b'{"photo": "a", "faces": [{"keypoints": [[1, 2]]}]}', "not a table of predictions"),
     ("a.parquet", b"PAR1 and no more", "a.parquet: not a table of predictions"),
 ])  # fmt: skip
 def test_emotions_names_what_is_no_table(tmp_path, capsys, name, content, message):
@@ -164,20 +146,6 @@ def test_emotions_names_what_is_no_table(tmp_path, capsys, name, content, messag
     assert main(["emotions", "--predictions", str(tmp_path / name)]) == 2
     error = capsys.readouterr().err
     assert message in error and error.count("\n") == 1
-
-
-def test_fill_emotions_twice_changes_one_column_and_no_other_cell(table, keypoints):
-    before = table.read_text(encoding="utf-8").splitlines()
-    labels = fill_emotions(table)
-    assert labels == emotion.emotion_labels(keypoints) and labels[-1] == UNKNOWN and "positive" in labels
-    filled = [line.split(",") for line in table.read_text(encoding="utf-8").splitlines()]
-    assert [row.pop(1) for row in filled] == ["emotion", *labels] and [",".join(row) for row in filled] == before
-    rows = pd.read_csv(table, dtype=str)
-    rows[[*rows.columns.drop("emotion"), "emotion"]].assign(emotion="old").to_csv(table, index=False)
-    assert fill_emotions(table) == labels
-    assert pd.read_csv(table).columns.tolist() == [*rows.columns.drop("emotion"), "emotion"]
-    with pytest.raises(InputError, match="expected a CSV file to fill"):
-        fill_emotions(table.with_suffix(".jsonl"))
 
 
 def test_balance_and_spread(keypoints):
@@ -192,10 +160,10 @@ def test_balance_and_spread(keypoints):
 
 def test_emotions_prints_and_draws(table, tmp_path, capsys):
     picture = tmp_path / "features.png"
-    assert main(["emotions", "--predictions", str(table), "--picture", str(picture), "--fill"]) == 0
+    assert main(["emotions", "--predictions", str(table), "--picture", str(picture)]) == 0
     out = capsys.readouterr().out
     assert "13 faces" in out and "positive" in out and "corner_lift" in out and "unknown" in out
-    assert picture.read_bytes()[:4] == b"\x89PNG" and "emotion" in pd.read_csv(table).columns
+    assert picture.read_bytes()[:4] == b"\x89PNG"
     for wrong in ("features.txt", "nowhere/features.png"):
         assert main(["emotions", "--predictions", str(table), "--picture", str(tmp_path / wrong)]) == 2
 
@@ -206,9 +174,5 @@ def test_predict_and_emotions_go_together(tmp_path, capsys, monkeypatch):
     write_photo("photos/astronaut.png", skimage.data.astronaut())
     for kind, file in (("--csv", "faces.csv"), ("--parquet", "faces.parquet")):
         assert main(["predict", "photos", kind, file]) == 0
-    capsys.readouterr()
-    assert main(["predict", "photos", "--json"]) == 0
-    Path("faces.jsonl").write_text(capsys.readouterr().out)
-    for file in ("faces.csv", "faces.jsonl", "faces.parquet"):
         assert main(["emotions", "--predictions", file]) == 0
         assert "positive      1 100.0%" in capsys.readouterr().out

@@ -16,7 +16,7 @@ from fkd_helpers.evaluate import CONDITIONS, STRENGTHS, change, change_set, cond
 from fkd_helpers.evaluate.evaluate import bin_errors, evaluate_predictor
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import REGIONS
-from fkd_helpers.faces.metrics import auc, eye_distance
+from fkd_helpers.faces.metrics import auc, unit
 from fkd_helpers.plots import results as result_plots
 from fkd_helpers.predict import Face
 
@@ -58,7 +58,7 @@ def record(name):
 @pytest.mark.parametrize("shift", [(0, 0), (3, 4)])
 def test_evaluate_predictor_gives_a_known_shift_its_error(faces, shift):
     found = score(faces.keypoints + np.float32(shift), faces)
-    known = np.hypot(*shift) / eye_distance(faces.keypoints)
+    known = np.hypot(*shift) / unit(faces.keypoints)
     for key in ("scores", "scores_true_box", "raw", "raw_true_box"):
         assert found[key]["nme"] == pytest.approx(known.mean(), rel=1e-4), key
         assert all(found[key][f"nme_{region}"] == pytest.approx(known.mean(), rel=1e-4) for region in REGIONS)
@@ -71,7 +71,7 @@ def test_evaluate_predictor_gives_a_known_shift_its_error(faces, shift):
 def test_evaluate_predictor_moves_answers_to_where_labels_lie(faces, data):
     to_the_right = shift_of(faces.keypoints, data)  # (n, 1), pixels
     found = score(faces.keypoints - np.stack([to_the_right, 0 * to_the_right], -1), faces, data)
-    known = (to_the_right[:, 0] / eye_distance(faces.keypoints)).mean()
+    known = (to_the_right[:, 0] / unit(faces.keypoints)).mean()
     assert known > 0.005 and found["label_shift_px"] == pytest.approx(to_the_right.mean())
     for ending in ("", "_true_box"):
         assert found[f"scores{ending}"]["nme"] < 1e-5

@@ -71,7 +71,7 @@ def run(place, capsys):
 
 @pytest.fixture
 def stop_at(monkeypatch):
-    read = folder_module.read_scaled
+    read = folder_module.read_photo
 
     def stop(name):
         def reading(path):
@@ -79,7 +79,7 @@ def stop_at(monkeypatch):
                 raise KeyboardInterrupt
             return read(path)
 
-        monkeypatch.setattr(folder_module, "read_scaled", reading)
+        monkeypatch.setattr(folder_module, "read_photo", reading)
 
     return stop
 
@@ -101,15 +101,6 @@ def test_predict_photos_reads_turned_deep_and_transparent_files_alike(place):
     names = ["gray.png", "side.png", "deep.png", "alpha.png"]
     faces = [record["faces"] for record in predict_photos(names, KeypointPredictor())]
     assert len(faces[0]) == 1 and faces[1:] == faces[:1] * 3
-
-
-def test_predict_photos_answers_in_pixels_of_a_photo_read_smaller(place, monkeypatch):
-    write_photo("me.png", np.repeat(np.repeat(PORTRAIT, 2, 0), 2, 1))
-    (whole,) = predict_photos(["me.png"], KeypointPredictor())
-    monkeypatch.setattr("fkd_helpers.faces.images.MAX_PIXELS", 100_000)
-    (small,) = predict_photos(["me.png"], KeypointPredictor())
-    assert (small["width"], small["height"]) == (whole["width"], whole["height"]) == (600, 600)
-    np.testing.assert_allclose(small["faces"][0]["keypoints"], whole["faces"][0]["keypoints"], atol=4)
 
 
 def test_predict_draws_pictures_that_overwrite_nothing_and_are_no_photos_later(run, place):

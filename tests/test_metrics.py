@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from fkd_helpers.faces.landmarks import REGIONS
-from fkd_helpers.faces.metrics import auc, bootstrap, eye_distance, nme, pck, summary, unit
+from fkd_helpers.faces.metrics import auc, bootstrap, nme, pck, summary, unit
 
 SHIFT = np.array([3.0, -4.0])  # 5 pixels long
 
@@ -73,7 +73,7 @@ def test_summary_agrees_with_the_single_scores(target):
     sizes, people = np.tile([112, 448], (9, 1)), np.repeat(["Ann", "Bo", "Cy"], 3)
     scores = summary(target + SHIFT, target, sizes=sizes, people=people)
     assert scores["faces"] == 9 and scores["not_found"] == 0
-    assert scores["nme"] == pytest.approx((5 / eye_distance(target)).mean())
+    assert scores["nme"] == pytest.approx((5 / unit(target)).mean())
     assert scores["nme_low"] <= scores["nme"] <= scores["nme_high"]
     assert scores["mae_px"] == pytest.approx(3.5) and scores["rmse_px"] == pytest.approx(12.5**0.5)
     assert scores["mae_224"] == pytest.approx((3 * 2 + 4 / 2) / 2)

@@ -166,8 +166,8 @@ PREDICTOR = KeypointPredictor(bright_network, detectors=())
     "call, message",
     [
         (lambda: detect(FRAME, scale_factor=1.0), "scale_factor > 1"),
-        (lambda: detect(FRAME.astype(float)), r"expected uint8, got float64: of 0\.\.1, \(255 \* frame\)"),
-        (lambda: PREDICTOR("me.jpg"), "the text 'me.jpg': read_photo reads a file"),
+        (lambda: detect(FRAME.astype(float)), r"expected uint8 .*, got float64"),
+        (lambda: PREDICTOR("me.jpg"), "as read_photo returns it, got 'me.jpg'"),
         (lambda: PREDICTOR(FRAME, whole_image="fall_back"), "did you mean 'fallback'"),
         (lambda: PREDICTOR(FRAME), "no detector: give boxes to predictor.at_boxes"),
         (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\) or \(n, 5\), got \(4,\)"),

@@ -217,9 +217,9 @@ def test_the_curves_have_a_panel_a_kind_and_mark_the_best():
     row = {"rate": 0.1, "seconds": 1.0, "losses": [3.0, 1.0]}
     kinds = {"loss": 2.0, "nme": 0.3, "mae_224": 9.0, "rmse_224": 12.0}
     rows = [{"epoch": i} | {key: value / i for key, value in kinds.items()} | row for i in (1, 2)]
-    made = training_curves([*rows, rows[0] | {"epoch": 3, "nme": float("nan")}], epochs=5)
+    made = training_curves([*rows, rows[0] | {"epoch": 3, "nme": float("nan")}])
     loss, nme, pixels = made.axes
     assert [ax.get_title() for ax in made.axes] == ["loss", "NME", "pixels at 224"]
-    assert loss.get_xlim() == (0, 5) and len(pixels.lines) == 2
+    assert loss.get_xlim()[0] == 0 and len(pixels.lines) == 2
     assert nme.lines[-1].get_xydata().tolist() == [[2, 0.15]]
     assert len(training_curves([]).axes) == 1  # nothing yet: an empty panel, no error

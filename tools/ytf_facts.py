@@ -10,7 +10,7 @@ import numpy as np
 from fkd_helpers import data
 from fkd_helpers.core import records
 from fkd_helpers.data import download
-from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.faces.metrics import unit
 
 PARTS = ("training", "test")
 
@@ -37,5 +37,5 @@ if __name__ == "__main__":
         outside={"points": outside.sum(), "frames": outside.any(1).sum()},
         same_names=len(names["training"] & names["test"]),
         same_files=sum(digests[name] in training for name in files["test"]),
-        rounding_nme=(rounding / eye_distance(faces.keypoints)).mean(),
+        rounding_nme=(rounding / unit(faces.keypoints)).mean(),
     ))  # fmt: skip

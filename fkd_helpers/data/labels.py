@@ -22,7 +22,7 @@ from fkd_helpers.core.files import cached, read_text
 from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
 from fkd_helpers.data.tables import Table, layout_of, read_cells, read_table
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.faces.images import read_scaled, write_photo
+from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.faces.landmarks import mirror_by_name
 
 # To the right: pixels of the image, and a share of the longer side of the face's box.
@@ -42,15 +42,14 @@ def read_folder(path: Path) -> FaceSet:
         names += [prefix + name for name in table.names]
         said = table.people or [""] * len(table.names)
         people += [who or person(prefix + name) for who, name in zip(said, table.names, strict=True)]
-    images, scales = read_images(files)
+    images = read_images(files)
     problems += [image for image in images if isinstance(image, str)]
     kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
     if not kept:
         raise InputError(f"{path}: no usable row ({problems[0] if problems else 'the table is empty'})")
-    keypoints, scales = np.concatenate(points)[kept], scales[kept, None, None]
     faces = FaceSet(
         images=[images[i] for i in kept],
-        keypoints=np.where(scales == 1, keypoints, (keypoints + 0.5) * scales - 0.5),  # large photos come smaller
+        keypoints=np.concatenate(points)[kept],
         names=tuple(names[i] for i in kept),
         people=[people[i] for i in kept],
         problems=tuple(problems),
@@ -62,8 +61,8 @@ def read_folder(path: Path) -> FaceSet:
     return faces
 
 
-def read_images(files: list[Path]) -> tuple[list[np.ndarray | str], np.ndarray]:
-    """Return n images, a line where a file cannot be read, and their scales (n,), see `images.read_scaled`.
+def read_images(files: list[Path]) -> list[np.ndarray | str]:
+    """Return the images of files, a line where one cannot be read.
 
     Files are decoded in parallel, and once: later calls map the pixels from the cache into memory.
     """
@@ -74,30 +73,26 @@ def read_images(files: list[Path]) -> tuple[list[np.ndarray | str], np.ndarray]:
             found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=None))
         finally:
             pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no file that is not begun
-        images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image, _ in found]
-        shapes, scales = np.array([image.shape for image in images]), np.float32([scale for _, scale in found])
-        return {"pixels": np.concatenate([image.ravel() for image in images]), "shapes": shapes, "scales": scales}
+        images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image in found]
+        shapes = np.array([image.shape for image in images])
+        return {"pixels": np.concatenate([image.ravel() for image in images]), "shapes": shapes}
 
     if not files:
-        return [], np.ones(0, np.float32)
+        return []
     stamps = [(str(file), file.exists() and [file.stat().st_size, file.stat().st_mtime_ns]) for file in files]
     held = cached("images", json.dumps(stamps), make)
-    pixels, shapes, scales = (np.asarray(held[name]) for name in ("pixels", "shapes", "scales"))
-    images, scales = [], scales.copy()
-    for i, (part, shape) in enumerate(zip(np.split(pixels, shapes.prod(1).cumsum()[:-1]), shapes, strict=True)):
-        image = part.reshape(shape)
-        if not image.size:  # it could not be read then; a permission, say, may have been given since
-            image, scales[i] = _read_or_say(files[i])
-        images.append(image)
-    return images, scales
+    pixels, shapes = (np.asarray(held[name]) for name in ("pixels", "shapes"))
+    parts = zip(files, np.split(pixels, shapes.prod(1).cumsum()[:-1]), shapes, strict=True)
+    # what could not be read then may be now: a permission, say, may have been given since
+    return [part.reshape(shape) if part.size else _read_or_say(file) for file, part, shape in parts]
 
 
-def _read_or_say(file: Path) -> tuple[np.ndarray | str, float]:
-    """Return an image, or what is wrong with its file, and the scale."""
+def _read_or_say(file: Path) -> np.ndarray | str:
+    """Return an image, or what is wrong with its file."""
     try:
-        return read_scaled(file)
+        return read_photo(file)
     except InputError as error:
-        return str(error), 1.0
+        return str(error)
 
 
 def doubts(faces: FaceSet) -> list[str]:

@@ -3,6 +3,8 @@
 Lengths are in distances of the outer eye corners; y goes down. Yaw and pitch still change them.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
@@ -11,6 +13,7 @@ from fkd_helpers.faces.pose import level_rotation
 
 CORNERS, LIP_MIDDLE = (48, 54), (51, 57, 62, 66)
 UPPER_OUTER, UPPER_INNER, LOWER_INNER, LOWER_OUTER = (50, 51, 52), (61, 62, 63), (67, 66, 65), (58, 57, 56)
+EYES, BROWS = (*LEFT_EYE, *RIGHT_EYE), range(17, 27)
 
 # What each feature measures, and what is said where it is larger or smaller than on the neutral face.
 FEATURES = {
@@ -27,6 +30,23 @@ FEATURES = {
     "lopsided": ("one mouth corner above the other", "mouth lopsided", "mouth even"),
     "corner_drop": ("mouth corners below the eyes", "mouth corners far from the eyes", "mouth corners near the eyes"),
 }
+# The ways that a feature is made from, each from the middle of a group of points to the middle of another. It is the
+# mean of how far they go down, but WIDTHS are lengths, "lip_height" is a sum and "lopsided" has no sign.
+WAYS: dict[str, list[tuple[Sequence[int], Sequence[int]]]] = {
+    "corner_lift": [(CORNERS, LIP_MIDDLE)],
+    "mouth_width": [((48,), (54,))],
+    "mouth_opening": [(UPPER_INNER, LOWER_INNER)],
+    "lip_height": [(UPPER_OUTER, UPPER_INNER), (LOWER_INNER, LOWER_OUTER)],
+    "brow_height": [(BROWS, EYES)],
+    "inner_brows": [((21,), (22,))],
+    "eye_opening": [((37, 38), (40, 41)), ((43, 44), (46, 47))],
+    "brow_slant": [((21,), (17,)), ((22,), (26,))],
+    "nose_width": [((31,), (35,))],
+    "upper_lip": [((33,), UPPER_OUTER)],
+    "lopsided": [((48,), (54,))],
+    "corner_drop": [(EYES, CORNERS)],
+}
+WIDTHS = ("mouth_width", "inner_brows", "nose_width")
 
 
 def upright(keypoints: np.ndarray) -> np.ndarray:
@@ -34,7 +54,7 @@ def upright(keypoints: np.ndarray) -> np.ndarray:
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.shape[-2:] != (68, 2):
         raise InputError(f"keypoints: expected (..., 68, 2), got {keypoints.shape}")
-    middle = (keypoints[..., list(LEFT_EYE), :].mean(-2) + keypoints[..., list(RIGHT_EYE), :].mean(-2)) / 2
+    middle = keypoints[..., list(EYES), :].mean(-2)
     outer = keypoints[..., OUTER_EYES[1], :] - keypoints[..., OUTER_EYES[0], :]
     with np.errstate(invalid="ignore", divide="ignore"):
         turned = (keypoints - middle[..., None, :]) @ np.swapaxes(level_rotation(keypoints), -1, -2)
@@ -46,26 +66,14 @@ def features(keypoints: np.ndarray) -> np.ndarray:
     """Return the FEATURES (..., 12) of faces (..., 68, 2), in distances of the outer eye corners; NaN where unknown."""
     face = upright(keypoints)
 
-    def height(*points):  # y of a group of points, downwards
-        return face[..., list(points), 1].mean(-1)
+    def down(a, b):  # how far the middle of the points b is below that of a
+        return face[..., b, 1].sum(-1) / len(b) - face[..., a, 1].sum(-1) / len(a)
 
-    def length(a, b):
-        return np.linalg.norm(face[..., a, :] - face[..., b, :], axis=-1)
-
-    values = {
-        "corner_lift": height(*LIP_MIDDLE) - height(*CORNERS),
-        "mouth_width": length(*CORNERS),
-        "mouth_opening": height(*LOWER_INNER) - height(*UPPER_INNER),
-        "lip_height": height(*UPPER_INNER) - height(*UPPER_OUTER) + height(*LOWER_OUTER) - height(*LOWER_INNER),
-        "brow_height": -height(*range(17, 27)),
-        "inner_brows": length(21, 22),
-        "eye_opening": height(40, 41, 46, 47) - height(37, 38, 43, 44),
-        "brow_slant": height(17, 26) - height(21, 22),
-        "nose_width": length(31, 35),
-        "upper_lip": height(*UPPER_OUTER) - height(33),
-        "lopsided": np.abs(face[..., 48, 1] - face[..., 54, 1]),
-        "corner_drop": height(*CORNERS),
-    }
+    values = {name: sum(down(a, b) for a, b in ways) / len(ways) for name, ways in WAYS.items()}
+    for name in WIDTHS:
+        ((a,), (b,)) = WAYS[name][0]
+        values[name] = np.linalg.norm(face[..., a, :] - face[..., b, :], axis=-1)
+    values["lip_height"], values["lopsided"] = 2 * values["lip_height"], np.abs(values["lopsided"])
     return np.stack([values[name] for name in FEATURES], -1)
 
 

@@ -1,7 +1,6 @@
 """Negative, neutral or positive from 68 keypoints, by rules with reasons; `tools/fit_emotion_rules.py` fits them.
 
 They look at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
-Lengths are in distances of the outer eye corners.
 """
 
 import functools
@@ -34,18 +33,15 @@ class Emotion:
 
 @dataclass(frozen=True, eq=False)
 class Rules:
-    """Signs, each a change of a feature from `low` (it begins to show) to `high` (in full) that gives points to LABELS.
-
-    `points_of_e` more points make a label e times as likely; `neutral` is the average neutral face.
-    """
+    """Signs, each a change of a feature that gives points to LABELS."""
 
     features: list[str]  # s, of the signs
-    low: np.ndarray  # (s,)
-    high: np.ndarray  # (s,)
+    low: np.ndarray  # (s,) the change at which a sign begins to show
+    high: np.ndarray  # (s,) and shows in full
     given: np.ndarray  # (s, 3) points of a sign in full
     start: np.ndarray  # (3,) points of a neutral face
-    neutral: np.ndarray  # (68, 2)
-    points_of_e: float
+    neutral: np.ndarray  # (68, 2) the average neutral face
+    points_of_e: float  # so many more points make a label e times as likely
 
     def strengths(self, changes: np.ndarray) -> np.ndarray:
         """Return how much of each sign (..., s) shows in changes (..., 12), beyond what the neutral face has of it."""

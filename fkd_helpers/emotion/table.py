@@ -1,7 +1,5 @@
-"""Emotions over a file of predicted keypoints: the column "emotion", class balance, statistics of the features."""
+"""Emotions over a file of predicted keypoints: class balance, statistics of the features."""
 
-import functools
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -9,51 +7,23 @@ import numpy as np
 import pandas as pd
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import read_text, whole_file
 from fkd_helpers.emotion.features import FEATURES
-from fkd_helpers.emotion.rules import COLUMN, LABELS, UNKNOWN, changes, emotion_labels
+from fkd_helpers.emotion.rules import LABELS, UNKNOWN, changes
 
 COORDINATES = [f"{axis}{i}" for i in range(68) for axis in "xy"]
-read_cells = functools.partial(pd.read_csv, dtype=str, keep_default_na=False)
 
 
 def read_predictions(path: str | Path) -> np.ndarray:
-    """Return the keypoints (n, 68, 2) of a table of predictions, NaN where a cell is blank or no number.
-
-    The path is a CSV file, what `predict --json` printed (.json, .jsonl), or what `predict --parquet` wrote (.parquet).
-    """
-    readers = {".json": _from_json, ".jsonl": _from_json, ".parquet": pd.read_parquet}
+    """Return the keypoints (n, 68, 2) that `predict` or `train` wrote as CSV or Parquet; NaN for no number."""
     try:
-        table = readers.get(Path(path).suffix.lower(), read_cells)(path)
-    except (OSError, ImportError, ValueError, KeyError, TypeError) as error:
+        table = (pd.read_parquet if Path(path).suffix.lower() == ".parquet" else pd.read_csv)(path)
+    except (OSError, ImportError, ValueError) as error:
         raise InputError(f"{path}: not a table of predictions ({str(error).splitlines()[0]})") from None
     if missing := [column for column in COORDINATES if column not in table]:
         raise InputError(f"{path}: expected 68 keypoints per face, in columns x0, y0 ... y67, got no {missing[0]}")
     if not len(table):
         raise InputError(f"{path}: no rows, expected one per face")
     return table[COORDINATES].apply(pd.to_numeric, errors="coerce").to_numpy(np.float64).reshape(-1, 68, 2)
-
-
-def _from_json(path: str | Path) -> pd.DataFrame:
-    photos = [json.loads(line) for line in read_text(path).splitlines() if line.strip()]
-    faces = [np.ravel(face["keypoints"]) for photo in photos for face in photo["faces"]]
-    return pd.DataFrame(np.reshape(faces, (len(faces), len(COORDINATES))), columns=COORDINATES)
-
-
-def fill_emotions(path: str | Path) -> list[str]:
-    """Write the emotion of each face into a CSV of predictions, after the name or where it stood; return the emotions.
-
-    All other cells keep their text.
-    """
-    path = Path(path)
-    if path.suffix.lower() != ".csv":
-        raise InputError(f"{path}: expected a CSV file to fill, got {path.suffix}")
-    labels, table = emotion_labels(read_predictions(path)), read_cells(path)
-    if COLUMN not in table:
-        table.insert(1, COLUMN, "")
-    with whole_file(path) as partial:
-        table.assign(**{COLUMN: labels}).to_csv(partial, index=False)
-    return labels
 
 
 def balance(labels: Sequence[str]) -> pd.DataFrame:

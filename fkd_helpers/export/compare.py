@@ -13,7 +13,7 @@ from fkd_helpers.core.timing import measure
 from fkd_helpers.data import as_labelled, complete_only, load, split
 from fkd_helpers.export.formats import Source, chosen_formats, source_of, write_formats
 from fkd_helpers.expressions.crops import as_tensor, face_crops, key_of, view
-from fkd_helpers.expressions.data import load_expressions, split_expressions, without_contempt
+from fkd_helpers.expressions.data import load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.faces.metrics import nme
 from fkd_helpers.predict.runtime import open_exported
@@ -105,7 +105,7 @@ def _keypoints(source, data):
 
 def _expressions(source, data):
     """Return what `_keypoints` does, for a network of expressions."""
-    faces = without_contempt(load_expressions(data), source.outputs)
+    faces = load_expressions(data, classes=source.outputs)
     training, _, test = split_expressions(faces, validation=0)
     size, rng = source.shape[-1], np.random.default_rng(0)
     crops = [view(face_crops(part, size), "none", size=size, rng=rng) for part in (_some(training), test)]

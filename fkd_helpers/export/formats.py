@@ -111,12 +111,9 @@ def _onnx(source):
 def _to_int8(program, crops):
     """Return an ONNX program with int8 weights and activations, calibrated on crops (n, c, size, size) in 0..1.
 
-    Weights have one scale per channel and 7 bits, with which processors without VNNI cannot overflow. Source: Jacob et
-    al., Quantization and Training of Neural Networks for Efficient Integer-Arithmetic-Only Inference, 2018.
-
-    The nodes up to the first convolution stay in 32 bits: it sums over one to three channels, too few for int8 to be
-    faster, and its errors pass through the whole network. So do those after the last one (softmax, mean position),
-    which turn small errors of large values into pixels.
+    Weights have one scale per channel and 7 bits, with which processors without VNNI cannot overflow. In 32 bits stay
+    the nodes up to the first convolution, whose errors would pass through the whole network, and those after the last
+    one, which turn small errors of large values into pixels. Source: Jacob et al., 2018, arXiv 1712.05877.
     """
     import onnx  # slow, like the quantiser
     from onnxruntime import quantization

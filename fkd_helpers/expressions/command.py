@@ -8,7 +8,7 @@ import pandas as pd
 from fkd_helpers.core.config import ExpressionsConfig, TrainOptions
 from fkd_helpers.expressions import report
 from fkd_helpers.expressions.crops import face_crops, mean_over_mirror
-from fkd_helpers.expressions.data import contents, duplicates, load_expressions, split_expressions, without_contempt
+from fkd_helpers.expressions.data import contents, duplicates, load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.task import ExpressionsTask
@@ -45,7 +45,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: ExpressionsConf
         return 0
     settings, folder = chosen
     scores = run(ExpressionsTask(settings), settings, folder, say=say)
-    print(f"{pd.Series(scores).to_string(float_format=DIGITS)}\nweights, record and report.html in {folder}")
+    print(f"{pd.Series(scores).to_string(float_format=DIGITS)}\nweights, record and report in {folder}")
     return 0
 
 
@@ -58,10 +58,10 @@ def evaluate(*, model: str = "expressions", data: str = "puppets", out: Path = P
         out: folder of the report
     """
     reader = ExpressionReader(model)
-    test = without_contempt(split_expressions(load_expressions(data))[2], reader.classes)
+    test = split_expressions(load_expressions(data, classes=reader.classes))[2]
     answers = mean_over_mirror(reader.run, face_crops(test, reader.size), size=reader.size)
-    path = report.write_report(out, answers, test, title=f"{model} on {data}")
-    print(f"{pd.Series(all_scores(answers, test)).to_string(float_format=DIGITS)}\nreport: {path}")
+    report.write_report(out, answers, test)
+    print(f"{pd.Series(all_scores(answers, test)).to_string(float_format=DIGITS)}\nreport: {out}")
     return 0
 
 

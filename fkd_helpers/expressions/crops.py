@@ -1,7 +1,4 @@
-"""What an expression network sees: faces turned upright, in colour, through the windows of a recipe.
-
-A face is cut once, upright and with room around it (`upright_crops`); every epoch then sees it through another window.
-"""
+"""What an expression network sees: faces cut once, upright, in colour; in every epoch through another window."""
 
 import hashlib
 from collections.abc import Callable, Sequence
@@ -43,17 +40,17 @@ def face_keypoints(faces: FaceSet) -> np.ndarray:
     """Return the keypoints (n, 68, 2) that our network finds, cached: of the largest face, or of the whole photo."""
 
     def find():
-        predictor = KeypointPredictor()
-        way = {True: "always", False: "fallback"}  # so small a picture is the crop of a face
-        found = (predictor(np.asarray(image), whole_image=way[max(image.shape) <= CROP]) for image in faces.images)
-        largest = [max(seen, key=lambda face: face.box[2:].prod()).keypoints for seen in found]
-        return {"keypoints": np.stack(largest).astype(np.float32)}
+        predictor, found = KeypointPredictor(), []
+        for image in faces.images:
+            seen = predictor(np.asarray(image), whole_image="always" if max(image.shape) <= CROP else "fallback")
+            found.append(max(seen, key=lambda face: face.box[2:].prod()).keypoints)
+        return {"keypoints": np.stack(found).astype(np.float32)}
 
     return cached("expressions", f"keypoints {key_of(faces)}", find)["keypoints"]
 
 
 def face_crops(faces: FaceSet, size: int = SIZE) -> np.ndarray:
-    """Return the upright crops (n, s, s, 3) uint8 for inputs of `size` pixels, by our network's keypoints."""
+    """Return the upright crops of a set, by our network's keypoints; see `upright_crops`."""
     return upright_crops(faces.images, face_keypoints(faces), size)
 
 
@@ -90,11 +87,9 @@ def view(crops: np.ndarray, recipe: str, *, size: int = SIZE, rng: np.random.Gen
 
 def mean_over_mirror(answer: Callable[[np.ndarray], np.ndarray], crops: np.ndarray, *, size: int = SIZE) -> np.ndarray:
     """Return the mean of what a function answers to the plain windows (n, size, size, 3) and to their mirror images."""
-    rows = []
-    for start in range(0, len(crops), CHUNK):
-        seen = view(crops[start : start + CHUNK], "none", size=size, rng=np.random.default_rng(0))
-        rows.append((answer(seen) + answer(seen[:, :, ::-1])) / 2)
-    return np.concatenate(rows)
+    chunks = (crops[start : start + CHUNK] for start in range(0, len(crops), CHUNK))
+    seen = (view(chunk, "none", size=size, rng=np.random.default_rng(0)) for chunk in chunks)
+    return np.concatenate([(answer(images) + answer(images[:, :, ::-1])) / 2 for images in seen])
 
 
 def as_tensor(crops: np.ndarray) -> torch.Tensor:

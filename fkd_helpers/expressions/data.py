@@ -32,25 +32,17 @@ FILES = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/
 FOLDS, TEST = 20, 0.2  # of a split; the share of its test part
 
 
-def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 0) -> FaceSet:
+def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 0, classes: int = 8) -> FaceSet:
     """Load a set: a folder, a zip, its name, or n "puppets", made on the spot, with labels from their knobs.
 
-    Damaged faces are left out, with a warning, and listed in `problems`.
+    Damaged faces are left out, with a warning, and listed in `problems`. AffectNet with 7 classes has no contempt.
     """
     if str(name) == "puppets":
-        return make_set(n, seed=seed)
-    place = find_expressions(name)
-    if (place / "votes.csv").is_file():
-        return load_ferplus(place)
-    try:
-        faces = _read(place)
-    except (OSError, zipfile.BadZipFile) as error:
-        raise InputError(f"{place}: cannot be read ({error})") from None
-    if not len(faces):
-        raise InputError(f"{place}: no face with image, exp, val and aro in it")
-    if faces.problems:
-        warnings.warn(f"{place}: {len(faces.problems)} faces left out, first: {faces.problems[0]}", stacklevel=2)
-    return faces
+        faces = make_set(n, seed=seed)
+    else:
+        place = find_expressions(name)
+        faces = load_ferplus(place) if (place / "votes.csv").is_file() else _read(place)
+    return faces if classes == 8 else faces[faces.extras["expression"] < classes]
 
 
 def find_expressions(name: str | Path) -> Path:
@@ -64,26 +56,31 @@ def find_expressions(name: str | Path) -> Path:
 def _read(place: Path) -> FaceSet:
     if place.is_dir():
         paths, read = map(str, place.rglob("*.*")), lambda path: Path(path).read_bytes()
-    else:
+    elif zipfile.is_zipfile(place):
         archive = zipfile.ZipFile(place)
         paths, read = archive.namelist(), archive.read
+    else:
+        raise InputError(f"{place}: cannot be read, expected a folder or a zip")
     files = {match[1] or match[2]: path for path in paths if (match := FILES.search(path))}
-    names = sorted((file for file in files if not file.endswith(".npy")), key=lambda file: int(file.partition(".")[0]))
+    names = sorted((file for file in files if not file.endswith(".npy")), key=lambda file: int(Path(file).stem))
 
     def face(name):
         try:
-            return _labels(name.partition(".")[0], files, read), read_photo(read(files[name]))
+            return name, _labels(Path(name).stem, files, read), read_photo(read(files[name]))
         except (InputError, OSError, zipfile.BadZipFile) as error:
             return f"{name}: {error}"
 
     with ThreadPoolExecutor() as pool:  # a zip file is read under its own lock
         found = list(pool.map(face, names))
-    good = {name: what for name, what in zip(names, found, strict=True) if not isinstance(what, str)}
-    images = [image for _, image in good.values()]
-    rows = np.array([labels for labels, _ in good.values()], np.float32).reshape(-1, 3 + 2 * 68)
-    extras = {"expression": rows[:, 0].astype(int), "valence": rows[:, 1], "arousal": rows[:, 2]}
     problems = tuple(what for what in found if isinstance(what, str))
-    return FaceSet(images, rows[:, 3:].reshape(-1, 68, 2), tuple(good), _digests(images), extras, problems)
+    if not (good := [what for what in found if not isinstance(what, str)]):
+        raise InputError(f"{place}: no face with image, exp, val and aro in it")
+    if problems:
+        warnings.warn(f"{place}: {len(problems)} faces left out, first: {problems[0]}", stacklevel=3)
+    names, labels, images = zip(*good, strict=True)
+    rows = np.array(labels, np.float32)
+    extras = {"expression": rows[:, 0].astype(int), "valence": rows[:, 1], "arousal": rows[:, 2]}
+    return FaceSet(images, rows[:, 3:].reshape(-1, 68, 2), names, _digests(images), extras, problems)
 
 
 def _digests(images):
@@ -121,18 +118,13 @@ def duplicates(faces: FaceSet) -> list[np.ndarray]:
     return [group for group in groups.indices.values() if len(group) > 1]
 
 
-def without_contempt(faces: FaceSet, classes: int) -> FaceSet:
-    """Return the faces of the first 7 or of all 8 expressions; AffectNet's 7-class form has no contempt."""
-    return faces if classes == 8 else faces[faces.extras["expression"] < classes]
-
-
 def split_expressions(faces: FaceSet, *, validation: float = 0.1) -> tuple[FaceSet, FaceSet, FaceSet]:
     """Split a set into training, validation and test, to a twentieth: each expression in its share, groups whole."""
-    if "part" in faces.extras:  # split as published
-        return tuple(faces[faces.extras["part"] == part] for part in range(3))
+    if any(name.startswith("validation/") for name in faces.names):  # split as published
+        return faces.part("training"), faces.part("validation"), faces.part("test")
     parts, expression = 2 + bool(validation), faces.extras["expression"]
     groups, counts = np.unique(faces.people, return_inverse=True)[1], np.bincount(expression)
-    if not len(faces) or groups.max() + 1 < parts or counts[counts > 0].min() < parts:
+    if min([len(set(groups)), *counts[counts > 0]]) < parts:
         raise InputError(f"split: expected at least {parts} faces of each expression, got {counts.tolist()}")
     folds = min(FOLDS, groups.max() + 1, counts.max())
     with warnings.catch_warnings():

@@ -13,33 +13,26 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.images import read_photo
 
 COLUMNS = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]
-PARTS = ("Training", "PublicTest", "PrivateTest")  # training, validation and test, as published
-SIDE, ROW, SHEET = 48, 100, 10_000
+FOLDERS = {"Training": "training", "PublicTest": "validation", "PrivateTest": "test"}  # of the published split
+SIDE, ROW = 48, 100
 
 
-def load_ferplus(folder: str | Path) -> FaceSet:
-    """Read a folder of FER+; a face that most raters call none, or that nobody named, is left out.
+def load_ferplus(folder: Path) -> FaceSet:
+    """Read a folder of FER+, without the faces that most raters call none or cannot name; valence and arousal are 0.
 
-    Its extras: "votes" (n, 8), the shares of the raters; "expression", the one with most votes; "part", 0 to 2, see
-    PARTS. Nobody rated valence and arousal: they are 0.
+    The extra "votes" (n, 8) has the shares of the raters. The names begin with the folder of the published split.
     """
-    folder = Path(folder)
     table = pd.read_csv(folder / "votes.csv")
     if missing := {"index", "usage", *COLUMNS, "unknown", "no_face"} - set(table):
         raise InputError(f"{folder / 'votes.csv'}: without the columns {', '.join(sorted(missing))}")
-    votes = table[COLUMNS].to_numpy(np.float64)
-    rated = votes.sum(1) > table[["unknown", "no_face"]].max(axis=1)
-    table, votes = table[rated], votes[rated]
-    sheets = [np.asarray(read_photo(folder / f"faces_{i}.jpg")) for i in range(table["index"].max() // SHEET + 1)]
-    images = []
-    for index in table["index"]:
-        row, column = divmod(index % SHEET, ROW)
-        images.append(sheets[index // SHEET][row * SIDE : (row + 1) * SIDE, column * SIDE : (column + 1) * SIDE])
-    nothing = np.zeros(len(table), np.float32)
-    extras = {
-        "expression": votes.argmax(1), "votes": (votes / votes.sum(1, keepdims=True)).astype(np.float32),
-        "part": table["usage"].map(PARTS.index).to_numpy(), "valence": nothing, "arousal": nothing,
-    }  # fmt: skip
-    names = tuple(f"{index}.jpg" for index in table["index"])
-    problems = (f"{(~rated).sum()} faces: no face, or unknown, for most raters",) if not rated.all() else ()
-    return FaceSet(images, np.full((len(table), 68, 2), np.nan), names, people=names, extras=extras, problems=problems)
+    rated = table[COLUMNS].sum(axis=1) > table[["unknown", "no_face"]].max(axis=1)
+    problems = () if rated.all() else (f"{(~rated).sum()} faces: no face, or unknown, for most raters",)
+    table = table[rated]
+    sheets = [read_photo(folder / f"faces_{i}.jpg") for i in range(table["index"].max() // ROW**2 + 1)]
+    places = zip(*np.unravel_index(table["index"], (len(sheets), ROW, ROW)), strict=True)
+    images = [sheets[i][SIDE * row :, SIDE * column :][:SIDE, :SIDE] for i, row, column in places]
+    names = tuple(table["usage"].map(FOLDERS) + "/" + table["index"].astype(str) + ".jpg")
+    votes, nothing = table[COLUMNS].to_numpy(np.float64), np.zeros(len(table), np.float32)
+    extras = {"expression": votes.argmax(1), "valence": nothing, "arousal": nothing}
+    extras["votes"] = (votes / votes.sum(1, keepdims=True)).astype(np.float32)
+    return FaceSet(images, np.full((len(table), 68, 2), np.nan), names, names, extras, problems)

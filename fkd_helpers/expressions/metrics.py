@@ -22,7 +22,7 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
     if not len(shares) or expression.shape != shares.shape[:1] or expression.max() >= shares.shape[1]:
         raise InputError(f"expected shares (n, classes) beside (n,), got {shares.shape} and {expression.shape}")
     classes, answer, rows = shares.shape[1], shares.argmax(1), by_class(shares, expression)
-    pair = torch.tensor(shares), torch.tensor(expression)
+    error = multiclass_calibration_error(torch.tensor(shares), torch.tensor(expression), num_classes=classes, n_bins=10)
     found = {
         "accuracy": metrics.accuracy_score(expression, answer),
         "macro_f1": rows["f1"][rows["faces"] > 0].mean(),
@@ -31,7 +31,7 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
         "top2": metrics.top_k_accuracy_score(expression, shares, k=2, labels=range(classes)),
         "auc_roc": rows["auc_roc"].mean(),
         "auc_pr": rows["auc_pr"].mean(),
-        "calibration": multiclass_calibration_error(*pair, num_classes=classes, n_bins=10),
+        "calibration": error,
         "log_loss": metrics.log_loss(np.eye(classes)[expression], shares / shares.sum(1, keepdims=True)),
     }
     return {key: float(value) for key, value in found.items()}
@@ -63,8 +63,7 @@ def all_scores(answers: np.ndarray, faces: FaceSet) -> dict[str, float]:
 def krippendorff_alpha(ratings: np.ndarray) -> float:
     """Return Krippendorff's alpha of classes (raters, units), NaN = not rated: 1 = full agreement, 0 = chance.
 
-    NaN where no unit has two ratings or all ratings are equal. Source: Krippendorff, Computing Krippendorff's
-    Alpha-Reliability, 2011, by coincidences.
+    NaN where no unit has two ratings or all are equal. Source: Computing Krippendorff's Alpha-Reliability, 2011.
 
     >>> round(krippendorff_alpha([[0, 1, 0, 0, 0, 0, 0, 0, 1, 0], [1, 1, 1, 0, 0, 1, 0, 0, 0, 0]]), 3)  # its example A
     0.095

@@ -53,8 +53,7 @@ class Encoder(nn.Module):
 class ExpressionNet(nn.Module):
     """A backbone with three heads: images (n, 3, size, size) float32 in 0..1 -> (n, classes + 2).
 
-    The backbone is "lite0", EfficientNet-Lite0 with 3.4 M weights, or "encoder", that of our keypoint network with
-    0.3 M. `pretrained` starts from ImageNet's weights, or from those of the keypoint network.
+    "lite0" is EfficientNet-Lite0 (pretrained on ImageNet), "encoder" that of our keypoint network (on keypoints).
     """
 
     def __init__(self, backbone: str = "lite0", *, classes: int = 8, pretrained: bool = False, frozen: int = 0):
@@ -63,9 +62,9 @@ class ExpressionNet(nn.Module):
             raise unknown("backbone", backbone, NETS)
         self.on_colours = backbone == "lite0"
         if self.on_colours:
-            self.features, width, self.pretrained = known_backbone("efficientnet_lite0", pretrained=pretrained)
+            self.features, width, _ = known_backbone("efficientnet_lite0", pretrained=pretrained)
         else:
-            self.features, width, self.pretrained = Encoder(pretrained), 128, pretrained
+            self.features, width = Encoder(pretrained), 128
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("spread", torch.tensor(STD)[:, None, None], persistent=False)
         self.heads = ThreeHeads(width, classes)

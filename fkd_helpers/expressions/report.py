@@ -1,8 +1,5 @@
-"""What an expression model does on a test part, as figures and one HTML page; all models compared."""
+"""What an expression model does on a test part, as figures and tables; all models compared."""
 
-import base64
-import html
-import io
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
@@ -11,7 +8,7 @@ import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.data import FaceSet
-from fkd_helpers.expressions.metrics import all_scores, by_class
+from fkd_helpers.expressions.metrics import by_class
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.plots import expressions as plots
 from fkd_helpers.plots.training import training_curves
@@ -23,7 +20,6 @@ COLUMNS = {
     "calibration": "calibration error", "valence_rmse": "valence RMSE", "valence_r": "valence r",
     "valence_sign": "valence sign", "arousal_rmse": "arousal RMSE", "arousal_r": "arousal r",
 }  # fmt: skip
-STYLE = "body{font:15px sans-serif;max-width:60em;margin:auto}td,th{padding:0 .6em;text-align:right}img{max-width:100%}"
 
 
 def worst_rows(answers: np.ndarray, faces: FaceSet, *, count: int = 50) -> pd.DataFrame:
@@ -51,30 +47,15 @@ def compare(folder: Path | None = None) -> pd.DataFrame:
     return means.reset_index().sort_values("accuracy", ignore_index=True)
 
 
-def write_report(
-    folder: str | Path, answers: np.ndarray, faces: FaceSet, *, title: str, history: Sequence[Mapping] = ()
-) -> Path:
-    """Write `report.html`, with scores, figures and doubtful labels of answers (n, classes + 2); no face is shown."""
+def write_report(folder: Path, answers: np.ndarray, faces: FaceSet, *, history: Sequence[Mapping] = ()) -> None:
+    """Write figures (PNG), scores by class and doubtful labels (CSV) of answers (n, classes + 2); no face is shown."""
     shares, labels = answers[:, :-2], faces.extras["expression"]
-    figures = [plots.confusion_figure(shares, labels), plots.curves_figure(shares, labels)]
-    figures += [plots.circumplex_figure(answers, faces), plots.calibration_figure(shares, labels)]
-    figures += [training_curves(history)] if history else []
-    scores = pd.DataFrame(all_scores(answers, faces).items(), columns=["score", "value"])
-    parts = [f"<h1>{html.escape(title)}</h1><p>{len(faces)} test faces, seen once.</p>"]
-    parts += [_table(scores), "<h2>By expression</h2>", _table(by_class(shares, labels))]
-    for made in figures:
-        picture = io.BytesIO()
-        made.savefig(picture, format="png", dpi=90)
-        source = base64.b64encode(picture.getvalue()).decode()
-        parts.append(f'<p><img alt="{html.escape(made.get_label())}" src="data:image/png;base64,{source}">')
-    parts += ["<h2>Least expected labels</h2><p>Places in the test part; hard, or labelled wrong.</p>"]
-    parts += [_table(worst_rows(answers, faces))]
-    path = Path(folder) / "report.html"
-    path.parent.mkdir(parents=True, exist_ok=True)
-    head = f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>'
-    path.write_text(f"{head}<style>{STYLE}</style>{''.join(parts)}</html>", "utf-8")
-    return path
-
-
-def _table(frame: pd.DataFrame) -> str:
-    return frame.to_html(index=False, float_format="{:.3f}".format, na_rep="", border=0)
+    folder.mkdir(parents=True, exist_ok=True)
+    by_class(shares, labels).to_csv(folder / "by_class.csv", index=False)
+    worst_rows(answers, faces).to_csv(folder / "doubtful_labels.csv", index=False)
+    plots.confusion_figure(shares, labels).savefig(folder / "confusion.png")
+    plots.curves_figure(shares, labels).savefig(folder / "curves.png")
+    plots.circumplex_figure(answers, faces).savefig(folder / "circumplex.png")
+    plots.calibration_figure(shares, labels).savefig(folder / "calibration.png")
+    if history:
+        training_curves(history).savefig(folder / "training_curves.png")

@@ -11,7 +11,7 @@ from torch import nn
 from fkd_helpers.core.config import ExpressionsConfig
 from fkd_helpers.data import FaceSet
 from fkd_helpers.expressions.crops import ExpressionBatches, as_tensor, face_crops, key_of, mean_over_mirror
-from fkd_helpers.expressions.data import load_expressions, split_expressions, without_contempt
+from fkd_helpers.expressions.data import load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import all_scores, by_class
 from fkd_helpers.expressions.model import ExpressionNet, WithShares, expression_loss
 from fkd_helpers.expressions.reader import SIZE
@@ -46,16 +46,15 @@ def answers_of(model: nn.Module, crops: np.ndarray, *, size: int = SIZE) -> np.n
 
 
 class ExpressionsTask:
-    """Expressions, valence and arousal of a set: learned on its training part, scored on its test part, seen once.
+    """Expressions, valence and arousal of a set; with `config.validation` 0 nothing is watched.
 
-    With `config.validation` 0 nothing is watched. After a run, `test` has the test faces, `answers` (n, classes + 2)
-    and `scores` what came of them.
+    After a run, `test` has the test faces and `answers` (n, classes + 2) what came of them.
     """
 
     kind, shown, notes = "expressions", {"accuracy": "accuracy"}, ()
 
     def __init__(self, config: ExpressionsConfig):
-        faces = without_contempt(load_expressions(config.data), config.classes)
+        faces = load_expressions(config.data, classes=config.classes)
         torch.manual_seed(config.seed)
         options = dict(classes=config.classes, frozen=config.freeze, pretrained=config.start == "imagenet")
         self.config, self.model = config, ExpressionNet(config.net, **options)
@@ -84,16 +83,14 @@ class ExpressionsTask:
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Answer for the test faces; the facts name no face."""
         self.answers = answers_of(model, self.tested, size=self.config.size)
-        facts = facts_of(self.answers, self.test)
-        self.scores = facts["scores"]
         table = pd.DataFrame(self.answers, columns=[*EXPRESSIONS[: self.config.classes], "valence", "arousal"])
         table.insert(0, "name", self.test.names)
-        return table, facts
+        return table, facts_of(self.answers, self.test)
 
     def write(self, run: Run, folder: Path) -> None:
         """Write the answers in full precision, and the report."""
         np.savez(folder / "answers.npz", answers=self.answers, names=self.test.names, **self.test.extras)
-        write_report(folder, self.answers, self.test, title=self.config.name, history=short(run.history))
+        write_report(folder, self.answers, self.test, history=short(run.history))
 
 
 def facts_of(answers: np.ndarray, test: FaceSet) -> dict:

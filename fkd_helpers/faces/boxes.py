@@ -10,6 +10,7 @@ import numpy as np
 MARGIN = 0.2  # of the face's longer side, added on each of the four sides
 CROP_SIZE = 112  # pixels, the input of our own network
 MAX_WARPED = 32_000  # pixels: OpenCV warps with 16-bit coordinates
+NESTED = 0.7  # share of a box that lies in another one of the same face
 
 
 def turned(points: np.ndarray, rolls: np.ndarray) -> np.ndarray:
@@ -45,17 +46,14 @@ def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
 
 
 def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
-    """Move keypoints (..., k, 2) from frame pixels to the pixels of a crop of `size` cut by squares (..., 4).
-
-    With rolls (...) in radians the squares are turned clockwise about their centres.
-    """
+    """Move keypoints (..., k, 2) from a frame to a crop of `size` cut by squares (..., 4), turned by rolls (...)."""
     squares = np.asarray(squares, np.float64)
     points = (keypoints - squares[..., None, :2] + 0.5) * (size / squares[..., None, 2:3]) - 0.5
     return _about_middle(points, size, None if rolls is None else -np.asarray(rolls)).astype(np.float32)
 
 
 def to_frame(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
-    """Move keypoints (..., k, 2) from the pixels of a crop back to frame pixels; undoes `to_crop`."""
+    """Move keypoints (..., k, 2) from a crop back to its frame; undoes `to_crop`."""
     squares = np.asarray(squares, np.float64)
     points = _about_middle(keypoints, size, rolls)
     return ((points + 0.5) * (squares[..., None, 2:3] / size) + squares[..., None, :2] - 0.5).astype(np.float32)
@@ -113,25 +111,19 @@ def _overlaps(boxes, others):
     return np.clip(high - low, 0, None).prod(-1), a[:, 2:].prod(1, keepdims=True), b[:, 2:].prod(1)
 
 
-def settle(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35, inside: float = 0.7) -> list[int]:
-    """Return the indices of the boxes (n, 4) to keep, one per face: non-maximum suppression that knows nested boxes.
+def surest(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35) -> list[int]:
+    """Return the indices of the boxes (n, 4) to keep, one per face, the surest first: non-maximum suppression.
 
     The higher score wins, or the larger area where scores are equal. A box goes when it shares `overlap` of the union
-    with a kept one, or when `inside` of the smaller of the two lies in the other.
+    with a kept one, or when NESTED of the smaller of the two lies in the other.
     """
     shared, column, areas = _overlaps(boxes, boxes)
-    rivals = (shared > overlap * (column + areas - shared)) | (shared > inside * np.minimum(column, areas))
+    rivals = (shared > overlap * (column + areas - shared)) | (shared > NESTED * np.minimum(column, areas))
     kept: list[int] = []
     for i in np.lexsort((-areas, -np.asarray(scores, np.float64))).tolist():
         if not rivals[i, kept].any():
             kept.append(i)
-    return sorted(kept)
-
-
-def surest(boxes: np.ndarray, scores: np.ndarray, *, overlap: float = 0.35) -> np.ndarray:
-    """Return the indices of the boxes (n, 4) that `settle` keeps, the highest score first."""
-    kept = np.array(settle(boxes, scores, overlap=overlap), int)
-    return kept[np.argsort(-scores[kept], kind="stable")]
+    return sorted(kept, key=lambda i: (-scores[i], i))
 
 
 def similarity(source: np.ndarray, target: np.ndarray) -> np.ndarray:

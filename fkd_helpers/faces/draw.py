@@ -4,11 +4,12 @@ from collections.abc import Sequence
 
 import cv2
 import numpy as np
+from PIL import ImageColor
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import to_rgb
-from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED, rgb
+from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED
 
 FONT = cv2.FONT_HERSHEY_SIMPLEX
 SURE = 0.06  # of the eye distance: a keypoint with a larger expected error is drawn faintly
@@ -18,11 +19,10 @@ FARTHEST = 30_000  # pixels: OpenCV draws with 16 bits
 def draw_faces(
     frame: np.ndarray, faces: Sequence, *, boxes: bool = True, captions: Sequence[Sequence[str]] | None = None
 ) -> np.ndarray:
-    """Return a copy of a frame as RGB (h, w, 3) with each face drawn on it.
+    """Return a copy of a frame as RGB (h, w, 3) with faces, `predict.Face` or keypoints (n, k, 2), drawn on it.
 
-    `faces` are `predict.Face` objects or keypoints (n, k, 2); missing keypoints are not drawn, uncertain ones
-    faintly. `boxes` draws the box of each face, and its id where it has one; `captions` are for each face the lines
-    above it, the first one large.
+    Missing keypoints are not drawn, uncertain ones faintly. `boxes` draws boxes, and ids where there are any;
+    `captions` are for each face the lines above it, the first one large.
     """
     captions = [()] * len(faces) if captions is None else captions
     if len(captions) != len(faces):
@@ -34,7 +34,7 @@ def draw_faces(
         if not (np.abs(box) < FARTHEST).all():  # nor where the box is NaN
             continue
         if boxes:
-            colour, thick = rgb(PREDICTED), max(1, round(max(box[2:]) / 150))
+            colour, thick = ImageColor.getrgb(PREDICTED), max(1, round(max(box[2:]) / 150))
             corner, opposite = np.round([box[:2], box[:2] + box[2:]]).astype(int).tolist()
             cv2.rectangle(drawn, corner, opposite, colour, thick, cv2.LINE_AA)
             if (number := getattr(face, "id", None)) is not None:

@@ -25,8 +25,8 @@ def places_of(keypoints: np.ndarray) -> np.ndarray:
 def encode(places: np.ndarray, known: np.ndarray) -> np.ndarray:
     """Return the maps (8, h, w) that the network is to learn for the places (k, 4) of a picture's faces.
 
-    They are the heat, a bell about each centre; where there is surely no other face, of `known` (h, w) bool in pixels;
-    the five values of the faces; and how much these count in a cell.
+    They are the heat, a bell about each centre; where it counts, from `known` (h, w) bool in pixels; the five values of
+    the faces; and how much these count in a cell.
     """
     height, width = (side // STRIDE for side in known.shape)
     maps = np.zeros((8, height, width), np.float32)
@@ -48,10 +48,9 @@ def encode(places: np.ndarray, known: np.ndarray) -> np.ndarray:
 
 
 def decode(maps: np.ndarray, *, min_score: float = 0.3) -> tuple[np.ndarray, np.ndarray]:
-    """Return the faces of a map (6, h, w), the surest first: boxes (n, 5) and scores (n,).
+    """Return the faces of a map (6, h, w), the surest first: boxes (n, 5) as of `upright_boxes`, and scores (n,).
 
-    A box is x, y, w, h of the face turned upright about its centre, pixels of the picture, and its roll in radians. A
-    face is a cell whose score none of its eight neighbours exceeds; of boxes that overlap the surest stays.
+    A face is a cell whose score none of its eight neighbours exceeds; of boxes that overlap the surest stays.
     """
     heat = 1 / (1 + np.exp(-maps[0].astype(np.float32)))
     rows, columns = np.nonzero((heat >= min_score) & (heat == cv2.dilate(heat, np.ones((3, 3)))))

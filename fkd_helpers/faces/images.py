@@ -5,7 +5,6 @@ import io
 import os
 from collections import Counter
 from pathlib import Path
-from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -23,24 +22,14 @@ SUFFIXES = (
     ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm",
     *(HEIC if HAS_HEIF else ()),
 )  # fmt: skip
-MAX_PIXELS = 50_000_000  # of a frame; a larger photo is decoded at a half, a quarter ... of its size
-MAX_DECODED = 200_000_000  # pixels of a photo, the largest of today's phones
+MAX_PIXELS = 200_000_000  # of a photo, the largest of today's phones
 Image.MAX_IMAGE_PIXELS = None  # our own limit gives a plain error in the place of Pillow's warning
 
 
 def read_photo(source: str | Path | bytes) -> np.ndarray:
     """Read a photo from a path or from the bytes of a file and return an RGB frame (h, w, 3), uint8.
 
-    Gray, palette, RGBA (laid over white), CMYK and 16-bit files are converted; a camera's EXIF rotation is applied. A
-    photo of more than MAX_PIXELS comes at a smaller scale, see `read_scaled`.
-    """
-    return read_scaled(source)[0]
-
-
-def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
-    """Read a photo and return (frame, scale): 1 up to MAX_PIXELS, else 1/2 or 1/4.
-
-    The point x of the frame is the point (x + 0.5) / scale - 0.5 of the photo.
+    RGBA is laid over white, a camera's rotation applied.
     """
     name = "photo" if isinstance(source, bytes) else str(source)
     if HAS_HEIF:
@@ -50,18 +39,10 @@ def read_scaled(source: str | Path | bytes) -> tuple[np.ndarray, float]:
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             width, height = image.size
-            if width * height > MAX_DECODED:
-                limit = f"{MAX_DECODED / 1e6:.3g} megapixels"
+            if width * height > MAX_PIXELS:
+                limit = f"{MAX_PIXELS / 1e6:.3g} megapixels"
                 raise InputError(f"{name}: {width}x{height} pixels, expected at most {limit}")
-            shrink = 1
-            while width * height > MAX_PIXELS * shrink**2:
-                shrink *= 2
-            image.draft(None, (width // shrink, height // shrink))  # JPEG decodes at a smaller scale by itself
-            frame = rgb_of(ImageOps.exif_transpose(image))
-            rest = round(max(frame.shape[:2]) * shrink / max(width, height))  # what JPEG has not done itself
-            if rest > 1:
-                frame = cv2.resize(frame, None, fx=1 / rest, fy=1 / rest, interpolation=cv2.INTER_AREA)
-            return frame, 1 / shrink
+            return rgb_of(ImageOps.exif_transpose(image))
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -85,29 +66,12 @@ def rgb_of(image: Image.Image) -> np.ndarray:
     return np.array(image.convert("RGB"))
 
 
-class Photos(NamedTuple):
-    """The photos of a folder, sorted, and how many other files lie there, by their ending."""
+def find_photos(folder: str | Path) -> tuple[list[Path], str]:
+    """Return the photos in a folder and its subfolders, sorted, and a line on other files, "" where there are none.
 
-    found: list[Path]
-    left_out: dict[str, int]
-
-    def left_out_line(self) -> str:
-        """Return a line for the user, "" where nothing was left out.
-
-        >>> Photos([], {".txt": 2, "no ending": 1}).left_out_line()
-        'left out 3 files that are no photos: 2 .txt, 1 no ending'
-        """
-        kinds = ", ".join(f"{count} {ending}" for ending, count in self.left_out.items())
-        hint = f" ({HEIC_HINT})" if set(self.left_out) & set(HEIC) else ""
-        return f"left out {sum(self.left_out.values())} files that are no photos: {kinds}{hint}" if kinds else ""
-
-
-def find_photos(folder: str | Path) -> Photos:
-    """Return the photos in a folder and its subfolders, by their ending.
-
-    Hidden files and folders (a Mac's `._name.jpg`) are skipped and not counted; links to folders are not followed.
+    Hidden files and folders (a Mac's `._name.jpg`) are skipped; links to folders are not followed.
     """
-    found, left_out = [], Counter()
+    found, others = [], Counter()
 
     def unreadable(error: OSError):
         raise InputError(f"{error.filename}: cannot be read ({error.strerror}), expected a folder of photos")
@@ -118,19 +82,18 @@ def find_photos(folder: str | Path) -> Photos:
             if path.suffix.lower() in SUFFIXES:
                 found.append(path)
             else:
-                left_out[path.suffix.lower() or "no ending"] += 1
-    photos = Photos(sorted(found), dict(left_out.most_common()))
+                others[path.suffix.lower() or "no ending"] += 1
+    kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common())
+    hint = f" ({HEIC_HINT})" if set(others) & set(HEIC) else ""
+    left_out = f"left out {others.total()} files that are no photos: {kinds}{hint}" if others else ""
     if not found:
-        others, endings = photos.left_out_line() or "it is empty", ", ".join(SUFFIXES)
-        raise InputError(f"{folder}: no photo in this folder ({others}), expected files ending in {endings}")
-    return photos
+        what, endings = left_out or "it is empty", ", ".join(SUFFIXES)
+        raise InputError(f"{folder}: no photo in this folder ({what}), expected files ending in {endings}")
+    return sorted(found), left_out
 
 
 def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> None:
-    """Write an RGB or gray uint8 frame to an image file; the suffix names the format. Half a file is never left.
-
-    `software` is a note in a PNG file of what drew it, see `software_of`.
-    """
+    """Write an RGB or gray uint8 frame to a whole file; `software` is a note in a PNG of what drew it."""
     path = Path(path)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
@@ -146,7 +109,7 @@ def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> N
 
 
 def software_of(path: str | Path) -> str:
-    """Return the program that a PNG file says it was written by, "" where it does not."""
+    """Return the note of `write_photo` in a PNG file, "" where there is none."""
     try:
         with Image.open(path) as image:
             return image.info.get("Software", "")
@@ -174,13 +137,10 @@ def _checked(frame) -> np.ndarray:
     if isinstance(frame, Image.Image):
         return rgb_of(frame)
     if not isinstance(frame, np.ndarray):
-        came = f"the text {frame!r}: read_photo reads a file" if isinstance(frame, str | Path) else f"{frame!r:.60}"
-        raise InputError(f"frame: expected a uint8 array (h, w, 3), got {came}")
-    if frame.dtype != np.uint8:
-        hint = ": of 0..1, (255 * frame).round().astype(np.uint8)" if frame.dtype.kind == "f" else ""
-        raise InputError(f"frame: expected uint8, got {frame.dtype}{hint}")
-    if not frame.size or frame.ndim not in (2, 3) or (*frame.shape, 1)[2] not in (1, 3, 4):
-        raise InputError(f"frame: expected (h, w), (h, w, 3) or (h, w, 4), got {frame.shape}")
+        raise InputError(f"frame: expected a uint8 array (h, w, 3), as read_photo returns it, got {frame!r:.60}")
+    is_image = frame.size and frame.ndim in (2, 3) and (*frame.shape, 1)[2] in (1, 3, 4)
+    if frame.dtype != np.uint8 or not is_image:
+        raise InputError(f"frame: expected uint8 (h, w), (h, w, 3) or (h, w, 4), got {frame.dtype} {frame.shape}")
     return frame
 
 

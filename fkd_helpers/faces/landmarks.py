@@ -1,7 +1,4 @@
-"""The point layouts of the course, 68 keypoints (iBUG's order) and Kaggle's 15: regions, mirror order, colours.
-
-Left and right are the person's own in Kaggle's names; x goes right and y down in an image.
-"""
+"""The point layouts of the course, 68 keypoints (iBUG's order) and Kaggle's 15: regions, mirror order, colours."""
 
 import functools
 import re
@@ -9,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
+from PIL import ImageColor
 
 REGIONS = {
     "jaw": range(0, 17), "brows": range(17, 27), "nose": range(27, 36), "eyes": range(36, 48), "mouth": range(48, 68)
@@ -62,8 +60,8 @@ MIRROR_15 = mirror_by_name(POINTS_15)
 
 
 def as_15(keypoints: np.ndarray) -> np.ndarray:
-    """Return Kaggle's 15 points (n, 15, 2) of 68 (n, 68, 2)."""
-    return np.stack([keypoints[:, list(points)].mean(1) for points in FROM_68], 1)
+    """Return Kaggle's 15 points (15, 2) of 68 (68, 2)."""
+    return np.stack([keypoints[list(points)].mean(0) for points in FROM_68])
 
 
 @functools.cache
@@ -73,9 +71,4 @@ def generic_face() -> np.ndarray:
         return file["mean"].astype(np.float64)
 
 
-def rgb(colour: str) -> tuple[int, int, int]:
-    """Return a hex colour as RGB values."""
-    return tuple(bytes.fromhex(colour.removeprefix("#")))
-
-
-BY_KEYPOINT = [rgb(COLOURS[region]) for region, points in REGIONS.items() for _ in points]  # RGB, one per keypoint
+BY_KEYPOINT = [ImageColor.getrgb(COLOURS[region]) for region, points in REGIONS.items() for _ in points]

@@ -10,19 +10,15 @@ from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import OUTER_EYES, REGIONS
 
 
-def eye_distance(target: np.ndarray) -> np.ndarray:
-    """Return the distance (n,) between the outer eye corners of 68 keypoints (n, 68, 2)."""
-    return np.linalg.norm(target[:, OUTER_EYES[0]] - target[:, OUTER_EYES[1]], axis=-1)
-
-
 def unit(target: np.ndarray) -> np.ndarray:
-    """Return the length (n,) that the errors of a face are divided by; NaN where it cannot be measured.
+    """Return the length (n,) that the errors of faces (n, k, 2) are divided by; NaN where it cannot be measured.
 
-    For 68 keypoints this is the distance of the outer eye corners, as in 300-W. For other layouts it is the diagonal of
-    the tight box of the labels, called NME_diag in papers.
+    It is the distance of the outer eye corners for 68 keypoints, as in 300-W, else the diagonal of the tight box.
     """
     target = np.asarray(target, np.float64)
-    lengths = eye_distance(target) if target.shape[1] == 68 else np.linalg.norm(box_of(target)[:, 2:], axis=-1)
+    first, second = OUTER_EYES
+    across = target[:, first] - target[:, second] if target.shape[1] == 68 else box_of(target)[:, 2:]
+    lengths = np.linalg.norm(across, axis=-1)
     return np.where(lengths > 0, lengths, np.nan)
 
 
@@ -45,18 +41,13 @@ def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def pck(errors: np.ndarray, threshold: float) -> float:
-    """Return the percentage of correct keypoints, PCK: the share of points with an error of at most `threshold`."""
+    """Return the share of correct keypoints, PCK: those with an error of at most `threshold`."""
     return float((errors[~np.isnan(errors)] <= threshold).mean())
 
 
 def auc(face_errors: np.ndarray, limit: float) -> float:
     """Return the area under the cumulative error curve of faces (n,) from 0 to `limit`, as a share of the best."""
     return float(np.clip(1 - np.asarray(face_errors, np.float64) / limit, 0, 1).mean())
-
-
-def cumulative(face_errors: np.ndarray, limits: np.ndarray) -> np.ndarray:
-    """Return the cumulative error curve: the share of faces (n,) with an error of at most each limit (m,)."""
-    return (np.asarray(face_errors)[:, None] <= np.asarray(limits)).mean(0)
 
 
 def pixel_errors(predicted: np.ndarray, target: np.ndarray, scale: np.ndarray | float = 1.0) -> tuple[float, float]:
@@ -82,7 +73,7 @@ def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: 
 def summary(
     predicted: np.ndarray, target: np.ndarray, *, sizes: np.ndarray | None = None, people: np.ndarray | None = None
 ) -> dict[str, float]:
-    """Return all scores of a set of faces; those that cannot be measured (see `unit`) are left out.
+    """Return all scores of the faces that can be measured (see `unit`).
 
     `sizes` (n, 2), width and height of each image, bring errors at 224 pixels; `people` (n,) an interval of the NME.
     """

@@ -21,14 +21,10 @@ def level_rotation(keypoints: np.ndarray) -> np.ndarray:
 
 
 def roll_of(keypoints: np.ndarray) -> np.ndarray:
-    """Return the roll (...) of faces (..., 68, 2) in radians: 0 upright, a quarter turn clockwise is pi / 2.
-
-    The line through the eyes and the one from the eyes to the mouth count by their lengths, for in profile the eyes lie
-    close together.
-    """
+    """Return the roll (...) of faces (..., 68, 2) in radians: 0 upright, a quarter turn clockwise is pi / 2."""
     left, right = (keypoints[..., list(eye), :].mean(-2) for eye in (LEFT_EYE, RIGHT_EYE))
     down = keypoints[..., list(REGIONS["mouth"]), :].mean(-2) - (left + right) / 2
-    across = right - left + down[..., ::-1] * [1, -1]
+    across = right - left + down[..., ::-1] * [1, -1]  # both by their lengths: a profile's eyes lie close together
     return np.arctan2(across[..., 1], across[..., 0])
 
 
@@ -41,10 +37,8 @@ def upright_boxes(keypoints: np.ndarray) -> np.ndarray:
 def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
     """Return the pose (3, 4) of a head, [rotation | translation in face sides], in a frame of `size` (width, height).
 
-    `cv2.solvePnP` moves the generic face until it projects onto the keypoints (68, 2), in a camera whose focal length
-    is the frame's longer side. None where it finds no such pose.
-
-    Source: T. Baltrusaitis and others, OpenFace 2.0, 2018, for the method; the generic face is ours.
+    `cv2.solvePnP` moves the generic face until it projects onto the keypoints (68, 2); None where it finds no pose.
+    Source of the method: T. Baltrusaitis and others, OpenFace 2.0, 2018.
     """
     points = np.asarray(keypoints, np.float64)[STIFF]
     if not np.isfinite(points).all() or np.ptp(points, axis=0).min() < 1:
@@ -61,7 +55,7 @@ def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
 
 
 def camera(size: Sequence[int]) -> np.ndarray:
-    """Return the matrix (3, 3) of a camera that looks through the middle of frames of `size` (width, height)."""
+    """Return the matrix (3, 3) of a camera, its focal length the longer side of frames of `size` (width, height)."""
     focal = max(size)
     return np.array([[focal, 0, (size[0] - 1) / 2], [0, focal, (size[1] - 1) / 2], [0, 0, 1.0]])
 

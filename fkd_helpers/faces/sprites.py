@@ -67,10 +67,7 @@ def fit_affine(source: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def place(sprite: Sprite, keypoints: np.ndarray) -> np.ndarray | None:
-    """Return the map (2, 3) from a sprite's pixels to the frame's that puts it on a face (68, 2).
-
-    None where it cannot be placed: a keypoint is missing, or they are all at one place or on a line.
-    """
+    """Return the map (2, 3) from a sprite's pixels to a frame's, for a face (68, 2); None where it cannot be placed."""
     targets = np.stack([keypoints[list(follows)].mean(0) for follows in sprite.follows]).astype(np.float64)
     if not np.isfinite(targets).all():
         return None

@@ -22,15 +22,10 @@ AXES = np.array([0, 0, 0.32]) + np.vstack([np.zeros(3), 0.5 * np.eye(3)])  # fro
 AXIS_COLOURS = ((235, 50, 40), (40, 190, 60), (50, 90, 255))
 
 
-class FilterWarning(UserWarning):
-    """A face or a filter was left out, and why."""
-
-
 def face_filter(function: Filter) -> Filter:
-    """Register a function (frame, keypoints of one face (68, 2)) -> frame under its name, and return a safe form of it.
+    """Register a function (frame, keypoints (68, 2)) -> frame under its name, and return a safe form of it.
 
-    The safe form paints on a copy of a frame, on any number of faces. A face with missing keypoints (NaN), smaller than
-    4 pixels or far outside is left as it is, with a FilterWarning.
+    That paints on a copy, on any number of faces, and warns of one that has missing keypoints or is too small.
     """
 
     @functools.wraps(function)
@@ -38,7 +33,7 @@ def face_filter(function: Filter) -> Filter:
         painted = to_rgb(frame).copy()
         for face in _as_faces(keypoints):
             if not np.isfinite(face).all() or np.abs(face).max() >= FARTHEST or max(box_of(face)[2:]) < LEAST_FACE:
-                warnings.warn("a face without usable keypoints was left as it is", FilterWarning, stacklevel=2)
+                warnings.warn("a face without usable keypoints was left as it is", stacklevel=2)
                 continue
             shape, painted = painted.shape, function(painted, face)
             if getattr(painted, "shape", None) != shape or painted.dtype != np.uint8:
@@ -49,13 +44,6 @@ def face_filter(function: Filter) -> Filter:
     return safe
 
 
-def _as_faces(keypoints) -> np.ndarray:
-    keypoints = np.asarray(keypoints, np.float32)
-    if keypoints.size and (keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3)):
-        raise InputError(f"keypoints: expected ({KEYPOINTS}, 2) or (n, {KEYPOINTS}, 2), got {keypoints.shape}")
-    return keypoints.reshape(-1, KEYPOINTS, 2)
-
-
 def filter_named(name: str) -> Filter:
     """Return a registered filter."""
     if name not in FILTERS:
@@ -63,10 +51,17 @@ def filter_named(name: str) -> Filter:
     return FILTERS[name]
 
 
+def _as_faces(keypoints) -> np.ndarray:
+    keypoints = np.asarray(keypoints, np.float32)
+    if keypoints.size and (keypoints.shape[-2:] != (KEYPOINTS, 2) or keypoints.ndim not in (2, 3)):
+        raise InputError(f"keypoints: expected ({KEYPOINTS}, 2) or (n, {KEYPOINTS}, 2), got {keypoints.shape}")
+    return keypoints.reshape(-1, KEYPOINTS, 2)
+
+
 def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Sequence[str | Filter]) -> np.ndarray:
     """Return a frame with filters, names or functions, applied to all faces (68, 2) or (n, 68, 2), the first below.
 
-    A filter that fails on a frame is left out there, with a FilterWarning: a video goes on.
+    A filter that fails on a frame is left out there, with a warning: a video goes on.
     """
     chosen = [filters] if isinstance(filters, str) or callable(filters) else filters
     functions = [filter_named(one) if isinstance(one, str) else one for one in chosen]
@@ -76,7 +71,7 @@ def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Seque
             frame = function(frame, faces)
         except Exception as error:  # a filter is anybody's code
             name = getattr(function, "__name__", "filter")
-            warnings.warn(f"{name} was left out: {type(error).__name__}: {error}", FilterWarning, stacklevel=2)
+            warnings.warn(f"{name} was left out: {type(error).__name__}: {error}", stacklevel=2)
     return frame
 
 

@@ -38,7 +38,7 @@ def make_rows(n: int, *, seed: int = 0) -> tuple[np.ndarray, np.ndarray]:
         centre, pose = np.array([48, 52]) + rng.normal(0, place, 2), rng.normal(0, (roll, 8, 5))
         side = SIDE * scale * np.exp(rng.normal(0, 0.08))
         frame, points, _ = make_face([seed, 15, i], size=SIDE, side=side, centre=centre, pose=pose)
-        gray, keypoints[i] = to_gray(frame), as_15(points[None])[0] + CORNER
+        gray, keypoints[i] = to_gray(frame), as_15(points) + CORNER
         images[i] = gray if i < first else cv2.GaussianBlur(gray, (0, 0), BLUR)
     return images, keypoints.clip(0, SIDE)
 

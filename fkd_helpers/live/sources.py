@@ -85,11 +85,11 @@ def _frames(capture, *, live):
 
 
 def _open_images(folder):
-    photos = find_photos(folder)
-    notes = list(filter(None, [photos.left_out_line()]))
+    photos, left_out = find_photos(folder)
+    notes = [left_out] if left_out else []
 
     def pictures():
-        for second, path in enumerate(photos.found):
+        for second, path in enumerate(photos):
             try:
                 yield read_photo(path), float(second)
             except InputError as error:

@@ -6,28 +6,12 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 from matplotlib.figure import Figure
 
-from fkd_helpers.emotion.features import CORNERS, LIP_MIDDLE, LOWER_INNER, LOWER_OUTER, UPPER_INNER, UPPER_OUTER
+from fkd_helpers.emotion.features import WAYS
 from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.landmarks import OKABE_ITO
 from fkd_helpers.plots import figure
 
 HUES = {"negative": OKABE_ITO["vermilion"], "neutral": OKABE_ITO["black"], "positive": OKABE_ITO["blue"]}
-EYES = range(36, 48)
-# Each feature as the distances, between the middles of two groups of points, that it is made from.
-MEASURED: dict[str, list[tuple[Sequence[int], Sequence[int]]]] = {
-    "corner_lift": [(CORNERS, LIP_MIDDLE)],
-    "mouth_width": [((48,), (54,))],
-    "mouth_opening": [(UPPER_INNER, LOWER_INNER)],
-    "lip_height": [(UPPER_OUTER, UPPER_INNER), (LOWER_INNER, LOWER_OUTER)],
-    "brow_height": [(range(17, 27), EYES)],
-    "inner_brows": [((21,), (22,))],
-    "eye_opening": [((37, 38), (40, 41)), ((43, 44), (46, 47))],
-    "brow_slant": [((17,), (21,)), ((22,), (26,))],
-    "nose_width": [((31,), (35,))],
-    "upper_lip": [((33,), UPPER_OUTER)],
-    "lopsided": [((48,), (54,))],
-    "corner_drop": [(EYES, CORNERS)],
-}
 STROKES = [[*range(low, high)] for low, high in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36))]
 STROKES += [[*range(low, high), low] for low, high in ((36, 42), (42, 48), (48, 60), (60, 68))]  # closed
 
@@ -40,7 +24,7 @@ def draw_face(axes, keypoints: np.ndarray, *, colour: str = "black", label: str 
 
 def draw_feature(axes, keypoints: np.ndarray, name: str) -> None:
     """Draw what a feature measures on a face (68, 2): the points it takes, and lines between their middles."""
-    for pair in MEASURED[name]:
+    for pair in WAYS[name]:
         for group in pair:
             axes.scatter(*keypoints[list(group)].T, s=9, c=OKABE_ITO["yellow"], linewidths=0, zorder=3)
         middles = np.stack([keypoints[list(group)].mean(0) for group in pair])

@@ -55,10 +55,7 @@ def curves_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
 
 
 def circumplex_figure(answers: np.ndarray, faces: FaceSet) -> Figure:
-    """Draw valence (right) and arousal (up) as labelled and as answered (n, classes + 2), coloured by the label.
-
-    The circle is Russell's circumplex model of affect, 1980.
-    """
+    """Draw valence and arousal, labelled and answered (n, classes + 2), in Russell's circumplex of affect, 1980."""
     labels = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
     with np.errstate(invalid="ignore"):  # answers that are all the same correlate with nothing
         r = [np.corrcoef(answers[:, i], labels[:, i])[0, 1] for i in (-2, -1)]

@@ -16,8 +16,8 @@ PANELS = {"loss": ("loss",), "accuracy": ("accuracy",), "NME": ("nme",), "pixels
 LABELS = {"mae_224": "MAE", "rmse_224": "RMSE"}
 
 
-def training_curves(history: Sequence[Mapping], *, epochs: int | None = None, size: float = 2.8) -> Figure:
-    """Draw a history (rows of `training.fit`): a panel for each kind of number, `epochs` wide; the best NME is marked.
+def training_curves(history: Sequence[Mapping], *, size: float = 2.8) -> Figure:
+    """Draw a history (rows of `training.fit`): a panel for each kind of number, the best NME marked.
 
     Behind the loss of an epoch lie the losses of its batches, where the rows have them.
     """
@@ -25,7 +25,7 @@ def training_curves(history: Sequence[Mapping], *, epochs: int | None = None, si
     table = table.replace(np.inf, np.nan).dropna(axis=1, how="all")
     panels = {title: [key for key in keys if key in table] for title, keys in PANELS.items()}
     panels = {title: keys for title, keys in panels.items() if keys}
-    made, axes = figure(1, max(len(panels), 1), size=size, alt=_words(history, epochs))
+    made, axes = figure(1, max(len(panels), 1), size=size, alt=_words(history))
     for ax, (title, keys) in zip(axes[0], panels.items(), strict=False):
         for key, colour in zip(keys, (PREDICTED, COLOURS["jaw"]), strict=False):
             known = table[["epoch", key]].dropna()
@@ -39,7 +39,7 @@ def training_curves(history: Sequence[Mapping], *, epochs: int | None = None, si
             ax.plot(table["epoch"][best], table["nme"][best], "o", color=TARGET, fillstyle="none", markersize=9)
         if len(keys) > 1:
             ax.legend(frameon=False)
-        ax.set(title=title, xlabel="epoch", xlim=(0, epochs))
+        ax.set(title=title, xlabel="epoch", xlim=(0, None))
         low, high = table[keys].min(axis=None), table[keys].max(axis=None)
         if low > 0 and high > 5 * low:
             ax.set_yscale("log")
@@ -51,17 +51,16 @@ def training_curves(history: Sequence[Mapping], *, epochs: int | None = None, si
     return made
 
 
-def _words(history, epochs) -> str:
+def _words(history) -> str:
     if not history:
         return "Training curves; no epoch is finished yet"
     names = {"loss": "loss", "nme": "NME"}
     parts = [f"{name} {float(history[-1][key]):.3g}" for key, name in names.items() if key in history[-1]]
-    of = f" of {epochs}" if epochs else ""
-    return f"Training curves over the epochs; after epoch {history[-1]['epoch']}{of}: {', '.join(parts)}"
+    return f"Training curves over the epochs; after epoch {history[-1]['epoch']}: {', '.join(parts)}"
 
 
-def save_curves(folder: Path, *, epochs: int) -> None:
+def save_curves(folder: Path) -> None:
     """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
     if history := history_of(folder):
         with whole_file(folder / "training_curves.png") as partial:
-            training_curves(history, epochs=epochs, size=3.6).savefig(partial, format="png", dpi=100)
+            training_curves(history, size=3.6).savefig(partial, format="png", dpi=100)

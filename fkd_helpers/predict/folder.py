@@ -18,7 +18,7 @@ from tqdm import tqdm
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.records import digest_of
 from fkd_helpers.faces.draw import draw_faces
-from fkd_helpers.faces.images import find_photos, read_scaled, software_of, write_photo
+from fkd_helpers.faces.images import find_photos, read_photo, software_of, write_photo
 from fkd_helpers.predict import tables
 from fkd_helpers.predict.detector import FINEST
 from fkd_helpers.predict.predictor import Face, KeypointPredictor
@@ -50,7 +50,7 @@ def predict_photos(
     def look(photo: Path, picture: Path | None) -> dict:
         record = {"photo": tables.spelled(photo), "width": 0, "height": 0, "faces": []}
         try:
-            frame, scale = read_scaled(photo)
+            frame = read_photo(photo)
             faces = predictor(frame, whole_image=whole_image)
         except InputError as error:
             reason = str(error).removeprefix(f"{photo}: ")
@@ -60,8 +60,8 @@ def predict_photos(
         if picture:
             picture.parent.mkdir(parents=True, exist_ok=True)  # none is left where no photo can be read
             write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
-        height, width = (round(side / scale) for side in frame.shape[:2])
-        record |= {"width": width, "height": height, "faces": [_plain(face, scale, read_emotion) for face in faces]}
+        height, width = frame.shape[:2]
+        record |= {"width": width, "height": height, "faces": [_plain(face, read_emotion) for face in faces]}
         if faces:
             return record
         small = f"--max-side {max(width, height)} --min-face 0.005 looks for small ones, "
@@ -82,16 +82,14 @@ def _in_threads(function: Callable, workers: int, *arguments: Iterable) -> Itera
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no photo that is not begun
 
 
-def _plain(face: Face, scale: float, read_emotion: Callable | None) -> dict:
-    """Return a face as plain values, in pixels of the photo that was read at this scale."""
+def _plain(face: Face, read_emotion: Callable | None) -> dict:
+    """Return a face as plain values."""
     emotion = read_emotion(face.keypoints) if read_emotion and len(face.keypoints) == 68 else None
-    corner, size = np.array(face.box, float).reshape(2, 2)
-    corner, keypoints = ((points + 0.5) / scale - 0.5 for points in (corner, face.keypoints.astype(float)))
     return {
-        "box": [*corner.round(3).tolist(), *(size / scale).round(3).tolist()],
+        "box": face.box.astype(float).round(3).tolist(),
         "score": round(face.score, 4),
         **({"emotion": emotion.label, "reason": emotion.reason} if emotion else {}),
-        "keypoints": keypoints.round(3).tolist(),
+        "keypoints": face.keypoints.astype(float).round(3).tolist(),
         "errors": None if face.errors is None or np.isnan(face.errors).any() else face.errors.round(4).tolist(),
     }
 
@@ -107,12 +105,12 @@ def _free_path(photo: Path, folder: Path, taken: set[str]) -> Path:
 
 def photos_in(folder: str | Path) -> list[Path]:
     """Return the photos of a folder and its subfolders, sorted; warn of what is left out, such as our own pictures."""
-    photos = find_photos(folder)
-    found = [path for path in photos.found if path.suffix.lower() != ".png" or software_of(path) != SOFTWARE]
-    if drawn := len(photos.found) - len(found):
+    photos, left_out = find_photos(folder)
+    found = [path for path in photos if path.suffix.lower() != ".png" or software_of(path) != SOFTWARE]
+    if drawn := len(photos) - len(found):
         warnings.warn(f"{folder}: left out {drawn} pictures that predict drew", stacklevel=2)
-    if photos.left_out:
-        warnings.warn(f"{folder}: {photos.left_out_line()}", stacklevel=2)
+    if left_out:
+        warnings.warn(f"{folder}: {left_out}", stacklevel=2)
     if not found:
         raise InputError(f"{folder}: no photo in this folder but pictures that predict drew")
     return found

@@ -6,7 +6,7 @@ from dataclasses import replace
 import numpy as np
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.boxes import iou, settle, square_of
+from fkd_helpers.faces.boxes import iou, square_of, surest
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.detector import find_fast
@@ -92,8 +92,7 @@ class Tracker:
                 if iou(old.box, new.box)[0, 0] > STEP and (0 <= middle).all() and (middle < gray.shape[::-1]).all():
                     followed.append(replace(new, id=old.id))
         # two that ended on one face: the surer one stays, and so does its id
-        kept = settle(_boxes(followed), np.array([face.score for face in followed]))
-        return [followed[i] for i in kept]
+        return [followed[i] for i in surest(_boxes(followed), [face.score for face in followed])]
 
     def _new(self, gray: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
         found = self.predictor.faces_at(gray, boxes[_beside(known, boxes)], min_score=self.min_score)
@@ -117,5 +116,5 @@ def _boxes(faces: Sequence[Face]) -> np.ndarray:
 def _beside(known: Sequence[Face], boxes: np.ndarray) -> list[int]:
     """Return which of boxes (n, 4 or 5) neither overlap a known face nor lie inside one, nor one another."""
     rank = np.repeat([1.0, 0.0], [len(known), len(boxes)])
-    kept = settle(np.concatenate([_boxes(known), boxes[:, :4]]), rank, overlap=OVERLAP)
+    kept = surest(np.concatenate([_boxes(known), boxes[:, :4]]), rank, overlap=OVERLAP)
     return [i - len(known) for i in kept if i >= len(known)]

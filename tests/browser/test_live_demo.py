@@ -8,10 +8,11 @@ from pathlib import Path
 import av
 import nbformat
 import numpy as np
+from PIL import ImageColor
 
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import read_photo
-from fkd_helpers.faces.landmarks import BY_KEYPOINT, COLOURS, rgb
+from fkd_helpers.faces.landmarks import BY_KEYPOINT, COLOURS
 
 from .conftest import NO_CAMERA
 from .lab_page import BITS, BLOCK, WAIT, enter
@@ -183,7 +184,7 @@ def test_recordings_and_snapshots_are_shown_in_the_page(opened, lab):
     (path,) = (lab.root / "recordings").glob("*.png")
     pixels = read_photo(path).reshape(-1, 3).astype(int)
     for colour in COLOURS.values():
-        assert (np.abs(pixels - rgb(colour)).max(1) < 12).sum() > 30, "dots of this region"
+        assert (np.abs(pixels - ImageColor.getrgb(colour)).max(1) < 12).sum() > 30, "dots of this region"
     notebook.press("Record")  # a second one is a file of its own, and Stop finishes it
     notebook.wait_live("live.readout.recording > 0.5")
     notebook.press("Stop")

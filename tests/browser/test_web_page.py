@@ -14,7 +14,7 @@ from skimage.data import astronaut
 
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.images import shrunk, write_photo
-from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.faces.metrics import unit
 from fkd_helpers.predict import KeypointPredictor
 
 from .conftest import NO_CAMERA
@@ -96,7 +96,7 @@ def test_keypoints_sit_on_the_face_and_nothing_leaves_the_page(visit, with_camer
         seen = page.evaluate(READ)
         assert seen["size"] == [640, 480]
         known = film[1][seen["number"]]
-        errors.append(np.linalg.norm(np.array(seen["points"]) - known, axis=1).mean() / eye_distance(known[None])[0])
+        errors.append(np.linalg.norm(np.array(seen["points"]) - known, axis=1).mean() / unit(known[None])[0])
         wanted = np.repeat(
             [[86, 180, 233], [230, 159, 0], [0, 158, 115], [240, 228, 66], [204, 121, 167]], [17, 10, 9, 12, 20], axis=0
         )

@@ -31,11 +31,6 @@ def at_once(button, begin, end):
     return wired(button, lambda _: end())
 
 
-def silent(button, begin, end):
-    presses = []
-    return wired(button, lambda _: (presses.append(1), begin() if len(presses) % 2 else end()))
-
-
 def reversed_words(button, begin, end):
     def press(_):
         (begin if button.description == "Record" else end)()
@@ -61,7 +56,7 @@ WRONG["08"] = {
         lambda arrivals, work: list(range(len(arrivals))),  # a queue: all of them
         lambda arrivals, work: list(range(0, len(arrivals), max(1, round(work / 0.04)))),  # every so many
     ],
-    "toggle_button": [only_begin, at_once, silent, reversed_words],
+    "toggle_button": [only_begin, at_once, reversed_words],
     "picture_age": [
         lambda taken, shown, now: age_by(taken, shown, now, since=shown),  # since it was drawn, not taken
         lambda taken, shown, now: age_by(taken, np.where(np.isnan(shown), taken + 0.06, shown), now),

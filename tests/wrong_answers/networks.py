@@ -163,18 +163,9 @@ def by_chance(a, b):
     return (np.bincount(a, minlength=classes) * np.bincount(b, minlength=classes)).sum() / len(a) ** 2
 
 
-def learning(net):
-    return sum(weight.numel() for weight in net.parameters() if weight.requires_grad)
-
-
-def frozen_wholly(net):
-    net.requires_grad_(False)
-    return learning(net)
-
-
 def frozen_convolution(net):
     net.backbone[0].requires_grad_(False)  # batch normalisation has weights, too
-    return learning(net)
+    return sum(weight.numel() for weight in net.parameters() if weight.requires_grad)
 
 
 def counted_all(net):
@@ -193,7 +184,7 @@ WRONG["10"] = {
         lambda z, s, y, t, w: functional.cross_entropy(z, y) + w * functional.l1_loss(s, t),
         lambda z, s, y, t, w: (1 - w) * functional.cross_entropy(z, y) + w * functional.mse_loss(s, t),
     ],
-    "freeze": [frozen_wholly, frozen_convolution, counted_all],
+    "freeze": [frozen_convolution, counted_all],
     "concordance": [
         lambda p, t: np.corrcoef(p, t)[0, 1],  # Pearson's r
         lambda p, t: 2 * np.cov(p, t)[0, 1] / (p.var() + t.var() + (p.mean() - t.mean()) ** 2),  # n - 1 above only

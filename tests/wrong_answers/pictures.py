@@ -104,7 +104,6 @@ WRONG["05"] = {
         kept_after_all_before,
         lambda b, s, overlap: sorted(kept_by(iou, b, s, overlap)),  # the order of the boxes
         lambda b, s, overlap: kept_by(of_the_smaller, b, s, overlap),
-        lambda b, s, overlap: np.argsort(-s),  # all of them
     ],
     "upright_matrix": [
         lambda x, y, side, roll, size: rotation(x, y, -np.degrees(roll), size / side, (size - 1) / 2),  # the wrong way
@@ -114,7 +113,6 @@ WRONG["05"] = {
     ],
     "drawn_face": [
         outlined,
-        lambda: np.full((240, 240), 128, np.uint8),
         lambda: np.dstack([outlined()] * 3),
         lambda: cv2.GaussianBlur(outlined(), (0, 0), 5),
     ],
