@@ -21,7 +21,7 @@ from fkd_helpers.data import find
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS, REGIONS
-from fkd_helpers.faces.metrics import bootstrap, eye_distance, point_errors
+from fkd_helpers.faces.metrics import bootstrap, point_errors, unit
 from fkd_helpers.predict import KeypointPredictor
 
 PHOTOS = {"neutral": "neutral", "smiling": "happy"}  # folder: what an expression network should call it
@@ -31,16 +31,16 @@ LEAST = 5  # people of a group that is shown
 
 def match(answers: np.ndarray, human: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return which human point is nearest to each keypoint on average, and the offset to it in eye distances."""
-    middle, side = answers.mean(1, keepdims=True), eye_distance(answers)[:, None, None]
+    middle, side = answers.mean(1, keepdims=True), unit(answers)[:, None, None]
     nearest = cdist(*(((points - middle) / side).mean(0) for points in (answers, human))).argmin(1)
     theirs = human[:, nearest]
-    return nearest, ((answers - theirs) / eye_distance(theirs)[:, None, None]).mean(0)
+    return nearest, ((answers - theirs) / unit(theirs)[:, None, None]).mean(0)
 
 
 def matched(human: np.ndarray, nearest: np.ndarray, offset: np.ndarray) -> np.ndarray:
     """Return where our 68 keypoints (n, 68, 2) should lie, by human points and a match."""
     points = human[:, nearest]
-    return points + offset * eye_distance(points)[:, None, None]
+    return points + offset * unit(points)[:, None, None]
 
 
 def look(folder: Path, photos: list[str]) -> pd.DataFrame:
