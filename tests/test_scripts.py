@@ -12,7 +12,7 @@ import pytest
 from fkd_helpers.core import records
 from fkd_helpers.data import load
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.faces.metrics import eye_distance
+from fkd_helpers.faces.metrics import unit
 
 pytestmark = pytest.mark.slow
 ROOT = Path(__file__).parents[1]
@@ -44,7 +44,7 @@ def test_script_runs(path, tmp_path):
 
 def test_people_whose_points_are_noisy_score_worse_in_any_order_of_points(tmp_path):
     faces, rng = load("puppets", n=24), np.random.default_rng(0)
-    noise = rng.normal(0, 0.1, (12, 68, 2)) * eye_distance(faces.keypoints[12:])[:, None, None]
+    noise = rng.normal(0, 0.1, (12, 68, 2)) * unit(faces.keypoints[12:])[:, None, None]
     human = np.concatenate([faces.keypoints[:12], faces.keypoints[12:] + noise])[:, rng.permutation(68)]
     for kind in ("neutral", "smiling"):
         for i, image in enumerate(faces.images):
