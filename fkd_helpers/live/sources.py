@@ -95,5 +95,5 @@ def _open_images(folder):
             except InputError as error:
                 notes.append(f"left out: {error}")
 
-    end = f"All {len(photos.found)} pictures of {folder} were shown."
+    end = f"All {len(photos)} pictures of {folder} were shown."
     return Source("images", pictures(), film=False, notes=notes, end_message=end)
