@@ -50,6 +50,14 @@ def test_the_card_of_expressions_begins_with_what_it_must_not_be_used_for_and_sh
     assert records.read(records.RECORDS / "readingspeed-expressions.json")["ms_a_face"] <= 15
 
 
+def test_the_cells_that_a_teacher_types_are_under_the_headings_that_are_named():
+    page = (ROOT / "docs" / "instructors.md").read_text(encoding="utf-8").split("## Which cells")[1]
+    named = re.findall(r"\[([^\]]+)\]\(\.\./(notebooks/\S+)\)", page)
+    assert len(named) > 12
+    for heading, path in named:
+        assert re.search(rf'"##+ {re.escape(heading)}', (ROOT / path).read_text(encoding="utf-8")), heading
+
+
 @pytest.mark.parametrize("path", sorted(records.RECORDS.glob("*.json")), ids=lambda path: path.stem)
 def test_every_record_can_be_read(path):
     record = records.read(path)

@@ -11,6 +11,7 @@ import platform
 import shutil
 import subprocess
 import sys
+import threading
 import time
 import urllib.request
 import venv
@@ -20,10 +21,11 @@ ROOT = Path(__file__).resolve().parents[1]
 BIN = ROOT / ".venv" / ("Scripts" if sys.platform == "win32" else "bin")
 CPU_WHEELS = "https://download.pytorch.org/whl/cpu"
 REPORT_SECONDS = 30
-# JupyterLab asks nothing at its first start, and shows Markdown as pages
+# JupyterLab asks nothing at its first start, shows Markdown as pages, and cuts no line of code
 LAB_SETTINGS = """{
   "@jupyterlab/apputils-extension:notification": {"fetchNews": "false", "checkForUpdates": false},
-  "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}}
+  "@jupyterlab/docmanager-extension:plugin": {"defaultViewers": {"markdown": "Markdown Preview"}},
+  "@jupyterlab/notebook-extension:tracker": {"codeCellConfig": {"lineNumbers": false, "lineWrap": true}}
 }
 """
 
@@ -52,17 +54,30 @@ def without_cuda(choice: str) -> bool:
     return True
 
 
+def packages() -> int:
+    """Return how many packages are in .venv."""
+    pattern = "Lib/site-packages/*.dist-info" if sys.platform == "win32" else "lib/*/site-packages/*.dist-info"
+    return len(list(BIN.parent.glob(pattern)))
+
+
 def pip_install(*arguments: str) -> None:
     """Run pip, and print a line every half minute; its own words are printed where it fails."""
-    start = said = time.monotonic()
-    lines, command = [], [BIN / "python", "-m", "pip", "install", "--progress-bar", "off", *arguments]
+    start, before, lines, done = time.monotonic(), packages(), [], threading.Event()
+
+    def report():
+        while not done.wait(REPORT_SECONDS):
+            known = [line for line in lines if line.startswith(("Collecting", "Downloading", "Installing collected"))]
+            doing = " ".join(known[-1].split()[:2]) if known else "starting"
+            if doing.startswith("Installing"):  # the line names all packages, and pip is silent from here on
+                doing = f"unpacking, {packages() - before} of {known[-1].count(',') + 1} packages"
+            print(f"  {time.monotonic() - start:4.0f} s: {doing}", flush=True)
+
+    command = [BIN / "python", "-m", "pip", "install", "--progress-bar", "off", *arguments]
     process = subprocess.Popen(command, cwd=ROOT, text=True, stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
+    threading.Thread(target=report, daemon=True).start()
     for line in process.stdout:
         lines.append(line)
-        is_package = line.startswith(("Collecting", "Downloading", "Using cached"))
-        if line.startswith("Installing collected") or (is_package and time.monotonic() - said > REPORT_SECONDS):
-            said = time.monotonic()
-            print(f"  {said - start:4.0f} s: {' '.join(line.split()[:3])}", flush=True)
+    done.set()
     if process.wait():
         sys.exit("".join(lines[-25:]) + "pip could not install the course; the lines above are its last words")
 
@@ -74,7 +89,7 @@ def main() -> None:
     options = parser.parse_args()
     if sys.version_info < (3, 11):  # noqa: UP036 (any Python may start this script)
         sys.exit(f"Python 3.11 or newer is needed, this is {platform.python_version()}: make PYTHON=python3.12 ...")
-    print("making .venv and installing the packages of the course: some minutes, once", flush=True)
+    print("making .venv and installing the packages of the course: 3 to 15 minutes, once", flush=True)
     make_venv()
     exact = ["-c", "constraints.txt"] if options.pinned else []
     if without_cuda(options.torch):
