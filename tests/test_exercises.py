@@ -105,6 +105,15 @@ def test_a_verdict_says_what_is_wrong_in_one_line(answer, message):
     assert TWICE[0][1][0] == 1  # a case is not changed by whom it checks
 
 
+def test_a_failed_case_is_shown_with_the_answer_and_a_solved_one_is_not():
+    frame = np.full((6, 8, 3), 9, np.uint8)
+    cases = [("the same", (frame, np.ones((3, 2))), frame)]
+    shown, words = compare(lambda frame, keypoints: frame + 1, cases)._repr_mimebundle_()
+    assert shown.keys() == words.keys() == {"image/png"}
+    assert words["image/png"]["alt"] == "The case that fails: frame, keypoints, your answer"
+    assert not compare(lambda frame, keypoints: frame, cases)._repr_mimebundle_()
+
+
 def test_a_bound_is_met_or_named():
     assert compare(lambda: 0.5, [("error", (), AtMost(1))]).solved
     assert compare(lambda: np.nan, [("error", (), AtMost(1))]).message == "error: expected at most 1, got nan"

@@ -7,17 +7,20 @@ itself says too little, a label comes first. FKD_PROGRESS=off notes nothing, and
 import contextlib
 import copy
 import functools
+import inspect
 import json
 import os
 import re
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 import platformdirs
 
 from fkd_helpers.core.files import whole_file
+from fkd_helpers.course.failed_case import case_figure
+from fkd_helpers.course.session import picture
 
 SWITCH = "FKD_PROGRESS"
 SOLUTIONS = "solutions"  # a kernel starts in the folder of its notebook
@@ -37,15 +40,20 @@ class AtMost(float):
 
 @dataclass(frozen=True)
 class Verdict:
-    """What a check found; it prints as one line."""
+    """What a check found; it prints as one line, and Jupyter shows the arrays of the failed case below it."""
 
     passed: int
     total: int
     message: str = ""
+    failed: dict[str, np.ndarray] = field(default_factory=dict)  # what the answer was given, and what it returned
 
     @property
     def solved(self) -> bool:
         return self.passed == self.total
+
+    def _repr_mimebundle_(self, **_):
+        figure = case_figure(self.failed)
+        return picture(figure) if figure else {}
 
     def __repr__(self) -> str:
         return f"{self.passed} of {self.total}" + (f": {self.message}" if self.message else ", well done")
@@ -68,7 +76,8 @@ def ask(answer: Callable, question: Callable, *arguments):
 
 def compare(answer: Callable, cases: list[tuple], call: Callable | None = None, name: str = "") -> Verdict:
     """Call an answer on each case up to the first that fails, but never raise; with a name, note that it is solved."""
-    answer = _never_nothing(answer)
+    seen: dict = {}
+    answer = _never_nothing(_watched(answer, seen))
     call = _never_nothing(functools.partial(call, answer)) if call else answer
     for passed, case in enumerate(cases):
         label, (arguments, *expected) = (case[0], case[1:]) if isinstance(case[0], str) else ("", case)
@@ -86,10 +95,25 @@ def compare(answer: Callable, cases: list[tuple], call: Callable | None = None, 
             return Verdict(0, len(cases), "not attempted yet")
         if fault:
             what = label or f"{name}({', '.join(map(_shown, arguments))})"
-            return Verdict(passed, len(cases), f"{what}: {fault}")
+            return Verdict(passed, len(cases), f"{what}: {fault}", seen)
     if name:
         note(name)
     return Verdict(len(cases), len(cases))
+
+
+def _watched(answer, seen):
+    """Keep in `seen`, by name, the arrays that an answer is given and the one that it returns."""
+
+    def asked(*arguments):
+        seen.clear()
+        named = zip(inspect.signature(answer).parameters, arguments, strict=False)
+        seen.update({name: value.copy() for name, value in named if isinstance(value, np.ndarray)})
+        found = answer(*arguments)
+        if isinstance(found, np.ndarray):
+            seen["your answer"] = found
+        return found
+
+    return asked
 
 
 def _never_nothing(function):

@@ -63,14 +63,14 @@ def describe_figures() -> None:
     if (shell := get_ipython()) is not None:
         shell.run_line_magic("matplotlib", "inline")
         shell.display_formatter.formatters["image/png"].pop(Figure, None)
-        shell.display_formatter.mimebundle_formatter.for_type(Figure, _picture)
+        shell.display_formatter.mimebundle_formatter.for_type(Figure, picture)
 
 
-def _picture(figure):
+def picture(figure):
     """Return a figure as PNG, or as JPEG where that is much smaller (photos), with its alt text."""
     kind, content = "image/png", print_figure(figure, "png")
     if len(content) > LARGE_PNG:
-        compressed = {"quality": 85, "subsampling": 0, "optimize": True}
+        compressed = {"quality": 75, "subsampling": 0, "optimize": True}
         kind, content = "image/jpeg", print_figure(figure, "jpeg", pil_kwargs=compressed)
     alt_text = figure.get_label() or "a figure without description"
     return {kind: base64.b64encode(content).decode()}, {kind: {"alt": alt_text}}
