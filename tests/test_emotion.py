@@ -13,8 +13,9 @@ from fkd_helpers.core import records
 from fkd_helpers.data import puppets
 from fkd_helpers.data.puppets import shapes
 from fkd_helpers.data.puppets.portraits import portrait
-from fkd_helpers.emotion import FEATURES, LABELS, UNKNOWN, neutral_face, read_emotion, rule_scores
+from fkd_helpers.emotion import FEATURES, LABELS, neutral_face, read_emotion, rule_scores
 from fkd_helpers.emotion.features import features
+from fkd_helpers.emotion.rules import UNKNOWN, emotion_labels
 from fkd_helpers.emotion.table import COORDINATES, balance, read_predictions, spread
 from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import MIRROR
@@ -94,7 +95,7 @@ def test_a_face_that_cannot_be_read_is_unknown(points, value):
     face[points] = value
     answer = read_emotion(face)
     assert answer.label == UNKNOWN and answer.scores.sum() == pytest.approx(1)
-    assert emotion.emotion_labels(np.stack([face, 100 * shape()])) == [UNKNOWN, "neutral"]
+    assert emotion_labels(np.stack([face, 100 * shape()])) == [UNKNOWN, "neutral"]
 
 
 def test_neutral_face_leaves_out_frames_with_missing_points():
@@ -152,7 +153,7 @@ def test_balance_and_spread(keypoints):
     shares = balance(["neutral", "positive", "neutral", UNKNOWN])
     assert shares["faces"].tolist() == [0, 2, 1, 1] and shares["share"].sum() == 1
     assert UNKNOWN not in balance(["neutral"]).index and balance([])["share"].tolist() == [0, 0, 0]
-    rows = spread(keypoints, emotion.emotion_labels(keypoints))
+    rows = spread(keypoints, emotion_labels(keypoints))
     assert list(rows.index) == list(FEATURES) and list(rows.columns) == ["5 %", "median", "95 %", *LABELS]
     widths = 100 * emotion.changes(keypoints)[:-1, list(FEATURES).index("mouth_width")]
     assert rows.loc["mouth_width", "median"] == pytest.approx(np.median(widths))

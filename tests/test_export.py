@@ -1,5 +1,6 @@
 """Each exported file gives the original's predictions; int8 costs next to nothing; what cannot be exported is said."""
 
+import functools
 import json
 
 import numpy as np
@@ -61,7 +62,8 @@ def test_the_shipped_onnx_file_predicts_as_the_shipped_weights():
 @pytest.fixture
 def few_expressions(monkeypatch):
     """Puppets with expressions, and noise for their crops."""
-    monkeypatch.setattr("fkd_helpers.export.compare.load_expressions", lambda _, classes: load_expressions(n=80))
+    few = functools.partial(load_expressions, "puppets", n=80)
+    monkeypatch.setattr("fkd_helpers.export.compare.load_expressions", lambda _, classes: few(classes=classes))
     monkeypatch.setattr("fkd_helpers.export.compare.face_crops", lambda part, size: np.stack(
         [np.random.default_rng(i).integers(0, 256, (size + 32, size + 32, 3), np.uint8) for i in range(len(part))]
     ))  # fmt: skip

@@ -26,15 +26,11 @@ def file_of(image, kind="PNG", **options):
 # Reading
 
 
-@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM"])
-def test_read_photo_returns_lossless_files_as_they_were(kind):
-    assert (read_photo(file_of(RGB, kind)) == RGB).all()
-    assert (read_photo(file_of(GRAY, kind)) == GRAY[..., None]).all()
-
-
-@pytest.mark.parametrize("kind", ["JPEG", "WEBP", "AVIF", "JPEG2000", "GIF"])
-def test_read_photo_reads_lossy_files(kind):
-    assert np.abs(read_photo(file_of(SMOOTH, kind)).astype(int) - SMOOTH).mean() < 20
+@pytest.mark.parametrize("kind", ["PNG", "BMP", "TIFF", "PPM", "JPEG", "WEBP", "AVIF", "JPEG2000", "GIF"])
+def test_read_photo_reads_files_as_they_were_or_nearly(kind):
+    lost = 0 if kind in ("PNG", "BMP", "TIFF", "PPM") else 20
+    assert np.abs(read_photo(file_of(SMOOTH, kind)).astype(int) - SMOOTH).mean() <= lost
+    assert np.abs(read_photo(file_of(SMOOTH[..., 0], kind)).astype(int) - SMOOTH[..., :1]).mean() <= lost
 
 
 def test_read_photo_lays_transparency_over_white():
@@ -169,6 +165,5 @@ def test_find_photos_names_a_folder_without_photos(tmp_path):
     with pytest.raises(InputError, match=r"no photo in this folder \(it is empty\), expected files ending in \.jpg"):
         find_photos(tmp_path)
     (tmp_path / "notes.txt").touch()
-    for path, message in [(tmp_path, "left out 1 files"), (tmp_path / "notes.txt", r"notes\.txt: cannot be read")]:
-        with pytest.raises(InputError, match=message):
-            find_photos(path)
+    with pytest.raises(InputError, match="left out 1 files"):
+        find_photos(tmp_path)

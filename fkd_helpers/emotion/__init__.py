@@ -1,14 +1,4 @@
 """Emotion rules on keypoints; tables of predictions are in `emotion.table`."""
 
 from fkd_helpers.emotion.features import FEATURES, neutral_face, upright
-from fkd_helpers.emotion.rules import (
-    LABELS,
-    LEARNED_FILE,
-    UNKNOWN,
-    Emotion,
-    changes,
-    emotion_labels,
-    load_rules,
-    read_emotion,
-    rule_scores,
-)  # fmt: skip
+from fkd_helpers.emotion.rules import LABELS, LEARNED_FILE, changes, load_rules, read_emotion, rule_scores

@@ -3,7 +3,7 @@
 from fkd_helpers.core.lazy import lazy_names
 
 _HOMES = {
-    "data": ("contents", "duplicates", "load_expressions", "split_expressions"),
+    "data": ("duplicates", "load_expressions", "split_expressions"),
     "metrics": ("all_scores", "by_class", "class_scores", "krippendorff_alpha", "scale_scores"),
     "model": ("ExpressionNet", "export_expressions", "expression_loss", "freeze"),
     "reader": ("ExpressionReader", "Reading", "upright_crop"),

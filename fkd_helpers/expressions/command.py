@@ -8,7 +8,7 @@ import pandas as pd
 from fkd_helpers.core.config import ExpressionsConfig, TrainOptions
 from fkd_helpers.expressions import report
 from fkd_helpers.expressions.crops import face_crops, mean_over_mirror
-from fkd_helpers.expressions.data import contents, duplicates, load_expressions, split_expressions
+from fkd_helpers.expressions.data import duplicates, load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import all_scores
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.task import ExpressionsTask
@@ -30,7 +30,10 @@ def check(data: str = "puppets") -> int:
     """
     faces = load_expressions(data)
     groups, labels = duplicates(faces), np.array(EXPRESSIONS)[faces.extras["expression"]]
-    print(contents(faces).to_string(float_format=DIGITS))
+    scales = pd.DataFrame({key: faces.extras[key] for key in ("valence", "arousal")})
+    expression = pd.Categorical.from_codes(faces.extras["expression"], EXPRESSIONS)
+    table = scales.groupby(expression, observed=False).agg(["count", "mean", "min", "max"])
+    print(table.to_string(float_format=DIGITS))
     print(f"{len(faces)} faces; {len(groups)} groups of identical images")
     for group in (group for group in groups if len(set(labels[group])) > 1):
         print("  labelled differently:", ", ".join(f"{faces.names[i]} {labels[i]}" for i in group))

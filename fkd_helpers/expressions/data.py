@@ -3,8 +3,8 @@
 A set on disk is `images/N.jpg` beside `annotations/N_exp.npy`, `N_val.npy`, `N_aro.npy` and `N_lnd.npy` (68 points, may
 be missing), in a folder or in one zip, as AffectNet has it (Mollahosseini, Hasani and Mahoor, 2017).
 
-In memory it is a `FaceSet` with the extras "expression" (0 to 7, see `EXPRESSIONS`), "valence" and "arousal" (-1 to 1);
-its `people` are groups that stay on one side of a split: the same image, or the same puppet.
+In memory it is a `FaceSet` with the extras "expression" (0 to 7), "valence" and "arousal" (-1 to 1); its
+`people` are groups that stay on one side of a split: the same image, or the same puppet.
 """
 
 import hashlib
@@ -26,7 +26,6 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_set
 from fkd_helpers.expressions.ferplus import load_ferplus
 from fkd_helpers.faces.images import read_photo
-from fkd_helpers.faces.landmarks import EXPRESSIONS
 
 FILES = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/\\](\d+_(?:exp|val|aro|lnd)\.npy))$")
 FOLDS, TEST = 20, 0.2  # of a split; the share of its test part
@@ -103,13 +102,6 @@ def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) ->
     labels = [stored("exp", 1, 0, 7), stored("val", 1, -1, 1), stored("aro", 1, -1, 1)]
     points = stored("lnd", 136, -np.inf, np.inf) if f"{number}_lnd.npy" in files else np.full(136, np.nan)
     return np.concatenate([*labels, points])
-
-
-def contents(faces: FaceSet) -> pd.DataFrame:
-    """Return a row per expression: how many faces, and mean, least and greatest valence and arousal."""
-    expression = pd.Categorical.from_codes(faces.extras["expression"], EXPRESSIONS)
-    scales = pd.DataFrame({key: faces.extras[key] for key in ("valence", "arousal")})
-    return scales.groupby(expression, observed=False).agg(["count", "mean", "min", "max"])
 
 
 def duplicates(faces: FaceSet) -> list[np.ndarray]:

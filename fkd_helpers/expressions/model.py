@@ -22,19 +22,6 @@ MEAN, STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)  # of ImageNet's pixels
 GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a gray level
 
 
-class ThreeHeads(nn.Module):
-    """Logits of the expressions, valence and arousal (n, classes + 2) from features (n, width)."""
-
-    def __init__(self, width: int, classes: int):
-        super().__init__()
-        self.drop = nn.Dropout(0.3)
-        self.expression, self.emotion = nn.Linear(width, classes), nn.Linear(width, 2)
-
-    def forward(self, features: torch.Tensor) -> torch.Tensor:
-        features = self.drop(features)
-        return torch.cat([self.expression(features), torch.tanh(self.emotion(features))], -1)
-
-
 class Encoder(nn.Module):
     """The encoder of our keypoint network, on colour images: they are made gray first."""
 
@@ -67,7 +54,8 @@ class ExpressionNet(nn.Module):
             self.features, width = Encoder(pretrained), 128
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)
         self.register_buffer("spread", torch.tensor(STD)[:, None, None], persistent=False)
-        self.heads = ThreeHeads(width, classes)
+        self.drop = nn.Dropout(0.3)
+        self.heads = nn.ModuleDict({"expression": nn.Linear(width, classes), "emotion": nn.Linear(width, 2)})
         freeze(self, frozen)
 
     def stages(self) -> list[nn.Module]:
@@ -82,8 +70,9 @@ class ExpressionNet(nn.Module):
         return self
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        features = self.features((images - self.mean) / self.spread if self.on_colours else images)
-        return self.heads(features.mean((2, 3)))
+        maps = self.features((images - self.mean) / self.spread if self.on_colours else images)
+        features = self.drop(maps.mean((2, 3)))
+        return torch.cat([self.heads["expression"](features), torch.tanh(self.heads["emotion"](features))], -1)
 
 
 def freeze(model: ExpressionNet, stages: int) -> int:

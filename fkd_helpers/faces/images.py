@@ -2,7 +2,6 @@
 
 import importlib.util
 import io
-import os
 from collections import Counter
 from pathlib import Path
 
@@ -72,13 +71,8 @@ def find_photos(folder: str | Path) -> tuple[list[Path], str]:
     Hidden files and folders (a Mac's `._name.jpg`) are skipped; links to folders are not followed.
     """
     found, others = [], Counter()
-
-    def unreadable(error: OSError):
-        raise InputError(f"{error.filename}: cannot be read ({error.strerror}), expected a folder of photos")
-
-    for parent, folders, names in os.walk(folder, onerror=unreadable):
-        folders[:] = [name for name in folders if not name.startswith(".")]
-        for path in (Path(parent, name) for name in names if not name.startswith(".")):
+    for path in Path(folder).rglob("*"):
+        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
             if path.suffix.lower() in SUFFIXES:
                 found.append(path)
             else:

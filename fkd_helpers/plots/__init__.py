@@ -50,9 +50,9 @@ def faces(
     return made
 
 
-def draw_box(axes, box: np.ndarray, *, colour: str = "white", label: str = "") -> None:
+def draw_box(axes, box: np.ndarray, *, colour: str = "white") -> None:
     """Draw the outline of a box (x, y, w, h)."""
-    axes.add_patch(Rectangle(box[:2], box[2], box[3], fill=False, edgecolor=colour, linewidth=1.5, label=label))
+    axes.add_patch(Rectangle(box[:2], box[2], box[3], fill=False, edgecolor=colour, linewidth=1.5))
 
 
 def numbered_face(image: np.ndarray, keypoints: np.ndarray, *, size: float = 7, alt: str) -> Figure:

@@ -53,21 +53,12 @@ def kept_after_all_before(candidates, scores, overlap):
     return [int(i) for n, i in enumerate(order) if not overlaps[n, :n].any()]
 
 
-def kept_by(shared_part, candidates, scores, overlap):
+def in_their_order(candidates, scores, overlap):
     kept = []
     for i in np.argsort(-scores):
-        if not any(shared_part(candidates[i], candidates[k]) > overlap for k in kept):
+        if not (boxes.iou(candidates[i], candidates[kept]) > overlap).any():
             kept.append(int(i))
-    return kept
-
-
-def of_the_smaller(a, b):
-    sides = np.clip(np.minimum(a[:2] + a[2:], b[:2] + b[2:]) - np.maximum(a[:2], b[:2]), 0, None)
-    return sides.prod() / min(a[2:].prod(), b[2:].prod())
-
-
-def iou(a, b):
-    return boxes.iou(a, b)[0, 0]
+    return sorted(kept)
 
 
 def cell(maps, row, column, half=0.5, angle=np.arctan2):
@@ -102,8 +93,7 @@ WRONG["05"] = {
     ],
     "keep_best": [
         kept_after_all_before,
-        lambda b, s, overlap: sorted(kept_by(iou, b, s, overlap)),  # the order of the boxes
-        lambda b, s, overlap: kept_by(of_the_smaller, b, s, overlap),
+        in_their_order,
     ],
     "upright_matrix": [
         lambda x, y, side, roll, size: rotation(x, y, -np.degrees(roll), size / side, (size - 1) / 2),  # the wrong way
