@@ -64,7 +64,8 @@ def predict(
 def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> None:
     """Train a keypoint network; run again, it goes on where it stopped."""
     from fkd_helpers.emotion.rules import COLUMN, emotion_labels
-    from fkd_helpers.plots.training import save_curves
+    from fkd_helpers.plots.training import training_curves
+    from fkd_helpers.train.checkpoint import history_of
     from fkd_helpers.train.command import chosen_run, say
     from fkd_helpers.train.distributed import started_as
     from fkd_helpers.train.keypoints import KeypointsTask
@@ -77,8 +78,8 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
         task = KeypointsTask(settings, labels=lambda keypoints: {COLUMN: emotion_labels(keypoints)})
         scores = run(task, settings, folder, say=say)
     finally:
-        if started_as()[0] == 0:
-            save_curves(folder)
+        if started_as()[0] == 0 and (history := history_of(folder)):
+            training_curves(history).savefig(folder / "training_curves.png")
     print(f"NME {scores['nme']:.4f} on {scores['faces']} held-out faces; weights and record in {folder}")
 
 

@@ -157,7 +157,6 @@ FRAME = np.zeros((9, 9, 3), np.uint8)
     ("call", "message"),
     [
         (lambda: wear(FRAME, [], ["hat", "mustache"]), "did you mean 'moustache'"),
-        (lambda: sprites.load_sprite("crow"), "did you mean 'crown'"),
         (lambda: sprites.make_sprite("mine", FRAME, []), "expected uint8 RGBA .* and two anchors or more"),
         (lambda: wear(FRAME.astype(np.float32), [], "hat"), "expected uint8 .*, got float32"),
         (lambda: wear(FRAME, np.zeros((15, 2)), "hat"), r"got \(15, 2\)"),

@@ -6,7 +6,6 @@ import cv2
 import numpy as np
 from PIL import ImageColor
 
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import to_rgb
 from fkd_helpers.faces.landmarks import BY_KEYPOINT, PREDICTED
@@ -24,11 +23,8 @@ def draw_faces(
     Missing keypoints are not drawn, uncertain ones faintly. `boxes` draws boxes, and ids where there are any;
     `captions` are for each face the lines above it, the first one large.
     """
-    captions = [()] * len(faces) if captions is None else captions
-    if len(captions) != len(faces):
-        raise InputError(f"captions: expected one for each of {len(faces)} faces, got {len(captions)}")
     drawn = to_rgb(np.asarray(frame)).copy()
-    for face, lines in zip(faces, captions, strict=True):
+    for face, lines in zip(faces, captions or [()] * len(faces), strict=True):
         keypoints = np.asarray(getattr(face, "keypoints", face))
         box = face.box if hasattr(face, "box") else box_of(keypoints)
         if not (np.abs(box) < FARTHEST).all():  # nor where the box is NaN

@@ -1,22 +1,19 @@
 """The curves of a training: loss, NME, pixels."""
 
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 from matplotlib.figure import Figure
 from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter
 
-from fkd_helpers.core.files import whole_file
 from fkd_helpers.plots import COLOURS, PREDICTED, TARGET, figure
-from fkd_helpers.train.checkpoint import history_of
 
 PANELS = {"loss": ("loss",), "accuracy": ("accuracy",), "NME": ("nme",), "pixels at 224": ("mae_224", "rmse_224")}
 LABELS = {"mae_224": "MAE", "rmse_224": "RMSE"}
 
 
-def training_curves(history: Sequence[Mapping], *, size: float = 2.8) -> Figure:
+def training_curves(history: Sequence[Mapping]) -> Figure:
     """Draw a history (rows of `training.fit`): a panel for each kind of number, the best NME marked.
 
     Behind the loss of an epoch lie the losses of its batches, where the rows have them.
@@ -25,7 +22,9 @@ def training_curves(history: Sequence[Mapping], *, size: float = 2.8) -> Figure:
     table = table.replace(np.inf, np.nan).dropna(axis=1, how="all")
     panels = {title: [key for key in keys if key in table] for title, keys in PANELS.items()}
     panels = {title: keys for title, keys in panels.items() if keys}
-    made, axes = figure(1, max(len(panels), 1), size=size, alt=_words(history))
+    last = [f"{key} {table[key].iloc[-1]:.3g}" for keys in panels.values() for key in keys]
+    alt = f"Training curves; after epoch {len(table)}: {', '.join(last)}"
+    made, axes = figure(1, len(panels), size=3.2, alt=alt)
     for ax, (title, keys) in zip(axes[0], panels.items(), strict=False):
         for key, colour in zip(keys, (PREDICTED, COLOURS["jaw"]), strict=False):
             known = table[["epoch", key]].dropna()
@@ -49,18 +48,3 @@ def training_curves(history: Sequence[Mapping], *, size: float = 2.8) -> Figure:
             ax.set_ylim(bottom=0)
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     return made
-
-
-def _words(history) -> str:
-    if not history:
-        return "Training curves; no epoch is finished yet"
-    names = {"loss": "loss", "nme": "NME"}
-    parts = [f"{name} {float(history[-1][key]):.3g}" for key, name in names.items() if key in history[-1]]
-    return f"Training curves over the epochs; after epoch {history[-1]['epoch']}: {', '.join(parts)}"
-
-
-def save_curves(folder: Path) -> None:
-    """Draw the epochs that a run has behind it into `training_curves.png`, if there are any."""
-    if history := history_of(folder):
-        with whole_file(folder / "training_curves.png") as partial:
-            training_curves(history, size=3.6).savefig(partial, format="png", dpi=100)
