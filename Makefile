@@ -47,10 +47,10 @@ $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
 	@$(PYTHON) tools/install.py --torch $(or $(TORCH),auto) $(if $(PINNED),--pinned)
 	@touch $(STAMP)
 
-# Learners work on copies. JupyterLab prints its address and warnings alone, and refuses to serve root unless told to.
+# Learners work on copies. JupyterLab prints its address and errors alone, and refuses to serve root unless told to.
 lab: $(STAMP)
 	@$(BIN)/python tools/my_copies.py
-	@$(BIN)/jupyter lab --log-level=WARN --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my_notebooks/START.md \
+	@$(BIN)/jupyter lab --log-level=ERROR --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my_notebooks/START.md \
 		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS)
 
 fresh: $(STAMP)

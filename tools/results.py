@@ -14,7 +14,7 @@ from fkd_helpers.evaluate import evaluate_model
 
 RECORD = "evaluation-ytf-test-small.json"
 COLUMNS = {"nme": "NME", "mae_224": "MAE at 224 px", "pck_0.10": "PCK 0.10", "auc_0.5": "AUC 0.5"}
-ROWS = {"scores": "photo in, keypoints out", "raw": "the same, its answers not moved"}
+ROWS = {"scores": "photo in, keypoints out", "raw": "the same, label shift not corrected"}
 CLOSE = 5e-4  # relative; versions of OpenCV and ONNX Runtime round in other places, which moves the last decimals
 
 
