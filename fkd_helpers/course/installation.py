@@ -42,7 +42,10 @@ def training_step() -> str:
     import torchvision
 
     torch.nn.Conv2d(1, 2, 3)(torch.ones(1, 1, 5, 5)).sum().backward()
-    return f"torch {torch.__version__} with torchvision {torchvision.__version__} takes a training step"
+    card = "Apple's (mps)" if torch.backends.mps.is_available() else "none, the processor is enough for every lesson"
+    card = torch.cuda.get_device_name() if torch.cuda.is_available() else card
+    versions = f"torch {torch.__version__} with torchvision {torchvision.__version__}"
+    return f"{versions} takes a training step; graphics card: {card}"
 
 
 def photo_to_keypoints() -> str:
@@ -64,16 +67,6 @@ def data_sets() -> str:
     return f"data: notebooks use {chosen}; the puppets need no files"
 
 
-def device() -> str:
-    import torch
-
-    if torch.cuda.is_available():
-        return f"graphics card: {torch.cuda.get_device_name()}, {torch.cuda.mem_get_info()[0] / 2**30:.1f} GiB free"
-    if torch.backends.mps.is_available():
-        return "graphics card: Apple's (mps)"
-    return f"no graphics card for torch; {os.cpu_count()} processor cores are enough for every lesson"
-
-
 def folders() -> str:
     from fkd_helpers.core.files import cache_folder
     from fkd_helpers.course.exercises import progress_file
@@ -87,6 +80,5 @@ STEPS: dict[Callable[[], str], str] = {
     training_step: "install the two together: python -m pip install -U torch torchvision",
     photo_to_keypoints: "python -m pip install 'opencv-python>=4.10,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
     data_sets: "correct FKD_DATA_DIR and FKD_DATASET, or unset them",
-    device: INSTALL,
     folders: INSTALL,
 }
