@@ -69,7 +69,7 @@ test-latest: RESOLUTION = highest
 test-lowest test-latest: test-%:
 	$(PYTHON) -m venv --clear build/$*
 	build/$*/bin/python -m pip install uv
-	build/$*/bin/uv pip install --python build/$*/bin/python --resolution $(RESOLUTION) -e '.[all,wandb]'
+	build/$*/bin/uv pip install --python build/$*/bin/python --resolution $(RESOLUTION) -e '.[all]'
 	PYTHONPATH="$(CURDIR)" build/$*/bin/python -m pytest $(subst --nbval ,--nbval-lax ,$(NBVAL)) tests fkd_helpers notebooks $(TEST_ARGS)
 
 course: $(STAMP)

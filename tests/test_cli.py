@@ -148,9 +148,3 @@ def test_what_ends_a_command_is_one_line_and_a_fault_of_ours_a_traceback(capsys,
     monkeypatch.setattr(keypoints, "KeypointsTask", Mock(side_effect=ValueError("a fault")))
     with pytest.raises(ValueError, match="a fault"):
         cli.main(["train"])
-
-
-def test_the_whole_configuration_is_printed(capsys, place):
-    code, out, err = run(capsys, "train", "--print-config", "--epochs", "7", "--data", "puppets")
-    assert code == 0 and not err and {"epochs: 7", "data: puppets", "net: small"} <= set(out)
-    assert left(place) == []

@@ -126,7 +126,7 @@ def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, 
         thread.join()
     done, errors = len(history_of(tmp_path)), capfd.readouterr().err
     assert 1 <= done < 150 and len(errors.splitlines()) == 1
-    assert re.match(r"train: process [12] of 2 was lost \(exit code -9\), so the job was ended; ", errors)
+    assert re.match(r"train: a process was lost \(exit code -9\), so the job was ended; ", errors)
     assert f"the checkpoint of epoch {done} is kept, the same command goes on there" in errors
     assert cli.main(command) == 0
     assert f"epoch {done + 1}/150" in (said := capfd.readouterr().out) and f"epoch {done}/150" not in said

@@ -32,7 +32,7 @@ class TrainConfig:
     learning_rate: float = setting(3e-3, 1e-8, 10)
     momentum: float = setting(0.9, 0, 0.9999, help="used by sgd only")
     weight_decay: float = setting(1e-4, 0, 1)
-    schedule: str = setting("warmup_cosine", "warmup_cosine", "cosine", "step", "plateau", "constant")
+    schedule: str = setting("warmup_cosine", "warmup_cosine", "constant")
     epochs: int = setting(20, 1, 100_000)
     patience: int = setting(0, 0, 100_000, help="epochs without a gain before training stops early; 0 = never")
     validation: float = setting(0.0, 0, 0.5, help="share of the training people that are watched, not learned from")
@@ -42,7 +42,6 @@ class TrainConfig:
     precision: str = setting("32-true", "32-true", "bf16-mixed", "16-mixed")
     device: str = setting("auto", "auto", "cpu", "cuda", "mps")
     seed: int = setting(0, 0, 2**31 - 1)
-    log: str = setting("", "", "csv", "wandb", help="a logger that also gets the numbers of every epoch")
 
     def __post_init__(self):
         if self.schedule == "one_cycle":  # its name in older configs and records
@@ -116,7 +115,6 @@ class TrainOptions:
 
     config: str = setting("", help="a YAML file, or the name of one of ours; without it the first of the task")
     out: Path | None = dataclasses.field(default=None, metadata={"help": "folder of what the run writes (runs/NAME)"})
-    print_config: bool = setting(False, help="print the whole configuration and stop")
     devices: int = setting(1, help="processes that train together on this machine")
 
 
@@ -148,12 +146,6 @@ def load_config(path: str | Path | None = None, *, task: str | None = None, **ov
         return TASKS[named](**values)
     except InputError as error:
         raise InputError(f"{where}: {error}") from None
-
-
-def as_yaml(config: TrainConfig) -> str:
-    """Return a config as the YAML that `load_config` reads."""
-    task = next(name for name, kind in TASKS.items() if kind is type(config))
-    return yaml.safe_dump({"task": task, **dataclasses.asdict(config)}, sort_keys=False)
 
 
 def _read_yaml(path: str | Path) -> dict:

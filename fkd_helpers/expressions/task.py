@@ -19,7 +19,7 @@ from fkd_helpers.expressions.report import write_report
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
 from fkd_helpers.train.distributed import in_order, processes, shard
-from fkd_helpers.train.run import Run, short
+from fkd_helpers.train.run import Run, Task, short
 
 SHOWN = ("accuracy", "macro_f1", "log_loss", "valence_rmse", "valence_r", "arousal_rmse", "arousal_r")
 
@@ -45,13 +45,13 @@ def answers_of(model: nn.Module, crops: np.ndarray, *, size: int = SIZE) -> np.n
     return torch.cat(in_order([torch.from_numpy(answers)])).numpy()
 
 
-class ExpressionsTask:
+class ExpressionsTask(Task):
     """Expressions, valence and arousal of a set; with `config.validation` 0 nothing is watched.
 
     After a run, `test` has the test faces and `answers` (n, classes + 2) what came of them.
     """
 
-    kind, shown, notes = "expressions", {"accuracy": "accuracy"}, ()
+    kind, shown = "expressions", {"accuracy": "accuracy"}
 
     def __init__(self, config: ExpressionsConfig):
         faces = load_expressions(config.data, classes=config.classes)

@@ -18,7 +18,7 @@ from fkd_helpers.kaggle15.data import ImageBatches, load_15, scores_15, training
 from fkd_helpers.kaggle15.tables import SIDE
 from fkd_helpers.train.keypoints import loss_for
 from fkd_helpers.train.loop import predict_batches
-from fkd_helpers.train.run import Run, predictions_table
+from fkd_helpers.train.run import Task, predictions_table
 
 SHIPPED = Path(__file__).parents[1] / "weights" / "small.safetensors"  # for 68 points
 
@@ -38,10 +38,10 @@ def predictor(path: str | Path) -> Callable[[np.ndarray], np.ndarray]:
     return lambda images: predict_15(model, images, size=int(model.facts["size"]))
 
 
-class Kaggle15Task:
+class Kaggle15Task(Task):
     """Kaggle's 15 points, of which labels may be missing: a masked loss, scored on the faces that are held out."""
 
-    kind, watch, shown, header = "kaggle15", "rmse", {"RMSE": "rmse"}, {}
+    kind, watch, shown = "kaggle15", "rmse", {"RMSE": "rmse"}
 
     def __init__(self, config: Kaggle15Config):
         torch.manual_seed(config.seed)
@@ -66,6 +66,3 @@ class Kaggle15Task:
         facts = {"framework": "torch", "training_faces": len(self.learned), "data_digest": records.digest(self.faces)}
         facts |= {"scores": scores_15(predicted, self.held_out), "steps": len(self.batches) * self.config.epochs}
         return predictions_table(self.held_out.names, predicted), facts
-
-    def write(self, run: Run, folder: Path) -> None:
-        """Write nothing more than every run does."""

@@ -58,7 +58,7 @@ def augment(
     if flipped.any():
         moved[flipped] = moved[flipped][:, mirror]
     looks = draw_looks(n, size, options, rng)
-    noise = rng.integers(-128, 128, (2, 4 * size, size), dtype=np.int8).astype(np.int16).sum(0)  # triangular
+    noise = grain(rng, size, size)
     flags = cv2.INTER_LINEAR | cv2.WARP_INVERSE_MAP
     images = np.empty((n, size, size), np.uint8)
     for i in range(n):  # calls this short are slower in several threads
@@ -90,6 +90,11 @@ def move(keypoints: np.ndarray, maps: np.ndarray) -> np.ndarray:
     return ((keypoints - maps[:, None, :, 2]) @ inverse.transpose(0, 2, 1)).astype(np.float32)
 
 
+def grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """Return noise (4 * height, width) of a triangular distribution, to take rows from."""
+    return rng.integers(-128, 128, (2, 4 * height, width), dtype=np.int8).astype(np.int16).sum(0)
+
+
 def draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) -> dict[str, np.ndarray]:
     """Draw what happens to the pixels of n windows: a table of gray levels, blur, noise, a hidden rectangle."""
     gain, lift, gamma = rng.uniform(-1, 1, (3, n, 1)) * options.light
@@ -107,7 +112,7 @@ def draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) ->
 
 
 def apply_look(image: np.ndarray, look: dict, noise: np.ndarray | None = None) -> np.ndarray:
-    """Change the pixels of one window as `draw_looks` drew it; noise (4 * size, size) holds rows to take grain from."""
+    """Change the pixels of one window as `draw_looks` drew it, with some rows of `grain`."""
     image = cv2.LUT(image, look["table"])
     if look["blur"]:
         image = cv2.blur(image, (int(look["blur"]),) * 2)

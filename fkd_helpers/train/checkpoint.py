@@ -15,7 +15,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 
 CHECKPOINT, BEST, LOCK = "last.pt", "best.safetensors", ".training.lock"
-FREE = {"device", "name", "log", "patience"}  # none of these changes what an epoch does
+FREE = {"device", "name", "patience"}  # none of these changes what an epoch does
 
 
 @contextlib.contextmanager
@@ -75,7 +75,7 @@ def _check_same_run(path: Path, config: TrainConfig, theirs: dict) -> None:
     """Refuse a checkpoint of other values; a field that it does not know yet had today's default."""
     theirs = {field.name: theirs.get(field.name, field.default) for field in dataclasses.fields(config)}
     ours, free = dataclasses.asdict(config), set(FREE)
-    if config.schedule in ("constant", "plateau") and theirs.get("epochs", math.inf) <= config.epochs:
+    if config.schedule == "constant" and theirs.get("epochs", math.inf) <= config.epochs:
         free.add("epochs")  # nothing in the first epochs depends on how many follow
     if other := [key for key in ours if theirs[key] != ours[key] and key not in free]:
         was = ", ".join(f"{key} {theirs[key]!r}, now {ours[key]!r}" for key in other)

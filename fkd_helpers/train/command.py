@@ -5,7 +5,7 @@ import sys
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.core.config import TrainConfig, TrainOptions, as_yaml, load_config
+from fkd_helpers.core.config import TrainConfig, TrainOptions, load_config
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.train.checkpoint import history_of
@@ -18,14 +18,8 @@ say = partial(print, flush=True)  # a log file shows each line at once
 
 
 def chosen_run(arguments: list[str], task: str, options: TrainOptions, fields: dict) -> tuple[TrainConfig, Path] | None:
-    """Return config and folder of the training that options ask for, or None if there is nothing left to do here.
-
-    That is so where the config was to be printed, and where other processes have done the training.
-    """
+    """Return config and folder of the training that options ask for, or None if other processes have done it."""
     settings = load_config(options.config or FIRST[task], task=task, **fields)
-    if options.print_config:
-        print(as_yaml(settings), end="")
-        return None
     folder = options.out or Path("runs") / settings.name
     _at_least_one(devices=options.devices)
     rank, processes, _ = started_as()
@@ -43,16 +37,15 @@ def chosen_run(arguments: list[str], task: str, options: TrainOptions, fields: d
 
 
 def experiments(
-    *, grid: str = "small", data: str = "puppets", rows: str | None = None, max_epochs: int | None = None,
-    seeds: int = 1, out: Path | None = None, backend: str = "local", address: str | None = None, workers: int = 2,
-    cpus: int = 1, gpus: float = 0.0,
+    *, grid: str = "small", data: str = "puppets", max_epochs: int | None = None, seeds: int = 1,
+    out: Path | None = None, backend: str = "local", address: str | None = None, workers: int = 2, cpus: int = 1,
+    gpus: float = 0.0,
 ) -> int:  # fmt: skip
     """Run a grid of trainings; run again, it goes on.
 
     Args:
         grid: small, or published, the fifteen runs
         data: name or folder of a data set
-        rows: only these rows of the grid, such as 1,3-5
         max_epochs: stop each run there; more another time
         seeds: run each with this many seeds
         out: folder for records, table and checkpoints (runs/GRID-DATA)
@@ -65,8 +58,7 @@ def experiments(
     _at_least_one(max_epochs=max_epochs, seeds=seeds, workers=workers, cpus=cpus)
     if grid not in GRIDS:
         raise unknown("grid", grid, GRIDS)
-    numbers = _chosen_rows(rows, len(GRIDS[grid]()))
-    configs = [GRIDS[grid](data, seed=seed)[row] for seed in range(seeds) for row in numbers]
+    configs = [config for seed in range(seeds) for config in GRIDS[grid](data, seed=seed)]
     folder = out or Path("runs") / f"{grid}-{Path(data).name}"
     ray = {"address": address, "workers": workers, "cpus": cpus, "gpus": gpus}
     found = run_grid(configs, folder, max_epochs=max_epochs, backend=backend, **ray)
@@ -75,17 +67,6 @@ def experiments(
         partial.write_text(text + "\n", encoding="utf-8")
     print(f"{text}\nrecords and table: {folder}")
     return 2 if any("failed" in record for record in found) else 0
-
-
-def _chosen_rows(text: str | None, count: int) -> list[int]:
-    """Return the row indices that a text such as "1,3-5" names, counted from 1; all without one."""
-    rows = []
-    for part in (text or f"1-{count}").split(","):
-        first, _, last = part.partition("-")
-        if not (first.isdecimal() and (last or first).isdecimal() and 1 <= int(first) <= int(last or first) <= count):
-            raise InputError(f"--rows: expected numbers from 1 to {count} such as 1,3-5, got {text!r}")
-        rows += range(int(first) - 1, int(last or first))
-    return rows
 
 
 def _at_least_one(**values: int | None) -> None:

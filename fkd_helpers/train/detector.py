@@ -1,5 +1,6 @@
 """The task of the face detector: composed pictures, maps to learn, and the share of faces found."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -17,7 +18,7 @@ from fkd_helpers.faces.images import find_photos, read_photo, shrunk, to_gray
 from fkd_helpers.nets import load_weights
 from fkd_helpers.nets.detector import FaceDetector
 from fkd_helpers.train.batches import Batches
-from fkd_helpers.train.run import Run
+from fkd_helpers.train.run import Task
 from fkd_helpers.train.scenes import Sources, compose, scaled_photo
 
 VALIDATION = 0.05  # of the people of each set
@@ -57,17 +58,14 @@ class SceneBatches(Batches):
         return _inputs(scenes), torch.from_numpy(np.stack([encode(places, known) for _, places, known in scenes]))
 
 
-class DetectorTask:
-    """Find faces at any size and roll; trained and watched on composed pictures.
+class DetectorTask(Task):
+    """Find faces at any size and roll; trained and watched on composed pictures."""
 
-    The config's `data` names the labelled sets, `scenery` a folder with face-free photos in `training` and
-    `validation`.
-    """
-
-    kind, watch, shown = "training", "missed", {"missed": "missed", "false": "false_faces", "roll": "roll_error"}
+    header, watch = {"kind": "detector"}, "missed"
+    shown: Mapping[str, str] = {"missed": "missed", "false": "false_faces", "roll": "roll_error"}
 
     def __init__(self, config: DetectorConfig):
-        self.config, self.loss, self.header = config, detector_loss, {"kind": "detector"}
+        self.config, self.loss = config, detector_loss
         torch.manual_seed(config.seed)
         self.model = FaceDetector()
         if config.start:
@@ -75,9 +73,7 @@ class DetectorTask:
         sets = [_parts(name) for name in config.data.split()]
         training, validation = (_sources([part[i] for part in sets], config, i) for i in (0, 1))
         size, rng = (config.width, config.height), np.random.default_rng(1)
-        self.batches = SceneBatches(
-            training, size, seed=config.seed, batch_size=config.batch_size, steps=config.steps
-        )
+        self.batches = SceneBatches(training, size, seed=config.seed, batch_size=config.batch_size, steps=config.steps)
         order = rng.permutation(len(validation.photos))
         self.pictures = [compose(validation, order[i % len(order)], size, rng) for i in range(SCORED)]
         self.notes = [f"{len(training.photos)} photos to learn from, {len(training.scenery)} without a face"]
@@ -85,10 +81,8 @@ class DetectorTask:
     @torch.no_grad()
     def score(self, model: torch.nn.Module) -> dict[str, float]:
         """Return the share of faces missed, false faces per picture, and the mean error of the roll in degrees."""
-        was_training = model.training
         model.eval()
         answers = [maps for i in range(0, SCORED, 32) for maps in model(_inputs(self.pictures[i : i + 32])).numpy()]
-        model.train(was_training)
         faces = false = 0
         turns: list[float] = []
         for maps, (_, places, known) in zip(answers, self.pictures, strict=True):
@@ -105,9 +99,6 @@ class DetectorTask:
     def finish(self, model: torch.nn.Module) -> tuple[pd.DataFrame, dict]:
         """Return the scores on the composed pictures."""
         return pd.DataFrame(), {"scores": self.score(model), "photos": self.batches.n}
-
-    def write(self, run: Run, folder: Path) -> None:
-        """Write nothing else."""
 
 
 def _inputs(scenes) -> torch.Tensor:

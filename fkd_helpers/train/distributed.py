@@ -16,7 +16,6 @@ import os
 import re
 import subprocess
 import sys
-import tempfile
 from collections.abc import Sequence
 
 import torch
@@ -91,22 +90,17 @@ def start_processes(arguments: Sequence[str], devices: int) -> None:
     """Run `python -m fkd_helpers ARGUMENTS` in several processes with torchrun, and wait for them."""
     torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "fkd_helpers", "--"]
     threads = str(max(1, (os.cpu_count() or 1) // devices))
-    with tempfile.TemporaryFile("w+", encoding="utf-8", errors="replace") as errors:
-        command = [sys.executable, "-m", *torchrun, *arguments]
-        job = subprocess.Popen(command, stderr=errors, env={"OMP_NUM_THREADS": threads} | os.environ)
+    command, env = [sys.executable, "-m", *torchrun, *arguments], {"OMP_NUM_THREADS": threads} | os.environ
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", env=env) as job:
         try:
-            job.wait()
+            text = job.communicate()[1]
         except KeyboardInterrupt:  # the terminal sent it to all; the first process writes its record
             job.wait()
             raise
-        errors.seek(0)
-        text = errors.read()
     if messages := re.findall(rf"^{arguments[0]}: (.*)$", text, re.MULTILINE):
         raise InputError(messages[-1])
+    lost = re.search(r"Root Cause.*?exitcode\s*:\s*(-\d+)", text, re.DOTALL)  # below 0: ended by a signal
+    if not lost:
+        print(text, end="", file=sys.stderr)  # warnings, or the traceback of a fault of ours
     if job.returncode:
-        cause = re.search(r"Root Cause.*?rank\s*:\s*(\d+).*?exitcode\s*:\s*(-?\d+)", text, re.DOTALL)
-        rank, code = (int(cause[1]), int(cause[2])) if cause else (0, job.returncode)
-        if code > 0:
-            print(text, file=sys.stderr)  # a fault of ours keeps its traceback
-        raise InputError(f"process {rank + 1} of {devices} was lost (exit code {code}), so the job was ended")
-    print(text, end="", file=sys.stderr)  # warnings
+        raise InputError(f"a process was lost (exit code {lost[1] if lost else job.returncode}), so the job was ended")

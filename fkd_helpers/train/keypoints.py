@@ -24,7 +24,7 @@ from fkd_helpers.nets.losses import loss_named
 from fkd_helpers.train.augment import Augment
 from fkd_helpers.train.batches import Batches, FaceBatches, FrameBatches
 from fkd_helpers.train.loop import predict_batches
-from fkd_helpers.train.run import Run, predictions_table
+from fkd_helpers.train.run import Run, Task, predictions_table
 
 IMAGENET = "imagenet"
 SAMPLE = 100  # training faces that are scored after each epoch, not augmented
@@ -96,14 +96,13 @@ class HeldOut:
         return self.batches.to_images(predict_batches(model, self.batches)[0])
 
 
-class KeypointsTask:
+class KeypointsTask(Task):
     """Keypoints on faces, or on anything that is labelled with the same points in every image.
 
     `labels` is called with predicted keypoints (n, 68, 2) and returns columns for the file of predictions.
     """
 
-    kind, watch, shown = "training", "nme", {"NME": "nme", "training NME": "nme_training", "MAE at 224": "mae_224"}
-    header: Mapping[str, object] = {}
+    watch, shown = "nme", {"NME": "nme", "training NME": "nme_training", "MAE at 224": "mae_224"}
 
     def __init__(self, config: KeypointsConfig, *, labels: Callable[[np.ndarray], Mapping] | None = None):
         self.config, self.labels, self.loss, self.notes = config, labels, loss_for(config), []
@@ -118,7 +117,7 @@ class KeypointsTask:
         if config.validation:
             training, sets["validation"] = data.split(training, "person", held_out=config.validation)
             self.watched = "validation"
-        elif config.patience or config.schedule == "plateau":
+        elif config.patience:
             words = "decides on this run and scores it too; validation 0.1 keeps the two apart"
             self.notes.append(f"note: {self.watched!r} {words}")
         self.training = learned = self._aimed_at(data.complete_only(training, why="training"), config.data)

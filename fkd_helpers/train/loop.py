@@ -1,17 +1,13 @@
 """The training loop of every task, on Lightning Fabric."""
 
-import contextlib
 import logging
-import os
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
 import torch
 from lightning.fabric import Fabric
-from lightning.fabric.loggers import CSVLogger
 from torch import nn
 
 from fkd_helpers.core.config import TrainConfig
@@ -38,11 +34,11 @@ def fit(
 
     Args:
         batches: `Batches`, or any callable from an epoch to its (inputs, targets) that has a length
-        watch: the number of a row, smaller is better, that decides on the best epoch, a plateau and an early stop
+        watch: the number of a row, smaller is better, that decides on the best epoch and an early stop
         folder: gets `last.pt` after every epoch and `best.safetensors` after every best one. Training resumes from the
             checkpoint there and ends, bit for bit on the CPU, with the weights of a run that was never stopped.
     """
-    fabric = fabric_for(config, folder)
+    fabric = fabric_for(config)
     plain = model.to(memory_format=torch.channels_last)  # fastest on the CPU
     model, optimiser = fabric.setup(plain, optimiser_for(plain, config))
     average = moving_average(plain, config.average) if config.average else None
@@ -51,20 +47,18 @@ def fit(
     parts |= {"average": average} if average else {}
     history = checkpoint.resume(folder, config, parts) if folder else []
     for epoch in range(len(history), config.epochs):
-        watched = [row.get(watch, np.nan) for row in history]
-        if config.patience and epochs_since_best(watched) >= config.patience:
+        if config.patience and epochs_since_best([row.get(watch, np.nan) for row in history]) >= config.patience:
             break
         started = time.perf_counter()
         # dropout and the like restart with the epoch, with other numbers in each process
         torch.manual_seed(config.seed * 7919 + epoch + 104_729 * fabric.global_rank)
         model.train()
         losses = []
-        with memory_errors(config.batch_size):
-            for step, batch in enumerate(batches(epoch), epoch * len(batches)):
-                rate = config.learning_rate * rate_share(step, len(batches) * config.epochs, config, watched)
-                losses.append(train_step(fabric, model, optimiser, loss, batch, config, rate, epoch))
-                if average:
-                    average.update_parameters(plain)
+        for step, batch in enumerate(batches(epoch), epoch * len(batches)):
+            rate = config.learning_rate * rate_share(step, len(batches) * config.epochs, config)
+            losses.append(train_step(fabric, model, optimiser, loss, batch, config, rate, epoch))
+            if average:
+                average.update_parameters(plain)
         average_buffers(plain, scored)
         if not all(value.isfinite().all() for value in plain.state_dict().values()):
             raise _stopped("a weight became nan or infinite", config, epoch)
@@ -73,25 +67,21 @@ def fit(
         row |= {"seconds": time.perf_counter() - started, "losses": losses.tolist()}
         history.append(from_first(row | (metrics(scored) if metrics else {})))
         if fabric.is_global_zero:
-            _keep(fabric, config, history, parts, scored, watch=watch, folder=folder)
+            if folder:
+                _keep(config, history, parts, scored, watch=watch, folder=Path(folder))
             for callback in callbacks:
                 callback(history[-1])
-    for logger in fabric.loggers:
-        logger.finalize("success")
     plain.load_state_dict(scored.state_dict())
     return plain.eval(), history
 
 
-def _keep(fabric, config, history, parts, scored, *, watch, folder) -> None:
-    """Log the last epoch, write the weights if it is the best so far, then the checkpoint."""
+def _keep(config, history, parts, scored, *, watch: str, folder: Path) -> None:
+    """Write the weights if the last epoch is the best so far, then the checkpoint."""
     row = history[-1]
-    fabric.log_dict({key: value for key, value in row.items() if key != "losses"}, step=row["epoch"])
-    if folder is None:
-        return
-    Path(folder).mkdir(parents=True, exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     if not epochs_since_best([row.get(watch, np.nan) for row in history]):
         facts = dict(net=config.net, run=config.name, data=config.data, epoch=row["epoch"])
-        save_weights(scored, Path(folder) / checkpoint.BEST, **facts, **{watch: f"{row[watch]:.5g}"})
+        save_weights(scored, folder / checkpoint.BEST, **facts, **{watch: f"{row[watch]:.5g}"})
     checkpoint.save(folder, config, history, parts)
 
 
@@ -120,12 +110,12 @@ def _stopped(what: str, config: TrainConfig, epoch: int) -> TrainingStopped:
     return TrainingStopped(f"{what} in epoch {epoch + 1}: {advice}; {kept}")
 
 
-def fabric_for(config: TrainConfig, folder: str | Path | None = None) -> Fabric:
-    """Return the Fabric of a config: device, precision and logger, over the processes that were started together."""
+def fabric_for(config: TrainConfig) -> Fabric:
+    """Return the Fabric of a config: device and precision, over the processes that were started together."""
     available = {"cuda": torch.cuda.is_available, "mps": torch.backends.mps.is_available}
     if config.device in available and not available[config.device]():
         raise InputError(f"device: {config.device!r} is not here; 'auto' takes the best that is")
-    options = dict(accelerator=config.device, precision=config.precision, loggers=_logger(config, folder))
+    options = dict(accelerator=config.device, precision=config.precision)
     _, count, here = started_as()
     if count == 1:
         return Fabric(devices=1, **options)
@@ -135,38 +125,12 @@ def fabric_for(config: TrainConfig, folder: str | Path | None = None) -> Fabric:
     return fabric
 
 
-def _logger(config: TrainConfig, folder: str | Path | None):
-    """Return the logger that `config.log` names: rows in `folder/log/version_N`, or Weights & Biases."""
-    if not config.log or folder is None:
-        return None
-    if config.log == "csv":
-        return CSVLogger(str(folder), name="log", flush_logs_every_n_steps=1)
-    try:
-        import wandb  # noqa: F401  optional, and slow
-        from lightning.pytorch.loggers import WandbLogger
-    except ImportError:
-        raise InputError("log 'wandb': pip install 'fkd-helpers[wandb]', or --log csv") from None
-    offline = not os.environ.get("WANDB_API_KEY")  # then the run stays in `folder/wandb`, for `wandb sync`
-    return WandbLogger(config.name, save_dir=str(folder), offline=offline, config=asdict(config))
-
-
-@contextlib.contextmanager
-def memory_errors(size: int) -> Iterator[None]:
-    """Turn a lack of memory on the graphics card into an InputError that advises a smaller batch."""
-    try:
-        yield
-    except torch.OutOfMemoryError:
-        raise InputError(f"out of memory with a batch size of {size}: try {size // 2}, or a smaller network") from None
-
-
 @torch.no_grad()
 def predict_batches(model: nn.Module, batches) -> tuple[np.ndarray, np.ndarray]:
     """Run a model over the batches of epoch 0; return predicted and target keypoints (n, k, 2) in crop pixels.
 
     Processes that train together share the work: each must call this, and each gets the whole answer.
     """
-    was_training, device = model.training, next(model.parameters()).device
-    model.eval()
+    device = next(model.eval().parameters()).device
     pairs = [(keypoints_from(model(inputs.to(device))).float().cpu(), targets) for inputs, targets in batches(0)]
-    model.train(was_training)
     return tuple(torch.cat(part).numpy() for part in zip(*in_order(pairs), strict=True))

@@ -2,10 +2,10 @@
 
 import contextlib
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import numpy as np
 import pandas as pd
@@ -25,25 +25,27 @@ from fkd_helpers.train.schedules import epochs_since_best
 HISTORY, PREDICTIONS = "history.csv", "test_predictions.csv"
 
 
-class Task(Protocol):
+class Task(ABC):
     """What a run needs to know of its task; made from a config, with data and network loaded."""
 
-    kind: str  # of the record that a run leaves
     model: nn.Module
     batches: Batches
     loss: Callable[[torch.Tensor, torch.Tensor], torch.Tensor]  # mean over the targets that are not missing
+    kind = "training"  # of the record that a run leaves
     watch: str  # the number of an epoch, smaller is better, that decides on the best epoch and an early stop
     shown: Mapping[str, str]  # what is printed after each epoch: its key in the row
-    notes: Sequence[str]  # lines that are said before the training
-    header: Mapping[str, object]  # facts that go into the weights file, beside network, run and data
+    notes: Sequence[str] = ()  # lines that are said before the training
+    header: Mapping[str, object] = {}  # facts that go into the weights file, beside network, run and data
 
+    @abstractmethod
     def score(self, model: nn.Module) -> dict[str, float]:
         """Return the numbers of an epoch; all processes that train together call it."""
 
+    @abstractmethod
     def finish(self, model: nn.Module) -> tuple[pd.DataFrame, dict]:
         """Return predictions, one row per held-out face, and facts for the record, among them "scores"."""
 
-    def write(self, run: "Run", folder: Path) -> None:
+    def write(self, run: "Run", folder: Path) -> None:  # noqa: B027  most tasks have none
         """Write further files, after the weights."""
 
 

@@ -1,6 +1,6 @@
-"""Optimisers, the moving average of the weights, learning rates over time, and when to stop.
+"""Optimisers, the moving average of the weights, learning rates over time, and the best epoch.
 
-Rates and stops are functions of the config, the step and the history: a run that is resumed needs no other state.
+Rates and stops follow from the config, the step and the history: a run that is resumed needs no other state.
 """
 
 import math
@@ -14,7 +14,6 @@ from torch.optim.swa_utils import AveragedModel
 from fkd_helpers.core.config import TrainConfig
 
 WARM_UP = 0.1  # share of a warmup_cosine run in which the learning rate rises
-PLATEAU_WAIT = 3  # epochs without a better watched number after which the schedule "plateau" lowers the rate
 
 
 def optimiser_for(model: nn.Module, config: TrainConfig) -> torch.optim.Optimizer:
@@ -42,33 +41,14 @@ def moving_average(model: nn.Module, decay: float) -> AveragedModel:
     return average
 
 
-def rate_share(step: int, steps: int, config: TrainConfig, watched: Sequence[float] = ()) -> float:
-    """Return the share of the learning rate at a step of a run of `steps`.
-
-    warmup_cosine: a short linear rise, then a cosine down to zero; cosine: only that; step: a tenth after each third;
-    plateau: a tenth each time the watched numbers, one per epoch, have not got better for `PLATEAU_WAIT` epochs.
-    """
+def rate_share(step: int, steps: int, config: TrainConfig) -> float:
+    """Return the share of the learning rate at a step: a short linear rise, then a cosine down to zero; or always 1."""
     done = step / steps
     if config.schedule == "constant":
         return 1.0
-    if config.schedule == "step":
-        return 0.1 ** int(done * 3)
-    if config.schedule == "plateau":
-        return 0.1 ** _plateaus(watched)
-    rise = WARM_UP if config.schedule == "warmup_cosine" else 0
-    if done < rise:
-        return max(done / rise, 0.01)
-    return 0.5 * (1 + math.cos(math.pi * (done - rise) / (1 - rise)))
-
-
-def _plateaus(watched: Sequence[float]) -> int:
-    """Return how often the numbers stood still for `PLATEAU_WAIT` epochs; after each plateau the wait begins anew."""
-    best, waited, found = math.inf, 0, 0
-    for value in watched:
-        best, waited = (value, 0) if value < best else (best, waited + 1)
-        if waited == PLATEAU_WAIT:
-            found, waited = found + 1, 0
-    return found
+    if done < WARM_UP:
+        return max(done / WARM_UP, 0.01)
+    return 0.5 * (1 + math.cos(math.pi * (done - WARM_UP) / (1 - WARM_UP)))
 
 
 def epochs_since_best(watched: Sequence[float]) -> int:
