@@ -28,7 +28,7 @@ FEATURES = {
     "nose_width": ("from nostril to nostril", "nostrils widened", "nostrils narrowed"),
     "upper_lip": ("from the nose down to the upper lip", "upper lip lowered", "upper lip raised"),
     "lopsided": ("one mouth corner above the other", "mouth lopsided", "mouth even"),
-    "corner_drop": ("mouth corners below the eyes", "mouth corners far from the eyes", "mouth corners near the eyes"),
+    "corner_drop": ("mouth corners below the eyes", "mouth corners farther down", "mouth corners farther up"),
 }
 # The ways that a feature is made from, each from the middle of a group of points to the middle of another. It is the
 # mean of how far they go down, but WIDTHS are lengths, "lip_height" is a sum and "lopsided" has no sign.
