@@ -56,9 +56,9 @@ lab: $(STAMP)
 fresh: $(STAMP)
 	@$(BIN)/python tools/my_copies.py $(or $(NOTEBOOK),"NOTEBOOK=NN")
 
-# A notebook stays with one process, and so does a file of tests.
+# A notebook stays with one process, and so does a file of tests; conftest.py says which of them begin.
 test: $(STAMP)
-	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
+	$(BIN)/python -m pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder $(NBVAL) tests fkd_helpers notebooks $(TEST_ARGS)
 
 test-fast: $(STAMP)
 	$(BIN)/python -m pytest -n $(WORKERS) tests fkd_helpers --ignore tests/browser -m "not slow" $(TEST_ARGS)

@@ -1,4 +1,7 @@
-"""Every script of benchmarks/ and tools/ can be imported, and runs once where it needs no real data and no browser."""
+"""Every script of benchmarks/ and tools/ can be imported, and runs once where it can: most others need a real set.
+
+Not run: scale.py and peers (minutes), render_sprites.py (writes what ships), install.py (CI begins with it).
+"""
 
 import runpy
 import subprocess
@@ -19,11 +22,8 @@ ROOT = Path(__file__).parents[1]
 FILES = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 RUN = {  # with small arguments; OUT is a folder
-    "benchmarks/batch_speed.py": "--rounds 1 --photos 16 --out OUT",
-    "benchmarks/soak.py": "--minutes 0.05 --out OUT",
-    "benchmarks/speed.py": "--rounds 1 --only faces --out OUT",
+    "benchmarks/speed.py": "--rounds 1 --only filters --out OUT",
     "tools/moving_puppet.py": "--frames 2 --out OUT/puppet.webp",
-    "tools/person_leak.py": "puppets --out OUT",
     "tools/render_docs.py": "--check",
 }
 
@@ -38,8 +38,7 @@ def test_script_can_be_imported(path, monkeypatch):
 def test_script_runs(path, tmp_path):
     arguments = RUN[path].replace("OUT", str(tmp_path)).split()
     done = subprocess.run([sys.executable, ROOT / path, *arguments], cwd=ROOT, capture_output=True, text=True)
-    soaked = path == "benchmarks/soak.py" and done.returncode == 1  # memory still grows in the first seconds
-    assert done.returncode == 0 or soaked, done.stderr
+    assert done.returncode == 0, done.stderr
 
 
 def test_people_whose_points_are_noisy_score_worse_in_any_order_of_points(tmp_path):

@@ -23,7 +23,7 @@ ARCHIVES = (  # the course's own, then the GitHub archive of the same files
 RETRIES = Retry(3, backoff_factor=1, status_forcelist=(408, 429, 500, 502, 503, 504))
 TIMEOUT = 30.0  # seconds without an answer
 ASSETS = Path(__file__).parents[1] / "assets"
-NAMES, DIGESTS = ASSETS / "ytf_names.txt.gz", ASSETS / "ytf_digests.bin"  # made by tools/make_digests.py
+NAMES, DIGESTS = ASSETS / "ytf_names.txt.gz", ASSETS / "ytf_digests.bin"
 DIGEST_BYTES = 8  # of SHA-256, in the order of the names
 
 

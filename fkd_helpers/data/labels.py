@@ -1,8 +1,8 @@
 """Label tables and image folders on disk as one set, and the shift between the labels of two data sets.
 
 Mirror a face and its keypoints: for labels that all lie a little to the right, the mirrored ones lie a little to the
-left, and a network that is shown both learns the middle. Its error is then the shift, measured on training faces by
-tools/label_shift.py (records label-shift-*). A mirror tells right from left; a shift up or down stays unseen.
+left, and a network that is shown both learns the middle. Its error on training faces is then the shift (records
+label-shift-*). A mirror tells right from left; a shift up or down stays unseen.
 """
 
 import json

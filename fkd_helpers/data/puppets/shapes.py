@@ -1,7 +1,7 @@
 """Face shapes: a statistical model of 68 points, expression knobs, head pose, and the labels that follow from knobs.
 
 Shapes are measured in face sides: 1 is the longer side of the box of the mean face, seen from the front. x goes right,
-y down, z towards the camera. The model is fitted by `tools/fit_shape_model.py`.
+y down, z towards the camera. The asset names the faces that the model was fitted to.
 """
 
 import functools
