@@ -25,7 +25,6 @@ myst_heading_anchors = 3
 smartquotes = False  # shapes such as (..., 4) stay as they are
 default_role = "literal"  # docstrings put names between single backticks
 autodoc_member_order = "bysource"
-autodoc_typehints_format = "short"
 python_use_unqualified_type_names = True
 add_module_names = False
 

@@ -63,7 +63,7 @@ def test_copies_are_made_once_and_a_fresh_one_keeps_the_old(tmp_path, monkeypatc
     mine = tmp_path / "02_train_a_cnn.ipynb"
     mine.write_text("my work")
     assert my_copies.copy_missing() == [] and mine.read_text() == "my work"
-    fresh, kept = my_copies.copy_fresh("02")
+    fresh, kept = my_copies.copy_fresh("2")
     assert fresh == mine and fresh.stat().st_size > 1000 and kept.read_text() == "my work"
     start = (tmp_path / "START.md").read_text(encoding="utf-8")
     for target in re.findall(r'(?:\]\(|src=")([^)"]+)', start):

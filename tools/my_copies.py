@@ -41,7 +41,7 @@ def copy_missing() -> list[Path]:
 def copy_fresh(number: str) -> tuple[Path, Path | None]:
     """Copy a notebook anew; return the copy, and where the learner's own has gone."""
     sources = {path.name[:2]: path for path in sorted(SOURCE.glob("[0-9]*.ipynb"))}
-    if number not in sources:
+    if (number := number.zfill(2)) not in sources:
         sys.exit(f"notebook {number!r}: expected one of {', '.join(sources)}")
     target, kept = MINE / sources[number].name, None
     if target.exists():
