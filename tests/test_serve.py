@@ -32,16 +32,21 @@ PIXELS_200M = encoded(np.zeros((10_000, 20_000), bool), "PNG")
 
 
 @pytest.fixture(scope="module")
-def address():
-    """Serve from a thread, and give (host, port)."""
+def served():
+    """Serve from a thread, and give (host, port) and the server."""
     server, listener = make_server(make_app(KeypointPredictor(), LIMITS), LIMITS, port=0)
     thread = threading.Thread(target=lambda: asyncio.run(server.serve([listener])))
     thread.start()
     while not server.started:
         time.sleep(0.01)
-    yield listener.getsockname()
+    yield listener.getsockname(), server
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def address(served):
+    return served[0]
 
 
 def post(address, body, headers=JPEG, **options):
@@ -55,6 +60,16 @@ def test_a_photo_is_answered_as_the_predictor_answers(address):
         wanted = KeypointPredictor()(read_photo(PHOTO))
         assert (answer["width"], answer["height"], len(answer["faces"])) == (640, 480, len(wanted))
         np.testing.assert_allclose(answer["faces"][0]["keypoints"], wanted[0].keypoints, atol=0.01)
+
+
+def test_an_answer_does_not_wait_for_the_receipt_of_its_head(served):
+    address, server = served
+    with socket.create_connection(address) as connection:
+        connection.sendall(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert connection.recv(12) == b"HTTP/1.1 200"
+        for protocol in server.server_state.connections:
+            kept = protocol.transport.get_extra_info("socket")
+            assert kept.getsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY)
 
 
 @pytest.mark.parametrize(

@@ -113,6 +113,8 @@ class _Impatient(H11Protocol):
 
     def connection_made(self, transport):
         super().connection_made(transport)
+        # asyncio does this only where it made the listener itself; else the body waits 40 ms for the head's receipt
+        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.loop.call_later(self.config.timeout_keep_alive, lambda: self.cycle is None and transport.close())
 
 
