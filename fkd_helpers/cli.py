@@ -4,7 +4,6 @@ What is slow to import waits inside the functions, and a function of another roo
 """
 
 import importlib
-import os
 import sys
 import warnings
 from collections.abc import Callable
@@ -188,9 +187,6 @@ def main(arguments: list[str] | None = None) -> int:
     except InputError as error:
         print(f"{options.command}: {error}", file=sys.stderr)
         return 2
-    except BrokenPipeError:  # `... | head` has read enough
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 141
     except OSError as error:
         if error.strerror is None:
             raise

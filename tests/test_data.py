@@ -167,9 +167,9 @@ def test_load_warns_of_odd_labels(own, text, remark):
     assert len(caught) == 1 and caught[0].filename == __file__
 
 
-def test_read_table_takes_zeros_without_visibility_and_pairs_of_minus_one_for_missing(own):
-    text = "f,x0,y0,v0,x1,y1,v1\na.png,0,0,0,3,4,2\nb.png,5,6,0,0,0,1\nc.png,-1,-1,1,9,2,1\nd.png,1,2,1\n"
-    expected = [[[NAN, NAN], [3, 4]], [[5, 6], [0, 0]], [[NAN, NAN], [9, 2]], [[1, 2], [NAN, NAN]]]
+def test_read_table_takes_pairs_of_minus_one_and_blanks_for_missing(own):
+    text = "f,x0,y0,v0,x1,y1,v1\na.png,5,6,0,0,0,1\nb.png,-1,-1,1,9,2,1\nc.png,1,2,1\n"
+    expected = [[[5, 6], [0, 0]], [[NAN, NAN], [9, 2]], [[1, 2], [NAN, NAN]]]
     assert np.array_equal(load(own(text)).keypoints, expected, equal_nan=True)
 
 

@@ -9,8 +9,7 @@ from typing import Any
 
 from fkd_helpers.core.errors import InputError
 
-MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}  # byte order marks
-BINARY = {b"PK": "an Excel workbook or a ZIP file; save it as CSV", b"PAR1": "a Parquet file, which ends in .parquet"}
+UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 MAX_CACHED = 10_000_000_000  # bytes per kind; what was not used for longest goes first
 
 
@@ -38,9 +37,11 @@ def cached(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str,
 
     try:
         memory = joblib.Memory(cache_folder() / kind, mmap_mode="r", verbose=0)
-        arrays = memory.cache(_made, ignore=["make"])(key, make)
-        memory.reduce_size(bytes_limit=MAX_CACHED)
-        return arrays
+        arrays = memory.cache(_made, ignore=["make"])
+        if not arrays.check_call_in_cache(key, make):
+            arrays(key, make)
+            memory.reduce_size(bytes_limit=MAX_CACHED)
+        return arrays(key, make)
     except OSError as error:
         warnings.warn(f"no cache in {cache_folder()} ({error.strerror}): made again next time", stacklevel=2)
         return make()
@@ -51,29 +52,16 @@ def _made(key, make):
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a file in UTF-8 or UTF-16, with or without a byte order mark, or in Windows-1252."""
-    return read_encoded(path)[0]
-
-
-def read_encoded(path: str | Path) -> tuple[str, str]:
-    """Return the text of a file and its encoding; see `read_text`."""
+    """Return the text of a file in UTF-8, in UTF-16 with its byte order mark, or in Windows-1252."""
     try:
         content = Path(path).read_bytes()
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    return decoded(content, path)
-
-
-def decoded(content: bytes, path: str | Path) -> tuple[str, str]:
-    """Return the text of a file's bytes and its encoding; the path names the file in errors."""
-    marked = next((encoding for mark, encoding in MARKS.items() if content.startswith(mark)), "utf-8")
-    for encoding in (marked, "utf-16-le", "cp1252"):
+    for encoding in ("utf-16" if content.startswith(UTF_16) else "utf-8-sig", "cp1252"):
         with contextlib.suppress(UnicodeDecodeError):
-            text = content.decode(encoding)
-            if "\0" not in text and (encoding != "utf-16-le" or b"\0" in content):
-                return text, encoding
-    kind = next((f", but {kind}" for start, kind in BINARY.items() if content.startswith(start)), "")
-    raise InputError(f"{path}: not a text file{kind}")
+            if "\0" not in (text := content.decode(encoding)):
+                return text
+    raise InputError(f"{path}: not a text file; a workbook must be saved as CSV")
 
 
 def free_path(path: Path) -> Path:

@@ -68,11 +68,8 @@ def read_images(files: list[Path]) -> list[np.ndarray | str]:
     """
 
     def make() -> dict:
-        pool = ThreadPoolExecutor(os.cpu_count())
-        try:
+        with ThreadPoolExecutor(os.cpu_count()) as pool:
             found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=None))
-        finally:
-            pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no file that is not begun
         images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image in found]
         shapes = np.array([image.shape for image in images])
         return {"pixels": np.concatenate([image.ravel() for image in images]), "shapes": shapes}

@@ -15,10 +15,9 @@ from fkd_helpers.faces.landmarks import POINTS_15
 NAMES = {"", "name", "file", "filename", "file_name", "image", "image_name", "image_path", "image_id", "path", "photo"}
 PEOPLE = {"person", "person_id", "people", "subject", "subject_id", "identity", "group"}
 MISSING = {"", "nan", "na", "n/a", "null", "none"}
-AXIS = "(?P<axis>x|y|v|vis|visible|visibility)"
 TITLES = (  # x_0, x0, x_left_eye; 0_x, p0x, left_eye_x
-    re.compile(rf"{AXIS}[\s_.-]*(?P<key>\d+|(?<=[\s_.-]).+)"),
-    re.compile(rf"(?P<key>.*\d|.+[\s_.-]){AXIS}"),
+    re.compile(r"(?P<axis>[xy])[\s_.-]*(?P<key>\d+|(?<=[\s_.-]).+)"),
+    re.compile(r"(?P<key>.*\d|.+[\s_.-])(?P<axis>[xy])"),
 )
 NUMBERED = re.compile(r"^(p|pt|point|lm|landmark|kp|keypoint)?[\s_.-]*(?=\d+$)")  # p0 is point 0
 EXPECTED = (
@@ -33,7 +32,6 @@ class Layout(NamedTuple):
     name: int
     person: int | None
     points: list[tuple[int, int]]  # columns of x and y of each point
-    visible: list[int | None]
     keys: list[str]  # what the header calls the points
 
 
@@ -49,8 +47,8 @@ class Table(NamedTuple):
 def read_table(path: Path, problems: list[str]) -> Table:
     """Read a label table: separated by commas, semicolons or tabs, with decimal points or commas; blank = missing.
 
-    A pair of -1 counts as missing, and a pair of 0 where a column of visibility says 0. Rows with text in the place of
-    a number or with a repeated name are appended to `problems`.
+    A pair of -1 counts as missing. Rows with text in the place of a number or with a repeated name are appended to
+    `problems`.
     """
     header, *rows = read_cells(path)
     try:
@@ -70,10 +68,6 @@ def read_table(path: Path, problems: list[str]) -> Table:
         problems.append(f"{path.name} row {i + 1} ({names[i]:.60}){what}")
     keypoints = values.reshape(-1, len(layout.points), 2)
     keypoints[(keypoints == -1).all(2)] = np.nan
-    for point, column in enumerate(layout.visible):
-        if column is not None:
-            hidden = numbers_of(cells[:, [column]])[0][:, 0] == 0
-            keypoints[hidden & (keypoints[:, point] == 0).all(1), point] = np.nan
     people = None if layout.person is None else [cell.strip() for cell in cells[good, layout.person]]
     return Table(names[good].tolist(), keypoints[good].astype(np.float32), people, layout.keys)
 
@@ -116,18 +110,17 @@ def layout_of(header: list[str]) -> Layout:
     keys = list(POINTS_15) if set(points) == set(POINTS_15) else list(points)
     if keys[0].isdigit():
         keys.sort(key=int)
-    visible = [points[key].get("v", [None])[0] for key in keys]
-    return Layout(name, person, [(points[key]["x"][0], points[key]["y"][0]) for key in keys], visible, keys)
+    return Layout(name, person, [(points[key]["x"][0], points[key]["y"][0]) for key in keys], keys)
 
 
 def _parse(title: str) -> tuple[str, str] | None:
-    """Return (axis, key of the point) of a column's title; the axis is "x", "y" or "v" for visibility.
+    """Return (axis, key of the point) of a column's title.
 
-    >>> [_parse(title) for title in ("x_0", "p12y", "left eye.x", "visibility_3", "score")]
-    [('x', '0'), ('y', '12'), ('x', 'left eye'), ('v', '3'), None]
+    >>> [_parse(title) for title in ("x_0", "p12y", "left eye.x", "score")]
+    [('x', '0'), ('y', '12'), ('x', 'left eye'), None]
     """
     found = next((match for pattern in TITLES if (match := pattern.fullmatch(title))), None)
-    return (found["axis"][0], NUMBERED.sub("", found["key"].rstrip(" _.-"))) if found else None
+    return (found["axis"], NUMBERED.sub("", found["key"].rstrip(" _.-"))) if found else None
 
 
 def numbers_of(cells: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

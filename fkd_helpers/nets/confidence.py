@@ -1,7 +1,6 @@
 """The score from which an answer of a heatmap network is taken for a face, measured on pictures that show none."""
 
 import functools
-from collections.abc import Callable
 
 import numpy as np
 import torch
@@ -33,22 +32,18 @@ def faceless_boxes() -> list[tuple[np.ndarray, np.ndarray]]:
 
 
 @torch.no_grad()
-def measure_min_score(model: nn.Module | Callable, crops: np.ndarray) -> float | None:
+def measure_min_score(model: nn.Module, crops: np.ndarray) -> float | None:
     """Return the score that a face needs, just above what the network answers in pictures without a face.
 
-    It is None if the scores tell no face from anything else: without heatmaps, or if the network has hardly learned.
-
-    Args:
-        model: a network, or a function from crops to keypoints (n, k, 2) and scores (n, k)
-        crops: crops (n, 1, size, size) of true faces, float32 in 0..1
+    None if scores tell no face from anything else: without heatmaps, or if the network has hardly learned. `crops`
+    (n, 1, size, size), float32 in 0..1, show true faces.
     """
-    if isinstance(model, nn.Module):
-        whole = (model if isinstance(model, WithKeypoints) else WithKeypoints(model)).eval()
+    whole = WithKeypoints(model).eval()
 
-        def model(images):
-            return tuple(value.numpy() for value in whole(torch.from_numpy(images)))
+    def answer(images):
+        return tuple(value.numpy() for value in whole(torch.from_numpy(images)))
 
-    faces = np.concatenate([model(crops[i : i + 8])[1].mean(1) for i in range(0, min(len(crops), 500), 8)])
+    faces = np.concatenate([answer(crops[i : i + 8])[1].mean(1) for i in range(0, min(len(crops), 500), 8)])
     if (faces == 1).all():
         return None
     pictures, threshold = faceless_boxes(), 0.0
@@ -57,7 +52,7 @@ def measure_min_score(model: nn.Module | Callable, crops: np.ndarray) -> float |
         for image, boxes in pictures:
             squares = square_of(boxes)
             cut = np.stack([crop(image, square, crops.shape[-1]) for square in squares])
-            points, peaks = model(cut[:, None].astype(np.float32) / 255)
+            points, peaks = answer(cut[:, None].astype(np.float32) / 255)
             boxes = box_of(to_frame(points, squares, crops.shape[-1]))
             looked.append((image, np.concatenate([boxes[:, :2], boxes[:, 2:].clip(1)], 1)))
             scores += peaks.mean(1).tolist()

@@ -127,9 +127,6 @@ class KeypointsTask(Task):
                 extra = self._aimed_at(data.complete_only(extra, why="training"), config.extra_data)
                 learned = joined(learned, extra)
         self.batches = self._batches(learned, config.batch_size, config.augment)
-        if config.batch_size > self.batches.n:
-            words = f"batch_size {config.batch_size} is more than the {self.batches.n} training faces"
-            self.notes.append(f"note: {words}: one batch of {self.batches.n} an epoch")
         if config.extra_use == "but_jaw" and self.points == 68:  # people draw the jaw elsewhere than the tracker did
             self.batches.keypoints[len(self.training) :, list(REGIONS["jaw"])] = np.nan
         self.held_out = {key: self._held_out(key, part) for key, part in sets.items()}

@@ -7,9 +7,9 @@ import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.text import bars
 from fkd_helpers.train.published import NETS, PUBLISHED
 
+BARS = "▁▂▃▄▅▆▇█"
 LAST = 10  # batches that the final loss is the mean of
 NMES = {"validation": "NME validation", "seen": "NME known", "unseen": "NME new", "test": "NME"}
 COLUMNS = (
@@ -35,7 +35,8 @@ def spark(values: Iterable[float], width: int = 12) -> str:
     """Draw positive values as small bars, each the mean of its share of them, on a logarithmic scale: █▆▃▁."""
     values = np.array(list(values), float)
     level = np.log([part.mean() for part in np.array_split(values, min(width, len(values)))])
-    return bars((level - level.min()) / max(np.ptp(level), 1e-9))
+    shares = (level - level.min()) / max(np.ptp(level), 1e-9)
+    return "".join(BARS[round(share * (len(BARS) - 1))] for share in shares)
 
 
 def table(runs: Iterable[dict]) -> pd.DataFrame:
