@@ -192,17 +192,9 @@ def test_labels_of_a_changed_set_come_back_by_its_maps(faces):
         np.testing.assert_allclose(back, faces.keypoints[:3], atol=1e-3)
 
 
-@pytest.mark.parametrize(
-    "kind, strength, message",
-    [
-        ("rotatoin", 3, "unknown change 'rotatoin': did you mean 'rotation'"),
-        ("blur", -1, "blur: expected a strength of at least 0, got -1"),
-        ("scale", 0.5, "scale: expected a strength of at least 1, got 0.5"),
-    ],
-)
-def test_a_change_that_is_none_is_named(faces, kind, strength, message):
-    with pytest.raises(InputError, match=message):
-        change_set(faces, kind, strength)
+def test_an_unknown_change_is_named(faces):
+    with pytest.raises(InputError, match="unknown change 'rotatoin': did you mean 'rotation'"):
+        change_set(faces, "rotatoin", 3)
 
 
 # Figures from the committed records

@@ -48,8 +48,6 @@ def add_options(parser: argparse.ArgumentParser, function: Callable) -> None:
 
 def _add_option(parser, name, kind, text, shown, **rest) -> None:
     flag = dict(action="store_const", const=True) if kind is bool else dict(type=kind, metavar=name.upper())
-    if shown is True:
-        flag, shown = dict(action=argparse.BooleanOptionalAction), None
     words = text if shown in (None, "", False) else f"{text} ({shown})".strip()
     words = words.replace("%", "%%")  # argparse formats help texts
     parser.add_argument(f"--{name.replace('_', '-')}", dest=name, help=words, **flag, **rest)

@@ -28,11 +28,7 @@ DIGEST_BYTES = 8  # of SHA-256, in the order of the names
 
 
 def known_digests() -> dict[str, bytes]:
-    """Return the first 8 bytes of the SHA-256 of each of the 5,772 files, by name below the data folder.
-
-    >>> known_digests()["training_frames_keypoints.csv"].hex()
-    '9f3d1213429893d4'
-    """
+    """Return the first 8 bytes of the SHA-256 of each of the 5,772 files, by name below the data folder."""
     names, digests = gzip.decompress(NAMES.read_bytes()).decode().split("\n"), DIGESTS.read_bytes()
     return {name: digests[i * DIGEST_BYTES : (i + 1) * DIGEST_BYTES] for i, name in enumerate(names)}
 

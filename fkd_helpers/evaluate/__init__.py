@@ -2,8 +2,3 @@
 
 from fkd_helpers.evaluate.evaluate import CONDITIONS, FAILED, conditions_of, evaluate_model, labelled_faces, predict_set
 from fkd_helpers.evaluate.robustness import STRENGTHS, change, change_set, measure_robustness, moved
-
-__all__ = [
-    "CONDITIONS", "FAILED", "STRENGTHS", "change", "change_set", "conditions_of", "evaluate_model", "labelled_faces",
-    "measure_robustness", "moved", "predict_set",
-]  # fmt: skip

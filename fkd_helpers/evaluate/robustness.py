@@ -10,7 +10,7 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.errors import unknown
 from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate.evaluate import FAILED, error_summary, labelled_faces, predict_set, write_record
 from fkd_helpers.faces.metrics import nme
@@ -34,11 +34,8 @@ def change(
     """Return a photo changed (see STRENGTHS) about the face in its box (4,), and the map (2, 3) of its points."""
     if kind not in STRENGTHS:
         raise unknown("change", kind, STRENGTHS)
-    none = STRENGTHS[kind][1][0]
-    if not none <= strength < np.inf:
-        raise InputError(f"{kind}: expected a strength of at least {none}, got {strength}")
     size, centre = np.array(image.shape[1::-1]), box[:2] + box[2:] / 2
-    if strength == none:
+    if strength == STRENGTHS[kind][1][0]:
         return image, STILL
     if kind == "rotation":
         turn = cv2.getRotationMatrix2D(centre.tolist(), -strength, 1.0)

@@ -28,7 +28,6 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "course_cnn_large": partial(small.CourseCNN, hidden=6400),
     "residual": small.ResidualNet,
     "residual_narrow": partial(small.ResidualNet, width=0.5),
-    "mobilenet_v3": partial(OnBackbone, "mobilenet_v3_small"),
     "efficientnet_lite0": partial(OnBackbone, "efficientnet_lite0"),
     "resnet18": partial(OnBackbone, "resnet18"),
     "resnet34": partial(OnBackbone, "resnet34"),

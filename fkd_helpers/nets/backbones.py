@@ -16,10 +16,7 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.nets.small import Residual
 
 GRAY_MEAN, GRAY_SPREAD = 0.449, 0.226  # of ImageNet's pixels over all three colours
-WIDTHS = {  # backbones, and how many features each answers with
-    "resnet18": 512, "resnet34": 512, "resnet50": 2048, "mobilenet_v3_small": 576, "efficientnet_b0": 1280,
-    "efficientnet_lite0": 1280,
-}  # fmt: skip
+WIDTHS = {"resnet18": 512, "resnet34": 512, "efficientnet_lite0": 1280}  # backbones, and their numbers of features
 LITE0 = (  # blocks, channels, kernel, stride, widen
     (1, 16, 3, 1, 1), (2, 24, 3, 2, 6), (2, 40, 5, 2, 6), (3, 80, 3, 2, 6), (3, 112, 5, 1, 6), (4, 192, 5, 2, 6),
     (1, 320, 3, 1, 6),
@@ -76,28 +73,22 @@ def _lite0():
     return net, net, lambda: _lite0_weights(net.state_dict())
 
 
-def _torchvision(name):
+def _resnet(name):
     net = torchvision.models.get_model(name, weights=None)
     weights = torchvision.models.get_model_weights(name).DEFAULT
     options = dict(progress=False, check_hash=True, map_location="cpu", weights_only=True)
-    resnet = not hasattr(net, "features")
-    stages = nn.Sequential(*list(net.children())[:-2]) if resnet else net.features  # without the pooling and the head
+    stages = nn.Sequential(*list(net.children())[:-2])  # without the pooling and the head
     return stages, net, lambda: weights.get_state_dict(**options)
 
 
-def backbone(name: str, *, pretrained: bool = False, momentum: float = 0.1) -> tuple[nn.Sequential, int, bool]:
+def backbone(name: str, *, pretrained: bool = False) -> tuple[nn.Sequential, int, bool]:
     """Return the stages of a backbone, its number of features, and whether it has its ImageNet weights.
 
-    Args:
-        pretrained: load ImageNet weights; where they cannot be had, warn and keep the random ones
-        momentum: of the running statistics; some backbones have 0.01, too slow for a short training
+    Where these cannot be had, a warning says so, and it keeps random ones.
     """
     if name not in WIDTHS:
         raise unknown("backbone", name, WIDTHS)
-    stages, net, fetch = _lite0() if name == "efficientnet_lite0" else _torchvision(name)
-    for layer in stages.modules():
-        if isinstance(layer, nn.BatchNorm2d):
-            layer.momentum = momentum
+    stages, net, fetch = _lite0() if name == "efficientnet_lite0" else _resnet(name)
     if pretrained:
         try:
             net.load_state_dict(fetch())
@@ -113,7 +104,7 @@ class OnBackbone(nn.Module):
     Input (n, 1, 112, 112); output keypoints (n, k, 2) in its pixels. The first convolution is summed over the colours:
     the same answer to a gray crop for a third of the work. `pretrained` tells whether ImageNet weights could be had.
 
-    Source: He et al., ResNet, 2016; Howard et al., MobileNetV3, 2019; Liu, EfficientNet-Lite, 2020.
+    Source: He et al., ResNet, 2016; Liu, EfficientNet-Lite, 2020.
     """
 
     def __init__(self, name: str, *, keypoints: int = 68, pretrained: bool = False):

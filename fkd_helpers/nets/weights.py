@@ -14,7 +14,6 @@ from fkd_helpers.core.files import whole_file
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.nets.losses import heatmap_centres
 
-OLDEST_OPSET = 18  # torch's exporter writes none below
 SMALL = 256  # values; a tensor below that is not worth a cast
 
 

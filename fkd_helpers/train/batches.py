@@ -29,16 +29,15 @@ FRAME_UNIT, FRAME_CENTRE = 50.0, 100.0  # the published runs learn (keypoint - 1
 class Batches(ABC):
     """Batches of n examples: `batches(epoch)` yields those of an epoch, the same ones whenever it is asked for.
 
-    A subclass writes `make`; of several processes each makes its own shard of every batch. With `weights` (n,) examples
-    are drawn with repetition; an epoch of more `steps` than there are examples for shows them more than once.
+    A subclass writes `make`; of several processes each makes its own shard of every batch. An epoch of more `steps`
+    than there are examples for shows them more than once.
     """
 
     drop_last = True  # leave the incomplete last batch of a shuffled epoch out
     options = NONE
 
-    def __init__(self, n: int, *, batch_size: int, seed: int = 0, shuffle: bool = True, weights=None, steps=None):
-        self.n, self.batch_size, self.seed, self.shuffle = n, min(batch_size, n), seed, shuffle
-        self.weights, self.steps = weights, steps
+    def __init__(self, n: int, *, batch_size: int, seed: int = 0, shuffle: bool = True, steps: int | None = None):
+        self.n, self.batch_size, self.seed, self.shuffle, self.steps = n, min(batch_size, n), seed, shuffle, steps
 
     @abstractmethod
     def make(self, index: np.ndarray, rng: np.random.Generator) -> tuple[torch.Tensor, torch.Tensor]:
@@ -64,8 +63,6 @@ class Batches(ABC):
         """Return the examples of an epoch, one row each; a row is what `make` gets as an index."""
         if not self.shuffle:
             return np.arange(self.n)
-        if self.weights is not None:
-            return rng.choice(self.n, self.n, p=self.weights)
         rounds = math.ceil(self.steps * self.batch_size / self.n) if self.steps else 1
         return np.concatenate([rng.permutation(self.n) for _ in range(rounds)])
 
