@@ -78,7 +78,7 @@ def folders() -> str:
 STEPS: dict[Callable[[], str], str] = {
     packages: INSTALL,
     training_step: "install the two together: python -m pip install -U torch torchvision",
-    photo_to_keypoints: "python -m pip install 'opencv-python>=4.10,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
+    photo_to_keypoints: "python -m pip install 'opencv-python>=4.13,<5' onnxruntime; libgl1, libglib2.0-0 on Debian",
     data_sets: "correct FKD_DATA_DIR and FKD_DATASET, or unset them",
     folders: INSTALL,
 }

@@ -77,7 +77,7 @@ def _cascade():
         path = Path(cv2.data.haarcascades) / "haarcascade_frontalface_default.xml"
         _own.cascade = cv2.CascadeClassifier(str(path))
         if _own.cascade.empty():
-            raise InputError(f"{path}: not a Haar cascade; install opencv-python>=4.10,<5 again")
+            raise InputError(f"{path}: not a Haar cascade; install opencv-python>=4.13,<5 again")
     return _own.cascade
 
 
