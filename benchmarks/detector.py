@@ -47,7 +47,7 @@ def changed(image, keypoints, kind, strength, rng):
 if __name__ == "__main__":
     (faceless,) = sys.argv[1:]
     faces = labelled_faces(DATA, "held-out")
-    predictors = {name: KeypointPredictor(detectors=name) for name in DETECTORS}
+    predictors = {name: KeypointPredictor(detector=name) for name in DETECTORS}
     table = {name: {} for name in predictors}
     for condition, (kind, strength) in CONDITIONS.items():
         rng = np.random.default_rng(0)

@@ -50,8 +50,8 @@ def predict(
         raise unknown("detector", detector, prediction.DETECTORS)
     limits = {"min_face": min_face, "max_side": max_side}
     limits = {name: value for name, value in limits.items() if value is not None}
-    detectors = [partial(prediction.DETECTORS[detector], **limits)]
-    predictor = prediction.KeypointPredictor(model, backend=backend, detectors=detectors, min_score=min_score)
+    detect = partial(prediction.DETECTORS[detector], **limits)
+    predictor = prediction.KeypointPredictor(model, backend=backend, detector=detect, min_score=min_score)
     how = "always" if crops else "fallback" if whole_image else "never"
     failed = prediction.predict_paths(
         photos, predictor, out=out, csv=csv, json=json, parquet=parquet, whole_image=how, workers=workers,

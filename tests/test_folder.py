@@ -24,7 +24,7 @@ PORTRAIT = skimage.data.astronaut()[:300, 100:400]
 
 @pytest.fixture(scope="module")
 def predictor():
-    return KeypointPredictor(detectors=())
+    return KeypointPredictor(detector=None)
 
 
 @pytest.fixture(scope="module")
@@ -166,7 +166,7 @@ def test_tables_hold_the_same_rows_and_any_name(run, names):
 def test_network_of_other_points_has_no_emotion(place):
     Path("p").mkdir()
     write_photo("p/a.jpg", PORTRAIT)
-    predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9, detectors=())
+    predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9, detector=None)
     (record,) = predict_photos(["p/a.jpg"], predictor, whole_image="always", read_emotion=read_emotion)
     assert set(record["faces"][0]) == {"box", "score", "keypoints", "errors"}
     assert record["faces"][0]["errors"] is None
@@ -224,7 +224,7 @@ def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor, stop
 
 
 def test_predict_folder_overwrites_no_other_table(folder, predictor):
-    crops(folder, KeypointPredictor(detectors=(), passes=1))
+    crops(folder, KeypointPredictor(detector=None, passes=1))
     before = {path: path.read_bytes() for path in Path("faces.parquet").iterdir()}
     with pytest.raises(InputError, match=r"faces\.parquet: made of other photos or with other settings; move it away"):
         crops(folder, predictor)

@@ -74,7 +74,7 @@ def files(tmp_path_factory):
 def test_detect_faces_finds_portraits_where_they_are(astronaut):
     admiral = read_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
     for frame, around in ((astronaut, [180, 85, 85, 90]), (admiral, [170, 150, 190, 210])):
-        (box,) = KeypointPredictor(detectors="haar").detectors[0](frame)
+        (box,) = KeypointPredictor(detector="haar").detector(frame)
         assert iou(box, np.array([around]))[0, 0] > 0.6
     boxes = detect_faces(np.concatenate([astronaut, admiral[:512]], 1))
     assert sorted(boxes[:, 0] > 512) == [False, True]
@@ -91,7 +91,7 @@ def test_detect_searches_large_photos_small_and_answers_in_their_pixels(astronau
 
 
 def test_at_boxes_answers_in_frame_pixels():
-    predictor = KeypointPredictor(bright_network, detectors=())
+    predictor = KeypointPredictor(bright_network, detector=None)
     boxes = np.array([[105, 190, 60, 60], [395, 60, 60, 60]])
     keypoints, scores = predictor.at_boxes(scene((100, 200), (400, 50)), boxes)
     assert keypoints.shape == (2, 68, 2) and scores.shape == (2, 68)
@@ -107,7 +107,7 @@ def test_predictor_runs_all_faces_in_one_batch_per_pass():
         return bright_network(images)
 
     frame = scene(*[(20 + 100 * i, 100) for i in range(6)])
-    assert len(KeypointPredictor(network, detectors=[BlobDetector()], passes=2)(frame)) == 6
+    assert len(KeypointPredictor(network, detector=BlobDetector(), passes=2)(frame)) == 6
     assert batches == [(6, 1, 112, 112)] * 2
 
 
@@ -115,15 +115,8 @@ def test_predictor_gives_one_face_where_boxes_end_on_the_same():
     def detector(frame):
         return np.array([[80.0, 180, 60, 60], [120, 220, 60, 60], [400, 50, 60, 60], [415, 65, 20, 20]])
 
-    faces = KeypointPredictor(bright_network, detectors=[detector])(scene((100, 200), (400, 50)))
+    faces = KeypointPredictor(bright_network, detector=detector)(scene((100, 200), (400, 50)))
     np.testing.assert_allclose([face.box[:2] for face in faces], [[99.5, 199.5], [399.5, 49.5]], atol=1)
-
-
-def test_predictor_asks_the_next_detector_where_one_leads_to_no_face():
-    blobs = BlobDetector()
-    detectors = [lambda frame: np.array([[400.0, 50, 60, 60]]), blobs]
-    predictor = KeypointPredictor(bright_network, detectors=detectors, min_score=0.5)
-    assert len(predictor(scene((100, 200)))) == len(predictor(scene((400, 50)))) == blobs.calls == 1
 
 
 def test_predictor_puts_the_surest_face_first():
@@ -133,18 +126,18 @@ def test_predictor_puts_the_surest_face_first():
 
     frame = scene((100, 200), (400, 50))
     frame[:, 300:] = frame[:, 300:] // 5 * 6
-    faces = KeypointPredictor(network, detectors=[BlobDetector()])(frame)
+    faces = KeypointPredictor(network, detector=BlobDetector())(frame)
     np.testing.assert_allclose([face.box[0] for face in faces], [399.5, 99.5], atol=1)
     assert faces[0].score > faces[1].score
 
 
 def test_whole_image_takes_the_image_for_a_face(astronaut):
     frame = scene((50, 40), side=100, shape=(180, 200))
-    predictor = KeypointPredictor(bright_network, detectors=[lambda frame: np.zeros((0, 4))])
+    predictor = KeypointPredictor(bright_network, detector=lambda frame: np.zeros((0, 4)))
     assert predictor(frame) == []
     (face,) = predictor(frame, whole_image="fallback")
     assert iou(face.box, np.array([50, 40, 100, 100]))[0, 0] > 0.95
-    predictor = KeypointPredictor(detectors=[lambda frame: pytest.fail("the crop was searched")])
+    predictor = KeypointPredictor(detector=lambda frame: pytest.fail("the crop was searched"))
     (face,) = predictor(astronaut[70:190, 160:280], whole_image="always")
     wanted = predictor.at_boxes(astronaut[70:190, 160:280], np.array([[-0.5, -0.5, 120, 120]]), passes=2)[0]
     np.testing.assert_array_equal(face.keypoints, wanted[0])
@@ -159,7 +152,7 @@ def test_at_boxes_works_in_odd_frames(shape):
 
 
 FRAME = np.zeros((50, 50), np.uint8)
-PREDICTOR = KeypointPredictor(bright_network, detectors=())
+PREDICTOR = KeypointPredictor(bright_network, detector=None)
 
 
 @pytest.mark.parametrize(
@@ -172,7 +165,7 @@ PREDICTOR = KeypointPredictor(bright_network, detectors=())
         (lambda: PREDICTOR(FRAME), "no detector: give boxes to predictor.at_boxes"),
         (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\) or \(n, 5\), got \(4,\)"),
         (lambda: KeypointPredictor(bright_network, passes=0), "passes: expected at least 1, got 0"),
-        (lambda: KeypointPredictor(detectors="our"), "unknown detectors 'our': did you mean 'ours'"),
+        (lambda: KeypointPredictor(detector="our"), "unknown detector 'our': did you mean 'ours'"),
         (lambda: KeypointPredictor(model_path("detector")), "expected a model from gray crops"),
         (lambda: Tracker(PREDICTOR, detect_every=0), "detect_every: expected at least 1, got 0"),
         (lambda: load_runner("smal"), "unknown model 'smal': did you mean 'small'"),
@@ -216,11 +209,11 @@ def test_the_expected_error_of_each_keypoint_grows_in_the_dark(astronaut, backen
     predictor = KeypointPredictor(backend=backend)
     (face,), (dark,) = predictor(astronaut), predictor((astronaut / 12).astype(np.uint8))
     assert face.errors.shape == (68,) and 0.01 < face.errors.mean() < 0.05 < dark.errors.mean()
-    assert np.isnan(KeypointPredictor(bright_network, detectors=()).runner.expected_errors(np.ones((1, 68)))).all()
+    assert np.isnan(KeypointPredictor(bright_network, detector=None).runner.expected_errors(np.ones((1, 68)))).all()
 
 
 def test_a_network_without_heatmaps_is_always_sure(astronaut):
-    predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detectors=())
+    predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detector=None)
     keypoints, scores = predictor.at_boxes(astronaut, np.array([[100.0, 100, 200, 200]]))
     assert keypoints.shape == (1, 68, 2) and (scores == 1).all()
 
@@ -324,7 +317,7 @@ def test_tracker_keeps_a_face_that_is_sure_or_seen_by_the_detector(score, min_sc
     def detector(frame):
         return np.zeros((0, 4)) if blind["now"] else blobs(frame)
 
-    predictor = KeypointPredictor(network, detectors=())
+    predictor = KeypointPredictor(network, detector=None)
     tracker = Tracker(predictor, detector=detector, detect_every=5, min_score=min_score)
     assert len(tracker(scene((100, 200)))) == 1
     level["now"], blind["now"] = score, True

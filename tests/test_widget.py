@@ -2,6 +2,7 @@
 
 import json
 import time
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -17,7 +18,7 @@ from fkd_helpers.predict import Face
 
 FRAME = np.full((48, 64, 3), (200, 90, 20), np.uint8)
 KEYPOINTS = np.arange(136, dtype=np.float32).reshape(68, 2)
-FACE = Face(np.array([1.25, 2, 30, 40]), KEYPOINTS, 0.9, 0)
+FACE = Face(np.array([1.25, 2, 30, 40]), KEYPOINTS, 0.9, 0, np.linspace(0.01, 0.03, 68))
 
 
 class Page:
@@ -53,9 +54,12 @@ def test_picture_passes_a_frame_on_and_sends_its_keypoints_back(page):
     content, buffers = page.sent[-1]
     assert (content["type"], content["id"], content["session"]) == ("result", 3, page.session)
     expected = {"box": [1.2, 2.0, 30.0, 40.0], "points": 68, "label": "happy", "reason": "", "valence": 0.61}
-    assert content["faces"][0] | expected | {"scales": "valence +0.6 arousal +0.2"} == content["faces"][0]
+    expected |= {"scales": "valence +0.6 arousal +0.2", "error": 0.02}
+    assert content["faces"][0] | expected == content["faces"][0]
     assert np.array_equal(np.frombuffer(buffers[0], "<f4").reshape(68, 2), KEYPOINTS) and len(buffers) == 1
     json.dumps(content)
+    page.picture.show(Result((page.session, 4), FRAME, [replace(FACE, errors=np.full(68, np.nan))], [mood], None, 0, 0))
+    assert page.sent[-1][0]["faces"][0]["error"] is None, "a network whose errors nobody measured"
 
 
 def test_picture_ignores_what_makes_no_sense_and_frames_of_an_earlier_session(page):

@@ -65,7 +65,12 @@ def load_rules() -> Rules:
 
 def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
     """Return how far the features (..., 12) of faces are from those of a neutral face, by default the average one."""
-    return features(keypoints) - features(load_rules().neutral if neutral is None else neutral)
+    return features(keypoints) - (_average() if neutral is None else features(neutral))
+
+
+@functools.cache
+def _average():
+    return features(load_rules().neutral)
 
 
 def rule_scores(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:

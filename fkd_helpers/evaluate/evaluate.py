@@ -126,7 +126,7 @@ def evaluate_model(
     folder: Path | None = None,
 ) -> dict:  # fmt: skip
     """Score a model on a part of a data set (see `labelled_faces`), write the record, and return its scores."""
-    predictor = KeypointPredictor(model, detectors=detector)  # first, so that a wrong name is said at once
+    predictor = KeypointPredictor(model, detector=detector)  # first, so that a wrong name is said at once
     faces = labelled_faces(data, part)
     found = evaluate_predictor(predictor, faces, data)
     path = write_record("evaluation", data, part, model, detector, faces, folder, **found)

@@ -79,7 +79,7 @@ def measure_robustness(
     folder: Path | None = None, seed: int = 0,
 ) -> dict[str, dict]:  # fmt: skip
     """Return the errors in the true box and the failures photo in, by change and strength, and write the record."""
-    predictor, faces = KeypointPredictor(model, detectors=detector), labelled_faces(data, part)
+    predictor, faces = KeypointPredictor(model, detector=detector), labelled_faces(data, part)
     curves = {kind: {"unit": unit, "points": []} for kind, (unit, _) in STRENGTHS.items()}
     for kind, strength in tqdm([(kind, v) for kind, (_, values) in STRENGTHS.items() for v in values], disable=None):
         worse, maps = change_set(faces, kind, strength, seed=seed)

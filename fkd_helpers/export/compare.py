@@ -128,7 +128,7 @@ def _function(source: Source, path: Path | None = None) -> Callable[[np.ndarray]
         with torch.inference_mode():
             return tuple(value.numpy() for value in source.network(torch.from_numpy(images)))
 
-    function = by_torch if path is None and source.network is not None else open_exported(path or source.path).function
+    function = by_torch if path is None and source.network is not None else open_exported(path or source.path)[0]
 
     def run(images):
         outputs = [function(images[i : i + BATCH]) for i in range(0, len(images), BATCH)]

@@ -17,6 +17,7 @@ import numpy as np
 import traitlets
 
 from fkd_helpers.live.pipeline import Result
+from fkd_helpers.predict import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
 MAX_BYTES = 20 * 2**20  # of a submitted JPEG
@@ -76,7 +77,7 @@ class Picture(anywidget.AnyWidget):
                 kind, key = "frame", (self.session, self._sent)
             picture = result.frame if picture is None else picture
         faces = [
-            {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints)}
+            {"box": np.round(face.box, 1).tolist(), "points": len(face.keypoints), "error": _mean_error(face)}
             | (asdict(mood) | {"scales": mood.scales} if mood else {"label": None})
             for face, mood in zip(result.faces, result.moods, strict=True)
         ]
@@ -110,6 +111,11 @@ class Picture(anywidget.AnyWidget):
                     self._on["frame"](bytes(buffers[0]), (self.session, number))
                 else:
                     self.post("drop", (self.session, number))
+
+
+def _mean_error(face: Face) -> float | None:
+    error = np.nan if face.errors is None else float(np.mean(face.errors))
+    return None if np.isnan(error) else round(error, 4)
 
 
 def to_jpeg(frame: np.ndarray) -> bytes:

@@ -52,7 +52,7 @@ class Pipeline:
             self.predictor = other.predictor
         else:
             backend = "onnx" if settings.device == "cpu" else "torch"
-            self.predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detectors=())
+            self.predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detector=None)
             self.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
         of_film(np.zeros((64, 64), np.uint8))
         self._of_picture, self._tracker = of_picture, Tracker(self.predictor, detector=of_film)

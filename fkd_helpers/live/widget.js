@@ -11,6 +11,7 @@ const ORPHAN_MS = 2000; // so long without a view: camera off
 const HISTORY_MS = 30000;
 const REGIONS = [[17, "#56B4E9"], [27, "#E69F00"], [36, "#009E73"], [48, "#F0E442"], [68, "#CC79A7"]]; // faces/landmarks.py
 const LEVELS = { negative: -1, neutral: 0, positive: 1 }; // of the rules
+const EXPECTED = "How far the keypoints of the first face are expected to be off, as a share of the distance between its outer eye corners";
 const VALENCES = { "valence 1": 1, "0": 0, "-1": -1 }; // of the network
 
 const SENTENCES = {
@@ -250,9 +251,10 @@ class View {
     this.stop = make("button", { type: "button", class: "fkd-stop", title: "Works while the kernel is busy, too" }, "Stop camera");
     this.stop.addEventListener("click", () => hub.halt("Stopped: the camera is off.", true));
     this.status = make("p", { class: "fkd-status", role: "status", "aria-live": "polite" });
-    this.numbers = Object.fromEntries(["fps", "latency", "dropped", "faces", "emotion", "recording"].map((name) => [name, make("b")]));
+    this.numbers = Object.fromEntries(["fps", "latency", "dropped", "faces", "expected error", "emotion", "recording"].map((name) => [name, make("b")]));
     const readout = make("div", { class: "fkd-readout", role: "group", "aria-label": "Readout" });
     for (const [name, value] of Object.entries(this.numbers)) readout.append(make("div", {}, make("span", {}, `${name} `), value));
+    this.numbers["expected error"].parentElement.title = EXPECTED;
     this.history = make("div", { class: "fkd-history", role: "img", "aria-label": "Emotion in the last 30 seconds" });
     this.why = make("p", { class: "fkd-why" });
     this.root = make("div", { class: "fkd-live" }, this.status,
@@ -296,6 +298,7 @@ class View {
       latency: measured.p50 === null ? "–" : `${measured.p50.toFixed(0)} ms, p95 ${measured.p95.toFixed(0)} ms`,
       dropped: measured.dropped + measured.lost + (readout.dropped || 0),
       faces: running && this.hub.shown ? faces.length : "–",
+      "expected error": typeof face.error === "number" ? `${(100 * face.error).toFixed(1)} %` : "–",
       emotion: emotion || "–",
       recording: recording ? `${readout.recording.toFixed(0)} s` : "off",
     };
@@ -405,13 +408,9 @@ class Hub {
     this.halt(message.message || "", false);
   }
 
-  on_result(message, buffers) {
-    this.camera.answered(message, buffers);
-  }
+  on_result = (message, buffers) => this.camera.answered(message, buffers);
 
-  on_drop(message) {
-    this.camera.answered(message, []);
-  }
+  on_drop = this.on_result;
 
   async on_frame(message, buffers) {
     const since = performance.now() - message.age;
@@ -429,7 +428,6 @@ class Hub {
   on_readout(message) {
     this.readout = message;
   }
-
 }
 
 export default () => {

@@ -191,9 +191,9 @@ def predict_folder(
     predictor(np.zeros((32, 32), np.uint8), whole_image=options.get("whole_image", "never"))
     predict_photos([], predictor, **options)  # wrong settings are said here once, and not of every photo
     columns = _columns(predictor, options.get("read_emotion"))
-    detectors = re.sub(r" at 0x\w+", "", repr(predictor.detectors))
+    detector = re.sub(r" at 0x\w+", "", repr(predictor.detector))
     network = str(predictor.runner.file), predictor.runner.facts, predictor.passes, predictor.min_score
-    source = digest_of([str(folder.resolve()), network, detectors, list(columns), options.get("whole_image")])
+    source = digest_of([str(folder.resolve()), network, detector, list(columns), options.get("whole_image")])
     photos = [(tables.spelled(path.relative_to(folder).as_posix()), path) for path in photos_in(folder)]
 
     def predict(part: Sequence[Path]) -> Iterable[dict]:

@@ -46,8 +46,8 @@ class KeypointPredictor:
 
     Args:
         model, backend, device, threads, size: which network runs and where, see `load_runner`
-        detectors: "ours", "haar", or functions from a frame to face boxes, as in `at_boxes`, asked in turn until one
-            leads to a face; none for a predictor that is always given boxes
+        detector: "ours", "haar", or a function from a frame to face boxes, as in `at_boxes`; None for a predictor that
+            is always given boxes
         passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
             it has none
@@ -55,15 +55,15 @@ class KeypointPredictor:
 
     def __init__(
         self, model: object = "small", *, backend: str = "onnx", device: str = "cpu", threads: int = 1,
-        size: int | None = None, detectors: str | Sequence[Callable[[np.ndarray], np.ndarray]] = "ours",
+        size: int | None = None, detector: str | Callable[[np.ndarray], np.ndarray] | None = "ours",
         passes: int = 2, min_score: float | None = None,
     ):  # fmt: skip
         if passes < 1:
             raise InputError(f"passes: expected at least 1, got {passes}")
         self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
-        if isinstance(detectors, str) and detectors not in DETECTORS:
-            raise unknown("detectors", detectors, DETECTORS)
-        self.detectors = (DETECTORS[detectors],) if isinstance(detectors, str) else tuple(detectors)
+        if isinstance(detector, str) and detector not in DETECTORS:
+            raise unknown("detector", detector, DETECTORS)
+        self.detector = DETECTORS[detector] if isinstance(detector, str) else detector
         self.passes = passes
         self.min_score = (self.runner.min_score or 0.0) if min_score is None else min_score
 
@@ -71,7 +71,7 @@ class KeypointPredictor:
         """Return the faces of a frame, the surest first; an empty list where there is none.
 
         Args:
-            whole_image: "never" takes the image itself for a face, "fallback" does where the detectors find none,
+            whole_image: "never" takes the image itself for a face, "fallback" does where the detector finds none,
                 "always" without asking them: for images that are crops of one face
         """
         if whole_image not in WHOLE_IMAGE:
@@ -79,9 +79,9 @@ class KeypointPredictor:
         gray = to_gray(frame)
         if whole_image == "always":
             return self.faces_at(gray, central_boxes(gray.shape)[:1], min_score=0)
-        if not self.detectors:
+        if self.detector is None:
             raise InputError("this predictor has no detector: give boxes to predictor.at_boxes(frame, boxes)")
-        faces = next((faces for detect in self.detectors if (faces := self.faces_at(gray, detect(frame)))), [])
+        faces = self.faces_at(gray, self.detector(frame))
         if not faces and whole_image == "fallback":
             faces = self.faces_at(gray, central_boxes(gray.shape), passes=self.passes + 1, min_score=0)[:1]
         return faces

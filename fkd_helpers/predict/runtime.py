@@ -4,7 +4,6 @@ import json
 import sys
 from collections.abc import Callable
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
@@ -112,18 +111,12 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     return shipped[str(model)]
 
 
-class Exported(NamedTuple):
-    """An exported network: a function from images to a tuple of arrays, the shapes of its input and of its first
-    output, where a number that may vary is a word, and its header."""
+def open_exported(path: str | Path, threads: int = 1) -> tuple[Callable, tuple, tuple, dict[str, str]]:
+    """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch.
 
-    function: Callable
-    taken: tuple
-    given: tuple
-    facts: dict[str, str]
-
-
-def open_exported(path: str | Path, threads: int = 1) -> Exported:
-    """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch."""
+    Returns a function from images to a tuple of arrays, the shapes of its input and of its first output, where a number
+    that may vary is a word, and its header.
+    """
     path = Path(path)
     try:
         return _program(path) if path.suffix == PROGRAM else _session(path, threads)
@@ -139,9 +132,7 @@ def _session(path, threads):
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (taken,), given, facts = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
-    return Exported(
-        lambda images: tuple(session.run(None, {taken.name: images})), tuple(taken.shape), tuple(given[0].shape), facts
-    )
+    return lambda images: tuple(session.run(None, {taken.name: images})), (*taken.shape,), (*given[0].shape,), facts
 
 
 def _program(path):
@@ -152,7 +143,7 @@ def _program(path):
     nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
     (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
-    return Exported(_by_torch(program.module(), "cpu"), *shapes, json.loads(header["facts.json"] or "{}"))
+    return _by_torch(program.module(), "cpu"), *shapes, json.loads(header["facts.json"] or "{}")
 
 
 def _by_torch(module, device):

@@ -26,7 +26,7 @@ class Tracker:
     (`min_score` 0) cannot tell that a face has gone, so there the detector must see each face whenever it looks.
 
     Args:
-        predictor: what gives the keypoints; its own detectors are not used
+        predictor: what gives the keypoints; its own detector is not used
         detect_every: the detector looks in every so many frames, for faces that came in; it also looks when a face was
             lost, more often for a while after that, and in every frame while there is none
         detector: from a frame to face boxes, as in `KeypointPredictor.at_boxes`; where it gives rolls, faces are

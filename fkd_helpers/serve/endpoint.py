@@ -140,7 +140,7 @@ def serve(
         model: a model that ships, or a path to .onnx or .safetensors
         detector: ours, or haar
     """
-    predictor = KeypointPredictor(model, detectors=detector)
+    predictor = KeypointPredictor(model, detector=detector)
     server, listener = make_server(make_app(predictor, limits), limits, host=host, port=port)
     print(f"listening at http://{host}:{listener.getsockname()[1]}; {USAGE}", flush=True)
     server.run([listener])

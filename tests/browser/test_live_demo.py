@@ -132,6 +132,8 @@ def test_settings_change_the_puppet_in_mid_stream_by_keyboard_and_by_name(opened
     notebook.page.keyboard.press("Space")
     notebook.wait_live("live.running && live.meter.total.drawn > 10 && live.faces.length")
     demo.get_by_role("img", name="Live picture: 1 face").wait_for(timeout=WAIT)
+    error = demo.get_by_title("as a share of the distance between its outer eye corners")
+    error.get_by_text(re.compile(r"^\d\.\d %$")).wait_for(timeout=WAIT)  # of a puppet, less than a tenth
     demo.get_by_label("Mirror").check()
     notebook.wait_live("[...live.views][0].mirror()")
     demo.get_by_label("Filter").select_option("sunglasses")
