@@ -22,6 +22,7 @@ ROOT = Path(__file__).parents[1]
 FILES = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 RUN = {  # with small arguments; OUT is a folder
+    "benchmarks/closed_eyes.py": "--faces 2 --films 1 --frames 10 --out OUT",
     "benchmarks/speed.py": "--rounds 1 --only filters --out OUT",
     "tools/moving_puppet.py": "--frames 2 --out OUT/puppet.webp",
     "tools/render_docs.py": "--check",

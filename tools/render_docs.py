@@ -19,7 +19,6 @@ from fkd_helpers.core.options import run_script
 from fkd_helpers.course import checks  # noqa: F401  they fill EXERCISES
 from fkd_helpers.course.exercises import EXERCISES
 from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
-from fkd_helpers.plots.results import breaking_point
 from fkd_helpers.train.grid import published_grid, recorded
 from fkd_helpers.train.tables import ablation, markdown, number, percent, table
 
@@ -162,13 +161,13 @@ def published_runs():
         yield [*cells, f"{row['published loss']:.3f}", *(ours if ran else ["", "", ""]), row["curve"]]
 
 
-@section("robustness", "change of the photo, true box given | at | NME % | at | NME % | a tenth of the faces fail at")
+@section("robustness", "change of the photo | at | true box: NME % | photo in: failed % | at | true box: NME % | "
+         "photo in: failed %")  # fmt: skip
 def robustness():
     for kind, curve in record("robustness-ytf-test-small")["curves"].items():
-        points = curve["points"]
-        cells = [cell for i in (2, -2) for cell in (f"{points[i]['strength']:g}", percent(points[i]["nme"]))]
-        tenth = breaking_point(points)
-        yield [f"{kind}, {curve['unit']}", *cells, f"{tenth:.3g}" if np.isfinite(tenth) else "-"]
+        points = [curve["points"][i] for i in (2, 4)]
+        cells = ((f"{point['strength']:g}", *percents(point, "nme", "photo_failures")) for point in points)
+        yield [f"{kind}, {curve['unit']}", *(cell for part in cells for cell in part)]
 
 
 @section("keypoint-errors", "photos | surest tenth: expected % | measured % | least sure: expected % | measured %")
@@ -176,6 +175,15 @@ def keypoint_errors():
     for condition, bins in record("keypoint-errors-wild68")["conditions"].items():
         cells = [percent(bins[key][i]) for i in (0, -1) for key in ("expected", "measured")]
         yield [condition, *cells]
+
+
+@section("closed-eyes", "lids shut by | eyes: NME % (95 % interval) | other points: NME % | opening, labels | opening, "
+         "keypoints | below the limit of a blink %")  # fmt: skip
+def closed_eyes():
+    for row in record("closed-eyes-puppets")["levels"]:
+        eyes, low, high, others = percents(row, "nme_eyes", "nme_eyes_low", "nme_eyes_high", "nme_others")
+        openings = (f"{row[key]:.2f}" for key in ("opening", "opening_predicted"))
+        yield [f"{row['closed']:.0%}", f"{eyes} ({low} to {high})", others, *openings, percent(row["seen_as_shut"])]
 
 
 @section("detector", "wild68, held-out | Haar | ours")

@@ -19,7 +19,7 @@ from fkd_helpers.predict import KeypointPredictor
 STILL = np.eye(2, 3)
 PHOTO_EVERY = 5  # one face in so many is also read photo in
 STRENGTHS = {
-    "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 75, 90)),
+    "rotation": ("degrees, clockwise", (0, 15, 30, 45, 60, 75, 90, 135, 180)),
     "scale": ("times smaller", (1, 1.5, 2, 3, 4, 6)),
     "blur": ("spread, % of the face's side", (0, 1, 2, 3, 4, 6)),
     "noise": ("spread, gray levels of 255", (0, 10, 20, 40, 60, 80)),
