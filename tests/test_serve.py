@@ -60,6 +60,7 @@ def test_a_photo_is_answered_as_the_predictor_answers(address):
         wanted = KeypointPredictor()(read_photo(PHOTO))
         assert (answer["width"], answer["height"], len(answer["faces"])) == (640, 480, len(wanted))
         np.testing.assert_allclose(answer["faces"][0]["keypoints"], wanted[0].keypoints, atol=0.01)
+        np.testing.assert_allclose(answer["faces"][0]["errors"], wanted[0].errors, atol=1e-3)
 
 
 def test_an_answer_does_not_wait_for_the_receipt_of_its_head(served):

@@ -56,9 +56,9 @@ class Reading:
 class ExpressionReader:
     """Run an exported expression network, by its name or from .onnx or .pt2, on faces whose keypoints are known."""
 
-    def __init__(self, model: str | Path = "expressions", *, threads: int = 1):
+    def __init__(self, model: str | Path = "expressions"):
         path = model_path(model)
-        self.function, shape, answer, _ = open_exported(path, threads)
+        self.function, shape, answer, _ = open_exported(path)
         if len(shape) != 4 or shape[1] != 3 or len(answer) != 2 or answer[1] not in (7, 8):
             wanted = "expected a model from colour crops (n, 3, size, size) to shares (n, 7 or 8) and scales (n, 2)"
             raise InputError(f"{path}: {wanted}, got {list(shape)} to {list(answer)}")

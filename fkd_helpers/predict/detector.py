@@ -21,7 +21,7 @@ LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks
 
 def find_faces(
     frame: np.ndarray, *, min_score: float = MIN_SCORE, min_face: float = 0.01, max_side: int = FINEST,
-    model: str | Path = "detector", threads: int = 1,
+    model: str | Path = "detector",
 ) -> np.ndarray:  # fmt: skip
     """Return faces (n, 5), the surest first: the box of each when turned upright about its centre, and its roll.
 
@@ -36,7 +36,7 @@ def find_faces(
             f"find_faces: expected min_score and min_face between 0 and 1, max_side >= {MULTIPLE}; "
             f"got {min_score}, {min_face}, {max_side}"
         )
-    gray, run = to_gray(frame), opened(model, threads)
+    gray, run = to_gray(frame), opened(model)
     longest = max(gray.shape)
     boxes, scores = np.zeros((0, 5)), np.zeros(0)
     for side in sides(longest, min_face, max_side):
@@ -87,10 +87,10 @@ def look(gray: np.ndarray, side: int, run, min_score: float) -> tuple[np.ndarray
 
 
 @functools.cache
-def opened(model: str | Path, threads: int = 1):
+def opened(model: str | Path):
     """Return a detector as a function from pictures (n, 1, h, w), float32 in 0..1, to a tuple with its maps."""
     path = model_path(model)
-    function, taken, given, facts = open_exported(path, threads)
+    function, taken, given, facts = open_exported(path)
     if facts.get("kind") != "detector" or len(given) != 4 or given[1] != 6:
         raise InputError(f"{path}: expected a face detector, got a model from {list(taken)} to {list(given)}")
     return function

@@ -61,7 +61,7 @@ def predict_photos(
             picture.parent.mkdir(parents=True, exist_ok=True)  # none is left where no photo can be read
             write_photo(picture, draw_faces(frame, faces), software=SOFTWARE)
         height, width = frame.shape[:2]
-        record |= {"width": width, "height": height, "faces": [_plain(face, read_emotion) for face in faces]}
+        record |= {"width": width, "height": height, "faces": [plain_face(face, read_emotion) for face in faces]}
         if faces:
             return record
         small = f"--max-side {max(width, height)} --min-face 0.005 looks for small ones, "
@@ -82,8 +82,8 @@ def _in_threads(function: Callable, workers: int, *arguments: Iterable) -> Itera
         pool.shutdown(cancel_futures=True)  # Ctrl-C waits for no photo that is not begun
 
 
-def _plain(face: Face, read_emotion: Callable | None) -> dict:
-    """Return a face as plain values."""
+def plain_face(face: Face, read_emotion: Callable | None = None) -> dict:
+    """Return a face as plain values, as JSON holds them."""
     emotion = read_emotion(face.keypoints) if read_emotion and len(face.keypoints) == 68 else None
     return {
         "box": face.box.astype(float).round(3).tolist(),

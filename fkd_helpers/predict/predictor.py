@@ -45,7 +45,7 @@ class KeypointPredictor:
     A frame is a uint8 array (h, w, 3), (h, w, 4) or (h, w), or a Pillow image.
 
     Args:
-        model, backend, device, threads, size: which network runs and where, see `load_runner`
+        model, backend, device, size: which network runs and where, see `load_runner`
         detector: "ours", "haar", or a function from a frame to face boxes, as in `at_boxes`; None for a predictor that
             is always given boxes
         passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
@@ -54,13 +54,13 @@ class KeypointPredictor:
     """
 
     def __init__(
-        self, model: object = "small", *, backend: str = "onnx", device: str = "cpu", threads: int = 1,
-        size: int | None = None, detector: str | Callable[[np.ndarray], np.ndarray] | None = "ours",
-        passes: int = 2, min_score: float | None = None,
+        self, model: object = "small", *, backend: str = "onnx", device: str = "cpu", size: int | None = None,
+        detector: str | Callable[[np.ndarray], np.ndarray] | None = "ours", passes: int = 2,
+        min_score: float | None = None,
     ):  # fmt: skip
         if passes < 1:
             raise InputError(f"passes: expected at least 1, got {passes}")
-        self.runner = load_runner(model, backend=backend, device=device, threads=threads, size=size)
+        self.runner = load_runner(model, backend=backend, device=device, size=size)
         if isinstance(detector, str) and detector not in DETECTORS:
             raise unknown("detector", detector, DETECTORS)
         self.detector = DETECTORS[detector] if isinstance(detector, str) else detector
@@ -72,7 +72,7 @@ class KeypointPredictor:
 
         Args:
             whole_image: "never" takes the image itself for a face, "fallback" does where the detector finds none,
-                "always" without asking them: for images that are crops of one face
+                "always" without asking it: for images that are crops of one face
         """
         if whole_image not in WHOLE_IMAGE:
             raise unknown("whole_image", whole_image, WHOLE_IMAGE)

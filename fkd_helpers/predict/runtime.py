@@ -59,7 +59,7 @@ class Runner:
 
 
 def load_runner(
-    model: object = "small", *, backend: str = "onnx", device: str = "cpu", threads: int = 1, size: int | None = None
+    model: object = "small", *, backend: str = "onnx", device: str = "cpu", size: int | None = None
 ) -> Runner:
     """Return the runner of a model.
 
@@ -68,7 +68,6 @@ def load_runner(
             network, or a function such as a runner's own
         backend: "onnx" or "torch", for a name; a path's suffix decides for a path
         device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU
-        threads: of ONNX Runtime; torch has its own setting for the whole process
         size: side of the crops in pixels; None asks the model
     """
     if not isinstance(model, str | Path):
@@ -86,7 +85,7 @@ def load_runner(
 
         runner = _from_module(nets.load(path), device, size)
     else:
-        function, taken, given, facts = open_exported(path, threads)
+        function, taken, given, facts = open_exported(path)
         if len(taken) != 4 or taken[1] != 1 or len(given) != 3 or given[-1] != 2:
             wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
             raise InputError(f"{path}: {wanted}, got {list(taken)} to {list(given)}")
@@ -111,7 +110,7 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     return shipped[str(model)]
 
 
-def open_exported(path: str | Path, threads: int = 1) -> tuple[Callable, tuple, tuple, dict[str, str]]:
+def open_exported(path: str | Path) -> tuple[Callable, tuple, tuple, dict[str, str]]:
     """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch.
 
     Returns a function from images to a tuple of arrays, the shapes of its input and of its first output, where a number
@@ -119,17 +118,17 @@ def open_exported(path: str | Path, threads: int = 1) -> tuple[Callable, tuple, 
     """
     path = Path(path)
     try:
-        return _program(path) if path.suffix == PROGRAM else _session(path, threads)
+        return _program(path) if path.suffix == PROGRAM else _session(path)
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
         kind = "program of torch.export" if path.suffix == PROGRAM else "ONNX model"
         raise InputError(f"{path}: not a whole {kind} of one input ({_first_line(error)})") from None
 
 
-def _session(path, threads):
+def _session(path):
     import onnxruntime  # slow to import
 
     options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = threads, 1, 3
+    options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = 1, 1, 3
     session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
     (taken,), given, facts = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
     return lambda images: tuple(session.run(None, {taken.name: images})), (*taken.shape,), (*given[0].shape,), facts

@@ -12,6 +12,7 @@ from PIL import Image
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.images import read_photo
 from fkd_helpers.predict import KeypointPredictor
+from fkd_helpers.predict.folder import plain_face
 
 try:
     from fastapi import FastAPI, HTTPException, Request
@@ -101,11 +102,7 @@ def _faces(photo: bytes, predictor: KeypointPredictor, limits: Limits) -> dict:
         frame = read_photo(photo)
     except InputError as error:
         raise HTTPException(400, str(error)) from None
-    faces = [
-        {"box": face.box.round(2).tolist(), "score": round(face.score, 4), "keypoints": face.keypoints.tolist()}
-        for face in predictor(frame)
-    ]
-    return {"width": frame.shape[1], "height": frame.shape[0], "faces": faces}
+    return {"width": frame.shape[1], "height": frame.shape[0], "faces": list(map(plain_face, predictor(frame)))}
 
 
 class _Impatient(H11Protocol):
