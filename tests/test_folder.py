@@ -15,7 +15,7 @@ from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data.puppets import make_set
 from fkd_helpers.emotion.rules import read_emotion
-from fkd_helpers.faces.images import read_photo, to_gray, write_photo
+from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.predict import KeypointPredictor, left_out_path, predict_folder, predict_photos, tables
 from fkd_helpers.predict import folder as folder_module
 
@@ -89,18 +89,6 @@ def crops(folder, predictor, out="faces.parquet", **options):
 
 
 # Photos
-
-
-def test_predict_photos_reads_turned_deep_and_transparent_files_alike(place):
-    gray, exif = to_gray(PORTRAIT), Image.Exif()
-    exif[0x0112] = 6  # to be shown turned by 90 degrees clockwise
-    Image.fromarray(gray).save("gray.png")
-    Image.fromarray(np.rot90(gray).copy()).save("side.png", exif=exif)
-    Image.fromarray(gray.astype(np.uint16) * 257).save("deep.png")
-    Image.fromarray(np.dstack([gray] * 3 + [np.full_like(gray, 255)])).save("alpha.png")
-    names = ["gray.png", "side.png", "deep.png", "alpha.png"]
-    faces = [record["faces"] for record in predict_photos(names, KeypointPredictor())]
-    assert len(faces[0]) == 1 and faces[1:] == faces[:1] * 3
 
 
 def test_predict_draws_pictures_that_overwrite_nothing_and_are_no_photos_later(run, place):

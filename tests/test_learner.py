@@ -109,11 +109,8 @@ def test_the_check_speaks_where_almost_nothing_is_installed():
     assert all(line.endswith(advice) for line in faults)
 
 
-@pytest.mark.parametrize("told", [None, "2"])
-def test_a_notebook_leaves_a_core_free_unless_told_otherwise(told):
+def test_a_notebook_leaves_a_core_free():
     code = "import fkd_helpers, torch; fkd_helpers.setup(); fkd_helpers.setup(); print(torch.get_num_threads())"
     others = {name: value for name, value in os.environ.items() if name != "OMP_NUM_THREADS"}
-    asked = others | ({"OMP_NUM_THREADS": told} if told else {})
-    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=asked, capture_output=True, text=True, check=True)
-    threads = int(said.stdout.splitlines()[-1])
-    assert threads == int(told) if told else 1 <= threads <= max(1, os.cpu_count() - 1)
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, env=others, capture_output=True, text=True)
+    assert 1 <= int(said.stdout.splitlines()[-1]) <= max(1, os.cpu_count() - 1)

@@ -185,9 +185,3 @@ def test_window_shows_the_latest_frame_and_q_ends_it(monkeypatch, capsys):
         monkeypatch.setattr(cv2, name, stand_in)
     code, out, _ = run(capsys, "--source", "puppet", "--show")
     assert code == 0 and len(shown) == 3 and shown[0].shape == (480, 640, 3) and "frames in" in out
-
-
-def test_engine_needs_no_notebook_and_no_torch():
-    heavy = "{'IPython', 'ipywidgets', 'matplotlib', 'torch'}"
-    code = f"import sys, fkd_helpers.live.command as live; live.LiveEngine(); print({heavy} & set(sys.modules))"
-    assert subprocess.run([sys.executable, "-c", code], capture_output=True, text=True).stdout == "set()\n"

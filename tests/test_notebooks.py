@@ -77,10 +77,3 @@ def test_notebook_keeps_no_trace_of_a_machine_or_a_run(notebook, code):
             assert WIDGET not in data or "nbval-ignore-output" in cell.metadata.get("tags", []), cell.source[:60]
         assert "execution" not in cell.metadata
     assert "widgets" not in notebook.metadata and notebook.metadata.kernelspec.name == "python3"
-
-
-@pytest.mark.parametrize("path", COURSE, ids=lambda path: path.stem)
-def test_notebook_reads_nothing_that_lies_beside_it(path):
-    cells = [cell.source for cell in nbformat.read(path, as_version=4).cells if cell.cell_type == "code"]
-    for call in re.findall(r"""(?:Path|open|read_csv|imread|load)\(\s*["']([^"']+)["']""", "\n".join(cells)):
-        assert not (path.parent / call).exists() and not call.startswith(("..", "notebooks")), call

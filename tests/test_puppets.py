@@ -1,7 +1,5 @@
 """Puppets: exact labels, no folds, knobs that do what they say, one seed one face."""
 
-import subprocess
-import sys
 from dataclasses import replace
 
 import numpy as np
@@ -181,10 +179,3 @@ def test_a_look_covers_the_head_and_leaves_the_eyes(name, style):
     assert (picture[spots[:, 1], spots[:, 0], 3] == 255).all()
     pupil = ((face.keypoints[36:42].mean(0) + 0.5) * face.zoom / 2).astype(int)
     assert np.abs(picture[pupil[1], pupil[0], :3].astype(int) - face.levels[1][pupil[1], pupil[0], :3]).max() < 12
-
-
-def test_import_of_puppets_leaves_heavy_packages_alone():
-    heavy = ("torch", "skimage", "matplotlib")
-    code = f"import sys, fkd_helpers.data.puppets; print([m for m in {heavy} if m in sys.modules])"
-    printed = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert printed.strip() == "[]"

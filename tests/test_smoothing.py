@@ -1,9 +1,8 @@
-"""Facts of the One-Euro filter, and what its record says beside plain averages."""
+"""Facts of the One-Euro filter."""
 
 import numpy as np
 import pytest
 
-from fkd_helpers.core import records
 from fkd_helpers.predict import Face, FaceSmoother, OneEuro
 from fkd_helpers.predict.smoothing import GAIN, REST
 
@@ -46,12 +45,3 @@ def test_each_face_is_smoothed_by_itself_and_forgotten_when_it_is_gone():
         assert all(np.array_equal(new.keypoints, old.keypoints) for new, old in zip(found, faces, strict=True))
     moved = Face(one.box, POINTS + 30, 1.0, 0)
     assert np.array_equal(smoother([moved], 3 / 30)[0].keypoints, moved.keypoints)
-
-
-def test_the_record_shows_a_third_of_the_jitter_at_less_than_a_frame_of_delay():
-    (record,) = records.find("smoothing")
-    rows = {row["smoothing"]: row for row in record["rows"]}
-    ours, none = rows[f"One-Euro, {REST:g} s"], rows["none"]
-    assert ours["jitter"] < none["jitter"] / 3 and max(ours["delay_frames"]) < 1
-    calm = [row for name, row in rows.items() if name.startswith("exp") and row["jitter"] <= 1.2 * ours["jitter"]]
-    assert calm and all(min(row["delay_frames"]) > 1 for row in calm)  # a plain average pays for it
