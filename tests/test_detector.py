@@ -165,7 +165,7 @@ def test_loss_is_least_for_the_right_map():
 
 
 def test_detector_task_runs_in_the_loop_of_all_tasks(tmp_path):
-    config = load_config(task="detector", steps=2, epochs=1, batch_size=4, width=96, height=96, device="cpu")
+    config = load_config(task="detector", steps=2, epochs=1, batch_size=4, device="cpu")
     done = learn(DetectorTask(config), config, tmp_path, say=lambda line: None)
     assert set(done.scores) == {"missed", "false_faces", "roll_error"} and np.isfinite(done.history[0]["loss"])
     path = export_detector(done.model, tmp_path / "mine.onnx")

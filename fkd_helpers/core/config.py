@@ -105,8 +105,6 @@ class DetectorConfig(TrainConfig):
     loss: str = setting("focal", "focal", help="of the map of centres")
     scenery: str = setting("", help="a folder with face-free photos in training and validation; '' = drawn scenery")
     steps: int = setting(100, 1, 1_000_000, help="batches an epoch")
-    width: int = setting(192, 64, 1024, help="of a picture, pixels")
-    height: int = setting(160, 64, 1024, help="of a picture, pixels")
 
 
 @dataclass(frozen=True)

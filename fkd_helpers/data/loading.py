@@ -18,8 +18,7 @@ def data_dirs() -> list[Path]:
 def load(name: str | Path | None = None, *, n: int = 400, seed: int = 0, looks: bool = False) -> FaceSet:
     """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
 
-    Without a name, $FKD_DATASET says which. `n`, `seed` and `looks` are those of `puppets.make_set`. Of files, damaged
-    rows are left out, with a warning, and listed in `problems`.
+    Without a name, $FKD_DATASET says which. `n`, `seed` and `looks` are those of `puppets.make_set`.
     """
     name = name or os.environ.get("FKD_DATASET") or "puppets"
     return make_set(n, seed=seed, looks=looks) if str(name) == "puppets" else read_folder(find(name))

@@ -83,11 +83,7 @@ def read_cells(path: Path) -> np.ndarray:
 
 
 def layout_of(header: list[str]) -> Layout:
-    """Return what the columns of a header hold; where points have numbers, those with names are left out.
-
-    >>> layout_of(["file", "x_0", "x_1", "y_0", "y_1"]).points
-    [(1, 3), (2, 4)]
-    """
+    """Return what the columns of a header hold; where points have numbers, those with names are left out."""
     titles = [title.strip().lower() for title in header]
     name = next((column for column, title in enumerate(titles) if title and title in NAMES), 0)
     person = next((column for column, title in enumerate(titles) if title in PEOPLE), None)

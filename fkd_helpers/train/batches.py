@@ -1,7 +1,4 @@
-"""Batches of training examples, and augmentation in which keypoints move with the pixels.
-
-A face is cut once, wide and square, from its image (`base_crops`); every epoch sees it through another window of it.
-"""
+"""Batches of training examples: a face is cut once, wide and square; every epoch sees another window of that crop."""
 
 import copy
 import math

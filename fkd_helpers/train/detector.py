@@ -22,6 +22,7 @@ from fkd_helpers.train.run import Task
 from fkd_helpers.train.scenes import Sources, compose, scaled_photo
 
 VALIDATION = 0.05  # of the people of each set
+SIZE = 192, 160  # of a composed picture
 SCORED = 320  # composed pictures
 DRAWN = 40  # pictures of scenery where there is no folder of it
 SCENERY = 640  # pixels: longer side of a stored photo without a face
@@ -49,12 +50,12 @@ def detector_loss(output: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
 class SceneBatches(Batches):
     """Composed pictures (n, 1, h, w) float32 in 0..1 and the maps (n, 8, h / 8, w / 8) to learn."""
 
-    def __init__(self, sources: Sources, size: tuple[int, int], **rest):
+    def __init__(self, sources: Sources, **rest):
         super().__init__(len(sources.photos), **rest)
-        self.sources, self.size = sources, size
+        self.sources = sources
 
     def make(self, index, rng):
-        scenes = [compose(self.sources, i, self.size, rng) for i in index]
+        scenes = [compose(self.sources, i, SIZE, rng) for i in index]
         return _inputs(scenes), torch.from_numpy(np.stack([encode(places, known) for _, places, known in scenes]))
 
 
@@ -72,10 +73,10 @@ class DetectorTask(Task):
             load_weights(self.model, config.start).train()
         sets = [_parts(name) for name in config.data.split()]
         training, validation = (_sources([part[i] for part in sets], config, i) for i in (0, 1))
-        size, rng = (config.width, config.height), np.random.default_rng(1)
-        self.batches = SceneBatches(training, size, seed=config.seed, batch_size=config.batch_size, steps=config.steps)
+        self.batches = SceneBatches(training, seed=config.seed, batch_size=config.batch_size, steps=config.steps)
+        rng = np.random.default_rng(1)
         order = rng.permutation(len(validation.photos))
-        self.pictures = [compose(validation, order[i % len(order)], size, rng) for i in range(SCORED)]
+        self.pictures = [compose(validation, order[i % len(order)], SIZE, rng) for i in range(SCORED)]
         self.notes = [f"{len(training.photos)} photos to learn from, {len(training.scenery)} without a face"]
 
     @torch.no_grad()

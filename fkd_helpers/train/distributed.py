@@ -20,7 +20,6 @@ from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
-from torch import nn
 
 from fkd_helpers.core.errors import InputError
 
@@ -67,23 +66,6 @@ def in_order(batches: list[Sequence[torch.Tensor]]) -> list[Sequence[torch.Tenso
     gathered: list = [None] * count
     dist.all_gather_object(gathered, batches)
     return [part for parts in zip(*gathered, strict=True) for part in parts]
-
-
-def from_first(value):
-    """Return the value of rank 0 in every process."""
-    values = [value]
-    if processes()[1] > 1:
-        dist.broadcast_object_list(values)
-    return values[0]
-
-
-def average_buffers(*models: nn.Module) -> None:
-    """Average the floating-point buffers, such as the running statistics of batch normalisation, over all processes."""
-    count = processes()[1]
-    for buffer in (buffer for model in models for buffer in model.buffers() if count > 1):
-        if buffer.is_floating_point():
-            dist.all_reduce(buffer)
-            buffer /= count
 
 
 def start_processes(arguments: Sequence[str], devices: int) -> None:

@@ -1,5 +1,6 @@
 """The training loop of every task, on Lightning Fabric."""
 
+import itertools
 import logging
 import time
 from collections.abc import Callable, Sequence
@@ -14,7 +15,7 @@ from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.nets import keypoints_from, save_weights
 from fkd_helpers.train import checkpoint
-from fkd_helpers.train.distributed import average_buffers, from_first, global_loss, in_order, started_as
+from fkd_helpers.train.distributed import global_loss, in_order, started_as
 from fkd_helpers.train.schedules import epochs_since_best, moving_average, optimiser_for, rate_share
 
 
@@ -59,13 +60,15 @@ def fit(
             losses.append(train_step(fabric, model, optimiser, loss, batch, config, rate, epoch))
             if average:
                 average.update_parameters(plain)
-        average_buffers(plain, scored)
+        for buffer in itertools.chain(plain.buffers(), scored.buffers()):
+            if buffer.is_floating_point():  # such as the running statistics of batch normalisation
+                buffer.copy_(fabric.all_reduce(buffer))  # their mean over all processes
         if not all(value.isfinite().all() for value in plain.state_dict().values()):
             raise _stopped("a weight became nan or infinite", config, epoch)
         losses = torch.stack(losses)
         row = {"epoch": epoch + 1, "loss": losses.mean().item(), "rate": rate}
         row |= {"seconds": time.perf_counter() - started, "losses": losses.tolist()}
-        history.append(from_first(row | (metrics(scored) if metrics else {})))
+        history.append(fabric.broadcast(row | (metrics(scored) if metrics else {})))
         if fabric.is_global_zero:
             if folder:
                 _keep(config, history, parts, scored, watch=watch, folder=Path(folder))

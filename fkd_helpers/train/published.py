@@ -33,9 +33,8 @@ def plain_recipe(seed: int) -> dict:
 def published_grid(data: str = "ytf", *, seed: int = 0) -> list[KeypointsConfig]:
     """Return our copies of the fifteen published runs: whole frames, no augmentation but the shifted square.
 
-    They are split by person where the originals were split by folder, so that one training is scored on known people
-    and on new ones; a tenth of the training people is the validation part. In mixed
-    precision, because that halves their hours on a processor that has it.
+    They are split by person, the originals by folder, so that one training is scored on known people and on new ones;
+    a tenth of the training people is the validation part. Mixed precision halves their hours on some processors.
     """
     tail, recipe = f"-seed{seed}" if seed else "", plain_recipe(seed) | {"labels": "given", "momentum": 0.0}
     keys = ("batch_size", "loss", "optimiser", "learning_rate", "epochs")

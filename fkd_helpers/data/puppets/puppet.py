@@ -22,7 +22,6 @@ FACE_SIDE = (0.40, 0.66)  # of the frame's shorter side: 64-106 px of 160
 FRAMES = 5  # a puppet's frames in a set; one of them in test/
 LEAST_STRETCH = 0.05  # below this the warp is damped: at 0 it folds
 LEAST_OPENING = 0.55  # of the portrait's own eyes: the warp closes them no further
-Seed = int | np.random.Generator
 
 
 @dataclass(frozen=True)
@@ -49,7 +48,7 @@ class Info:
     damped: int  # how often the shape was damped
 
 
-def make_puppet(seed: Seed, *, name: str | None = None, looks: bool = False) -> Puppet:
+def make_puppet(seed: int | np.random.Generator, *, name: str | None = None, looks: bool = False) -> Puppet:
     """Draw a puppet person, with a look of its own if asked; `name` (one of PORTRAITS) fixes its portrait."""
     rng = np.random.default_rng(seed)
     drawn, mirrored = PORTRAITS[rng.integers(len(PORTRAITS))], bool(rng.integers(2))
@@ -58,7 +57,7 @@ def make_puppet(seed: Seed, *, name: str | None = None, looks: bool = False) -> 
 
 
 def make_face(
-    seed: Seed,
+    seed: int | np.random.Generator,
     *,
     size: int | tuple[int, int] = 160,
     person: Puppet | int | None = None,
@@ -135,9 +134,6 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = Fals
 
     With `looks` each person has hair, glasses, a room ... of their own, on all frames. As in the real set, a fifth of
     the frames lies in "test/", and the people there are also in "training/".
-
-    >>> make_set(8, size=64).names[4:7]
-    ('training/Puppet_000_04.png', 'training/Puppet_001_00.png', 'test/Puppet_001_01.png')
     """
     if n < 1:
         raise InputError(f"n: expected at least 1, got {n}")

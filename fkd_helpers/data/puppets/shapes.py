@@ -85,10 +85,6 @@ def face_shape(
     `coefficients` (up to 12,) are those of the modes, in standard deviations. Positive roll turns clockwise, positive
     yaw shifts the nose to the right, positive pitch lowers it, all in degrees. `opening` and `parting` are how far the
     eyes stand open, and the lips at rest, in face sides; None = as the mean face's.
-
-    >>> mouth = [face_shape([], {"mouth_open": v}) for v in (0, 1)]
-    >>> bool(mouth[1][66, 1] > mouth[0][66, 1] + 0.1)
-    True
     """
     model, values = shape_model(), check_knobs(knobs)
     mean, weights = model["mean"], np.asarray(coefficients) * model["spreads"][: len(coefficients)]
