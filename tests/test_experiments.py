@@ -84,7 +84,7 @@ def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
     failed, good = run_grid([wild, QUICK], tmp_path, say=quiet)
     assert "smaller learning rate than 10" in failed["failed"] and "failed" not in good
     rows = table([failed, good])
-    assert rows["curve"][0].startswith("failed: the loss became") and np.isnan(rows["final loss"][0])
+    assert rows["note"][0].startswith("failed: the loss became") and np.isnan(rows["final loss"][0])
     assert rows["NME new"][1] == good["scores"]["unseen"]["nme"]
 
 
@@ -132,8 +132,18 @@ def test_table_has_rows_of_runs_without_a_record(tmp_path):
     with pytest.warns(UserWarning, match=r"left out: .*experiment-torn\.json: not a record"):
         found = table(recorded(runs[:3], tmp_path))
     assert found["run"].tolist() == ["01", "02", "03"]
-    assert found["curve"].tolist() == ["pending", "failed: the loss became nan", "pending"]
+    assert found["note"].tolist() == ["pending", "failed: the loss became nan", "pending"]
     assert found["epochs"].tolist() == ["0 of 1"] * 3
+
+
+def test_table_names_the_longer_run_and_takes_no_record_of_other_settings(tmp_path):
+    runs, epoch = published_grid(), {"losses": [1.0], "seconds": 1.0}
+    for row, changes in {3: {}, 4: {}, 6: {"precision": "32-true"}}.items():
+        config = dataclasses.replace(runs[row - 1], **changes)
+        history = [epoch] * config.epochs
+        records.write("experiment", config.name, folder=tmp_path, config=config, history=history, scores={})
+    found = table(recorded(runs[2:6], tmp_path))
+    assert found["note"].tolist() == ["run 04 after epoch 1", "", "pending", "pending"]
 
 
 def change(name, unseen, **changes):

@@ -82,18 +82,30 @@ def run_grid(
 
 
 def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = None) -> list[dict]:
-    """Return the record of each run of a grid (of the course's records without `folder`); no history if it has none."""
+    """Return the record of each run of a grid (of the course's records without `folder`); no history if it has none.
+
+    A record with other settings is none; fewer epochs are allowed.
+    """
     there = {record["name"]: record for record in records.find(KIND, folder=folder)}
-    return [there.get(run.name) or {"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
+    return [
+        there[run.name] if run.name in there and _is_of(there[run.name], run, "device", "epochs")
+        else {"name": run.name, "config": dataclasses.asdict(run)}
+        for run in configs
+    ]  # fmt: skip
+
+
+def _is_of(record: dict, config: KeypointsConfig, *free: str) -> bool:
+    """Return whether a record has the settings of a config, but for the free ones."""
+    ours = records.plain(config)
+    theirs = {key: record["config"][key] for key in ours if key in record["config"]} | {key: ours[key] for key in free}
+    return KeypointsConfig(**theirs) == KeypointsConfig(**ours)
 
 
 def _done(folder: Path, config: KeypointsConfig) -> dict | None:
     """Return the record of a config, if there is one and it is of a finished run; the device plays no part."""
     with contextlib.suppress(InputError):
         record = records.read(folder / f"{KIND}-{config.name}.json")
-        ours, theirs = records.plain(config), record["config"]
-        theirs = KeypointsConfig(**{key: theirs[key] for key in ours if key in theirs} | {"device": config.device})
-        if theirs == KeypointsConfig(**ours) and "failed" not in record:
+        if _is_of(record, config, "device") and "failed" not in record:
             return record
     return None
 

@@ -9,12 +9,11 @@ from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.train.published import NETS, PUBLISHED
 
-BARS = "▁▂▃▄▅▆▇█"
 LAST = 10  # batches that the final loss is the mean of
 NMES = {"validation": "NME validation", "seen": "NME known", "unseen": "NME new", "test": "NME"}
 COLUMNS = (
-    "run", "net", "batch", "loss", "optimiser", "epochs", "final loss", "published loss", "NME", *NMES.values(),
-    "seconds", "published s", "curve",
+    "run", "net", "batch", "loss", "optimiser", "epochs", "published loss", "final loss", "NME", *NMES.values(),
+    "seconds", "published s", "note",
 )  # fmt: skip
 BASE = "ablation_base"
 PARTS = {"unseen": "new people", "seen": "known people", "extra": "photos"}
@@ -31,20 +30,13 @@ WORDS = {
 CLEAR = 2.0  # spreads of the base by which a difference must exceed chance
 
 
-def spark(values: Iterable[float], width: int = 12) -> str:
-    """Draw positive values as small bars, each the mean of its share of them, on a logarithmic scale: █▆▃▁."""
-    values = np.array(list(values), float)
-    level = np.log([part.mean() for part in np.array_split(values, min(width, len(values)))])
-    shares = (level - level.min()) / max(np.ptp(level), 1e-9)
-    return "".join(BARS[round(share * (len(BARS) - 1))] for share in shares)
-
-
 def table(runs: Iterable[dict]) -> pd.DataFrame:
-    """Return the experiment table: one row per run, in the order given; runs that failed or are still to come say so.
+    """Return the experiment table: one row per run, in the order given.
 
-    "final loss" is the mean of the last ten batches; "known" people are in the training set, "new" ones are not.
+    "final loss" is the mean of the last ten batches; "known" people are in the training set, "new" ones are not. "note"
+    names the longer run that a run is the beginning of, and says which runs failed or are still to come.
     """
-    rows, nets = [], {net: letter for letter, net in NETS.items()}
+    runs, rows, nets = list(runs), [], {net: letter for letter, net in NETS.items()}
     published = {f"published_{row:02d}": run[-2:] for row, run in enumerate(PUBLISHED, 1)}
     for record in runs:
         config, history, name = record["config"], record.get("history", []), record["name"]
@@ -56,12 +48,12 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
             "epochs": str(wanted) if len(history) == wanted else f"{len(history)} of {wanted}",
         }  # fmt: skip
         if "failed" in record:
-            row["curve"] = f"failed: {record['failed']}"
+            row["note"] = f"failed: {record['failed']}"
         elif not history:
-            row["curve"] = "pending"
+            row["note"] = "pending"
         else:
             losses = [float(loss) for epoch in history for loss in epoch["losses"]]
-            row |= {"final loss": np.mean(losses[-LAST:]), "curve": spark(losses)}
+            row |= {"final loss": np.mean(losses[-LAST:]), "note": _longer(record, runs)}
             row["seconds"] = round(sum(float(epoch["seconds"]) for epoch in history))
             row |= {NMES.get(part, part): scores["nme"] for part, scores in record["scores"].items()}
         if (original := name.partition("-")[0]) in published:
@@ -69,6 +61,17 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
         rows.append(row)
     frame = pd.DataFrame(rows)
     return frame[[column for column in dict.fromkeys(COLUMNS) if column in frame]]
+
+
+def _longer(record: dict, runs: list[dict]) -> str:
+    """Return in words which part of a longer run a run is; nothing if it is no part of one."""
+    free, done = {"name", "epochs", "device"}, len(record["history"])
+    longest = record
+    for other in runs:
+        same = all(other["config"].get(key) == value for key, value in record["config"].items() if key not in free)
+        if same and len(other.get("history", [])) > len(longest["history"]):
+            longest = other
+    return "" if longest is record else f"run {longest['name'].removeprefix('published_')} after epoch {done}"
 
 
 def number(value: float) -> str:
