@@ -164,6 +164,8 @@ def test_find_photos_by_ending_and_counts_the_rest(tmp_path, monkeypatch):
 def test_find_photos_names_a_folder_without_photos(tmp_path):
     with pytest.raises(InputError, match=r"no photo in this folder \(it is empty\), expected files ending in \.jpg"):
         find_photos(tmp_path)
+    with pytest.raises(InputError, match="missing: not a folder, expected one with photos"):
+        find_photos(tmp_path / "missing")
     (tmp_path / "notes.txt").touch()
     with pytest.raises(InputError, match="left out 1 files"):
         find_photos(tmp_path)

@@ -70,6 +70,8 @@ def find_photos(folder: str | Path) -> tuple[list[Path], str]:
 
     Hidden files and folders (a Mac's `._name.jpg`) are skipped; links to folders are not followed.
     """
+    if not Path(folder).is_dir():
+        raise InputError(f"{folder}: not a folder, expected one with photos")
     found, others = [], Counter()
     for path in Path(folder).rglob("*"):
         if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
