@@ -75,7 +75,6 @@ def mediapipe():
     return {
         "tracked": way(static_image_mode=False, max_num_faces=1),
         "static": way(static_image_mode=True, max_num_faces=1),
-        "several": way(static_image_mode=True, max_num_faces=4),
     }, []
 
 
@@ -109,7 +108,6 @@ def dlib():
 
     return {
         "haar": by_haar, "hog": lambda frame, _: points(frame, hog(frame, 0)),
-        "hog_enlarged": lambda frame, _: points(frame, hog(frame, 1)),
         "box": lambda frame, box: points(frame, [square(box)]),
     }, [weights]  # fmt: skip
 
