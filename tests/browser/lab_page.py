@@ -187,7 +187,7 @@ class Notebook:
 
 def enter(page, lab, host="127.0.0.1"):
     """Open JupyterLab in a page, and wait until it is there."""
-    page.goto(lab.address(host))
+    page.goto(lab.address(host), timeout=WAIT)
     there = "() => window.jupyterapp?.commands?.hasCommand('docmanager:open')"
     page.wait_for_function(there, timeout=WAIT, polling=100)
     page.evaluate("async () => { await window.jupyterapp.restored; }")

@@ -74,7 +74,8 @@ def test_start_draws_keypoints_on_the_face_and_stop_turns_the_camera_off(opened,
     assert max(errors) < 0.05, errors
     notebook.press("Stop")
     until_camera_off(notebook, 5)
-    assert not notebook.live("live.running") and "off" in notebook.status()
+    notebook.wait_live("!live.running")
+    until_status(notebook, "off")
 
 
 def test_stop_works_while_the_kernel_is_busy(opened):
@@ -90,7 +91,8 @@ def test_stop_works_while_the_kernel_is_busy(opened):
         notebook.press(button)
         until_camera_off(notebook, 5)
         notebook.until("() => !document.querySelector('.fkd-demo button').disabled", timeout=10_000)
-        assert "off" in notebook.status() and notebook.page.evaluate(busy) == "running"
+        until_status(notebook, "off")
+        assert notebook.page.evaluate(busy) == "running"
         notebook.page.evaluate("window.panel.sessionContext.session.kernel.interrupt()")
         notebook.until(f"() => {busy} === 'idle'")
         until_python(notebook, "demo.engine.running", "False")
@@ -115,7 +117,7 @@ def test_a_camera_that_cannot_be_had_is_one_plain_sentence(opened, lab, request,
     notebook.run(0)
     notebook.press("Start")
     until_status(notebook, words)
-    assert "puppet" in notebook.status(), "the next step"
+    until_status(notebook, "puppet")  # the next step
     notebook.wait_live("!live.running")
     until_python(notebook, "demo.engine.running", "False")
     context.close()
@@ -162,7 +164,7 @@ def test_recordings_and_snapshots_are_shown_in_the_page(opened, lab):
     before = notebook.page.evaluate("performance.now()")
     notebook.press("Record")
     notebook.wait_live("live.readout.recording > 3")
-    assert notebook.shown().locator("[data-recording=on]").count() == 1
+    notebook.shown().locator("[data-recording=on]").wait_for(timeout=WAIT)
     least = notebook.live("live.readout.recording")
     notebook.press("Stop recording")
     video = notebook.shown().locator("video")
