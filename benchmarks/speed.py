@@ -6,9 +6,10 @@ All rows take turns, round by round, so that a busy moment hits each of them ali
 """
 
 import itertools
+import os
+import shutil
 import tempfile
 from collections.abc import Callable
-from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -24,21 +25,16 @@ from fkd_helpers.core.options import run_script
 from fkd_helpers.core.timing import measure
 from fkd_helpers.data import load, write_classic
 from fkd_helpers.data.puppets import stream
-from fkd_helpers.emotion import read_emotion
-from fkd_helpers.faces.sprites import load_sprite, place
-from fkd_helpers.filters import FILTERS
-from fkd_helpers.live.engine import LiveEngine
-from fkd_helpers.live.moods import expression_reader
-from fkd_helpers.live.recorder import Recorder
+from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap, mse
-from fkd_helpers.predict import KeypointPredictor, Tracker, detect
+from fkd_helpers.predict import KeypointPredictor, Tracker, detect, predict_folder
 from fkd_helpers.train.augment import Augment
 from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.tables import number
 
-FACES, FRAMES, FILM = 384, 60, 300
+FACES, FRAMES, CROPS = 384, 60, 500
 HAAR = "Haar and five convolutions, one thread"
 
 
@@ -135,62 +131,37 @@ def frame_rows(folder: Path) -> list[Row]:
     return [Row(f"640x480 frame, {name} / {HAAR}", "ms a frame", way, naive, n) for name, (way, n) in ways.items()]
 
 
-def filter_rows(folder: Path) -> list[Row]:
-    """Return filters on one face; the naive way warps a sprite over the whole frame and blends in floats."""
-    feed, rows = itertools.cycle([(frame, keypoints[0]) for frame, keypoints, _ in stream(seed=1, n=8)]), []
+def batch_rows(folder: Path) -> list[Row]:
+    """Return face crops to a Parquet table, on all cores; the naive way takes one photo after the other."""
+    for i, image in enumerate(load("puppets", n=CROPS).images):
+        (folder / "crops").mkdir(exist_ok=True)
+        write_photo(folder / "crops" / f"{i:04d}.jpg", cv2.resize(image, (180, 180)))
+    predictor, photos = KeypointPredictor(), sorted((folder / "crops").iterdir())
 
-    def naive(sprite):
-        frame, keypoints = next(feed)
-        worn = cv2.warpAffine(sprite.levels[0].astype(float), place(sprite, keypoints), frame.shape[1::-1]) / 255
-        return ((frame / 255 * (1 - worn[..., 3:]) + worn[..., :3]) * 255).astype(np.uint8)
+    def ours():
+        shutil.rmtree(folder / "faces.parquet", ignore_errors=True)
+        options = dict(whole_image="always", workers=os.cpu_count())
+        predict_folder(folder / "crops", folder / "faces.parquet", predictor, **options)
 
-    for name, title in {"sunglasses": "sunglasses", "dog": "the largest sprite, dog"}.items():
-        what = f"a filter on a face of a 640x480 frame ({title}) / whole frame in floats"
-        ours = partial(lambda name: FILTERS[name](*next(feed)), name)
-        rows.append(Row(what, "ms a frame", ours, partial(naive, load_sprite(name))))
-    return rows
+    def naive():
+        faces = [predictor(read_photo(photo), whole_image="always")[0] for photo in photos[: CROPS // 10]]
+        pd.DataFrame([face.keypoints.ravel() for face in faces]).to_csv(folder / "faces.csv")
 
-
-def film_rows(folder: Path) -> list[Row]:
-    """Return the live engine on a film; the naive way does one thing after the other on a part of it."""
-    recorder, predictor, network = Recorder(folder / "film.mp4"), KeypointPredictor(), expression_reader()
-    for i, (frame, _, _) in enumerate(stream(n=FILM)):
-        recorder.add(frame, i / 30)
-    film = recorder.finish().path
-
-    def ours(engine):
-        engine.start("file", film)
-        engine.wait()
-
-    def naive(emotion):
-        capture = cv2.VideoCapture(str(film))
-        for _ in range(FILM // 20):
-            frame = cv2.cvtColor(capture.read()[1], cv2.COLOR_BGR2RGB)
-            for face in predictor(frame):
-                network(frame, [face.keypoints]) if emotion == "expressions" else read_emotion(face.keypoints)
-        capture.release()
-
-    titles = {"rules": "emotions", "expressions": "the network's expressions"}
-    return [
-        Row(f"a 640x480 film with keypoints and {title}, headless / one thing after the other, a detection a frame",
-            "frames/s", partial(ours, LiveEngine(every=True, emotion=emotion)), partial(naive, emotion),
-            FILM, FILM // 20)
-        for emotion, title in titles.items()
-    ]  # fmt: skip
+    return [Row("face crops to a table / one after the other", "photos/s", ours, naive, CROPS, CROPS // 10)]
 
 
-GROUPS = {"data": data_rows, "faces": face_rows, "frames": frame_rows, "filters": filter_rows, "film": film_rows}
+GROUPS = {"data": data_rows, "faces": face_rows, "frames": frame_rows, "batch": batch_rows}
 
 
 def main(*, rounds: int = 15, only: str | None = None, out: Path | None = None) -> None:
-    """Measure how fast the package is; `only` one of data, faces, frames, filters, film; `out` keeps the record."""
+    """Measure how fast the package is; `only` one of data, faces, frames, batch; `out` keeps the record."""
     if only not in (None, *GROUPS):
         raise unknown("group", only, GROUPS)
     found, threads = [], torch.get_num_threads()
     for name in [only] if only else GROUPS:
         torch.set_num_threads(threads if name == "data" else 1)  # torch's idle threads would disturb the others' turns
         turns = {"rounds": rounds, "burst": 8}
-        if name in ("data", "film"):  # slow
+        if name in ("data", "batch"):  # slow
             turns = {"rounds": max(3, rounds // 3), "warm": 1}
         with tempfile.TemporaryDirectory() as folder, torch.set_grad_enabled(name == "data"):
             rows = GROUPS[name](Path(folder))

@@ -185,6 +185,13 @@ def test_change_of_pixels_does_what_it_says_and_leaves_the_labels():
     assert ((wide.sum(1) * y**2).sum() / wide.sum()) ** 0.5 == pytest.approx(6, rel=0.15)  # 10 % of 60 pixels
 
 
+def test_labels_of_a_changed_set_come_back_by_its_maps(faces):
+    for kind, strength in (("rotation", 90), ("scale", 3), ("noise", 20), ("blur", 0)):
+        worse, maps = change_set(faces[:3], kind, strength)
+        back = [moved(p, cv2.invertAffineTransform(map_)) for p, map_ in zip(worse.keypoints, maps, strict=True)]
+        np.testing.assert_allclose(back, faces.keypoints[:3], atol=1e-3)
+
+
 def test_an_unknown_change_is_named(faces):
     with pytest.raises(InputError, match="unknown change 'rotatoin': did you mean 'rotation'"):
         change_set(faces, "rotatoin", 3)

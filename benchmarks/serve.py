@@ -1,0 +1,102 @@
+"""Measure the HTTP endpoint on this machine, client and server sharing its cores; writes `benchmark-serve`.
+
+    python benchmarks/serve.py [--seconds 20] [--memory 10000] [--out data/records]
+
+Photos of 640x480 with one puppet, kept connections: photos per second with two clients; times at 30 photos per second;
+memory of the server over many photos; and 100 malformed requests, each of which must get a 4xx answer. Processor time
+is that of server and clients together, in milliseconds per photo. The clients read answers without parsing them.
+"""
+
+import http.client
+import os
+import subprocess
+import sys
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+
+import cv2
+import numpy as np
+import psutil
+import requests
+
+from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
+from fkd_helpers.data.puppets import stream
+
+JPEG, RATE, CLIENTS, MALFORMED = {"Content-Type": "image/jpeg"}, 30, 2, 100
+
+
+def malformed(photo: bytes, rng: np.random.Generator) -> list[tuple[bytes, dict]]:
+    """Return bodies and headers that no endpoint should accept."""
+    bad = [(b"", JPEG), (photo, {"Content-Type": "text/plain"}), (bytes(12_000_000), JPEG)] * (MALFORMED // 5)
+    noise = [(rng.bytes(5000), JPEG) for _ in range(MALFORMED // 5)]
+    return bad + noise + [(photo[: rng.integers(1, len(photo) // 2)], JPEG) for _ in range(MALFORMED // 5)]
+
+
+def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -> dict:
+    """Return what the record holds."""
+    photos = [cv2.imencode(".jpg", frame[..., ::-1])[1].tobytes() for frame, *_ in stream(n=30)]
+    own = threading.local()  # each thread keeps its connection
+
+    def post(i):
+        host = own.__dict__.setdefault("host", http.client.HTTPConnection(address.removeprefix("http://"), timeout=60))
+        host.request("POST", "/predict", photos[i % len(photos)], JPEG)
+        answer = host.getresponse()
+        return answer.status, answer.read()
+
+    def client(number, end):
+        count = 0
+        while time.perf_counter() < end:
+            assert post(CLIENTS * count + number)[0] == 200
+            count += 1
+        return count
+
+    def wait_of(i, due):
+        post(i)
+        return 1000 * (time.perf_counter() - due)
+
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        list(pool.map(post, range(20)))  # warm
+        end, before = time.perf_counter() + seconds, sum(server.cpu_times()[:2]) + time.process_time()
+        count = sum(pool.map(client, range(CLIENTS), [end] * CLIENTS))
+        spent = sum(server.cpu_times()[:2]) + time.process_time() - before
+        bad, url = malformed(photos[0], np.random.default_rng(0)), f"{address}/predict"
+        session = requests.Session()
+        answers = [session.post(url, body, headers=headers, timeout=60) for body, headers in bad]
+        refused = sum(400 <= answer.status_code < 500 and bool(answer.json()["detail"]) for answer in answers)
+        memory = []
+        for block in np.array_split(np.arange(many), 10):
+            assert all(status == 200 for status, _ in pool.map(post, block.tolist()))
+            memory.append(server.memory_info().rss / 1e6)
+        waits, begun = [], time.perf_counter()
+        for i in range(int(RATE * seconds)):
+            time.sleep(max(0.0, begun + i / RATE - time.perf_counter()))
+            waits.append(pool.submit(wait_of, i, begun + i / RATE))
+        p50, p99 = np.percentile([wait.result() for wait in waits], (50, 99))
+    return {
+        "photos_per_second": count / seconds, "processor_ms": 1000 * spent / count, "clients": CLIENTS, "rate": RATE,
+        "ms_p50": p50, "ms_p99": p99,
+        "malformed": MALFORMED, "refused": refused, "photos": many, "memory_mb": memory,
+        "growth_mb": memory[-1] - memory[0], "photo_kb": sum(map(len, photos)) / len(photos) / 1000,
+    }  # fmt: skip
+
+
+def main(*, seconds: float = 20, memory: int = 10_000, note: str = "", out: Path | None = None) -> None:
+    """Measure the HTTP endpoint; `out` keeps the record, with a note on what else ran meanwhile."""
+    load, command = os.getloadavg()[0], [sys.executable, "-m", "fkd_helpers", "serve", "--port", "0"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+        try:
+            address = child.stdout.readline().split()[2].rstrip(";")
+            found = benchmark(address, psutil.Process(child.pid), seconds, memory)
+        finally:
+            child.terminate()
+    found |= {"load_before": load, "note": note}
+    print(records.plain(found))
+    if out:
+        print(records.write("benchmark", "serve", folder=out, **found))
+
+
+if __name__ == "__main__":
+    run_script(main)
