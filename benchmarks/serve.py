@@ -41,9 +41,10 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
     own = threading.local()  # each thread keeps its connection
 
     def post(i):
-        host = own.__dict__.setdefault("host", http.client.HTTPConnection(address.removeprefix("http://"), timeout=60))
-        host.request("POST", "/predict", photos[i % len(photos)], JPEG)
-        answer = host.getresponse()
+        if not hasattr(own, "connection"):
+            own.connection = http.client.HTTPConnection(address.removeprefix("http://"), timeout=60)
+        own.connection.request("POST", "/predict", photos[i % len(photos)], JPEG)
+        answer = own.connection.getresponse()
         return answer.status, answer.read()
 
     def client(number, end):
@@ -77,8 +78,7 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
         p50, p99 = np.percentile([wait.result() for wait in waits], (50, 99))
     return {
         "photos_per_second": count / seconds, "processor_ms": 1000 * spent / count, "clients": CLIENTS, "rate": RATE,
-        "ms_p50": p50, "ms_p99": p99,
-        "malformed": MALFORMED, "refused": refused, "photos": many, "memory_mb": memory,
+        "ms_p50": p50, "ms_p99": p99, "malformed": MALFORMED, "refused": refused, "photos": many, "memory_mb": memory,
         "growth_mb": memory[-1] - memory[0], "photo_kb": sum(map(len, photos)) / len(photos) / 1000,
     }  # fmt: skip
 

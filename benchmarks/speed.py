@@ -133,8 +133,8 @@ def frame_rows(folder: Path) -> list[Row]:
 
 def batch_rows(folder: Path) -> list[Row]:
     """Return face crops to a Parquet table, on all cores; the naive way takes one photo after the other."""
+    (folder / "crops").mkdir()
     for i, image in enumerate(load("puppets", n=CROPS).images):
-        (folder / "crops").mkdir(exist_ok=True)
         write_photo(folder / "crops" / f"{i:04d}.jpg", cv2.resize(image, (180, 180)))
     predictor, photos = KeypointPredictor(), sorted((folder / "crops").iterdir())
 

@@ -107,6 +107,10 @@ def test_a_failed_case_is_shown_with_the_answer_and_a_solved_one_is_not():
     assert not compare(lambda frame, keypoints: frame, cases)._repr_mimebundle_()
 
 
+def test_an_answer_may_be_a_function_that_names_no_arguments():
+    assert compare(max, [("the larger", (1, 2), 2)]).solved
+
+
 def test_a_bound_is_met_or_named():
     assert compare(lambda: 0.5, [("error", (), AtMost(1))]).solved
     assert compare(lambda: np.nan, [("error", (), AtMost(1))]).message == "error: expected at most 1, got nan"

@@ -144,6 +144,9 @@ def test_table_names_the_longer_run_and_takes_no_record_of_other_settings(tmp_pa
         records.write("experiment", config.name, folder=tmp_path, config=config, history=history, scores={})
     found = table(recorded(runs[2:6], tmp_path))
     assert found["note"].tolist() == ["run 04 after epoch 1", "", "pending", "pending"]
+    for run in (known := recorded(runs[2:4], tmp_path)):
+        run["config"]["schedule"] = "warmup_cosine"  # whose rates depend on the length of the run
+    assert table(known)["note"].tolist() == ["", ""]
 
 
 def change(name, unseen, **changes):

@@ -37,11 +37,12 @@ def cached(kind: str, key: str, make: Callable[[], dict[str, Any]]) -> dict[str,
 
     try:
         memory = joblib.Memory(cache_folder() / kind, mmap_mode="r", verbose=0)
-        arrays = memory.cache(_made, ignore=["make"])
-        if not arrays.check_call_in_cache(key, make):
-            arrays(key, make)
+        remembered = memory.cache(_made, ignore=["make"])
+        known = remembered.check_call_in_cache(key, make)
+        arrays = remembered(key, make)
+        if not known:
             memory.reduce_size(bytes_limit=MAX_CACHED)
-        return arrays(key, make)
+        return arrays
     except OSError as error:
         warnings.warn(f"no cache in {cache_folder()} ({error.strerror}): made again next time", stacklevel=2)
         return make()

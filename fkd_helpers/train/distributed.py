@@ -77,7 +77,7 @@ def start_processes(arguments: Sequence[str], devices: int) -> None:
         try:
             text = job.communicate()[1]
         except KeyboardInterrupt:  # the terminal sent it to all; the first process writes its record
-            job.wait()
+            job.communicate()  # and not `wait`: a process that fills the pipe would never end
             raise
     if messages := re.findall(rf"^{arguments[0]}: (.*)$", text, re.MULTILINE):
         raise InputError(messages[-1])

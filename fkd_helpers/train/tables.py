@@ -67,7 +67,7 @@ def _longer(record: dict, runs: list[dict]) -> str:
     """Return in words which part of a longer run a run is; nothing if it is no part of one."""
     free, done = {"name", "epochs", "device"}, len(record["history"])
     longest = record
-    for other in runs:
+    for other in runs if record["config"]["schedule"] == "constant" else ():  # else the rates depend on the length
         same = all(other["config"].get(key) == value for key, value in record["config"].items() if key not in free)
         if same and len(other.get("history", [])) > len(longest["history"]):
             longest = other
