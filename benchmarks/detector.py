@@ -63,7 +63,7 @@ if __name__ == "__main__":
             share, (low, high) = np.mean(failed), bootstrap(np.array(failed, float), photo)
             table[name][condition] = {"failed": share, "low": low, "high": high}
             print(f"{condition}, {name}: {share:.1%} failed ({low:.1%} to {high:.1%})", flush=True)
-    paths = find_photos(faceless)[0]
+    paths = find_photos(faceless)
     paths = [paths[i] for i in np.linspace(0, len(paths) - 1, min(PHOTOS, len(paths))).round().astype(int)]
     for name, predictor in predictors.items():
         started = time.process_time()

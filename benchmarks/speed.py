@@ -6,7 +6,6 @@ All rows take turns, round by round, so that a busy moment hits each of them ali
 """
 
 import itertools
-import os
 import shutil
 import tempfile
 from collections.abc import Callable
@@ -140,8 +139,7 @@ def batch_rows(folder: Path) -> list[Row]:
 
     def ours():
         shutil.rmtree(folder / "faces.parquet", ignore_errors=True)
-        options = dict(whole_image="always", workers=os.cpu_count())
-        predict_folder(folder / "crops", folder / "faces.parquet", predictor, **options)
+        predict_folder(folder / "crops", folder / "faces.parquet", predictor, whole_image="always")
 
     def naive():
         faces = [predictor(read_photo(photo), whole_image="always")[0] for photo in photos[: CROPS // 10]]

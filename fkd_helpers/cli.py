@@ -19,9 +19,8 @@ PICTURES = (".png", ".jpg", ".svg", ".pdf")
 
 def predict(
     *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
-    workers: int | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
-    backend: str = "onnx", min_score: float | None = None, detector: str = "ours", min_face: float | None = None,
-    max_side: int | None = None,
+    whole_image: bool = False, crops: bool = False, model: str = "small", backend: str = "onnx",
+    min_score: float | None = None, detector: str = "ours", min_face: float | None = None, max_side: int | None = None,
 ) -> int:  # fmt: skip
     """Find the faces and keypoints of photos.
 
@@ -31,7 +30,6 @@ def predict(
         json: print boxes, keypoints and emotions as JSON, one line per photo
         csv: write one row per face: photo, face, size, box, score, emotion, x0, y0 ...
         parquet: the same for one folder of any size; the same command goes on if it was interrupted
-        workers: photos that are read at once (the number of cores)
         whole_image: where no face is found, take the image for one
         crops: each photo is the crop of a face: search for none
         model: a model that ships, or a path to .onnx or .safetensors
@@ -53,10 +51,8 @@ def predict(
     detect = partial(prediction.DETECTORS[detector], **limits)
     predictor = prediction.KeypointPredictor(model, backend=backend, detector=detect, min_score=min_score)
     how = "always" if crops else "fallback" if whole_image else "never"
-    failed = prediction.predict_paths(
-        photos, predictor, out=out, csv=csv, json=json, parquet=parquet, whole_image=how, workers=workers,
-        read_emotion=read_emotion,
-    )  # fmt: skip
+    outputs = {"out": out, "csv": csv, "json": json, "parquet": parquet}
+    failed = prediction.predict_paths(photos, predictor, **outputs, whole_image=how, read_emotion=read_emotion)
     return 2 if failed else 0
 
 

@@ -3,7 +3,7 @@
 import contextlib
 import os
 import warnings
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Container, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -65,10 +65,10 @@ def read_text(path: str | Path) -> str:
     raise InputError(f"{path}: not a text file; a workbook must be saved as CSV")
 
 
-def free_path(path: Path) -> Path:
-    """Return the path, with a number added to its name if it is taken."""
+def free_path(path: Path, taken: Container[Path] = ()) -> Path:
+    """Return the path, with a number added to its name if it is there or among the taken ones."""
     number, wanted = 1, path
-    while path.exists():
+    while path.exists() or path in taken:
         number += 1
         path = wanted.with_stem(f"{wanted.stem}-{number}")
     return path

@@ -2,27 +2,25 @@
 
 import importlib.util
 import io
-from collections import Counter
+import warnings
 from pathlib import Path
 
 import cv2
 import numpy as np
 from PIL import Image, ImageOps, UnidentifiedImageError
-from PIL.PngImagePlugin import PngInfo
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 
-HAS_HEIF = importlib.util.find_spec("pillow_heif") is not None  # the extra [heic]
-HEIC = (".heic", ".heif")
-HEIC_HINT = "pip install 'fkd-helpers[heic]' reads .heic"
-FORMATS = "JPEG, PNG, WEBP, AVIF, BMP, TIFF, GIF, JPEG2000, PPM"
-SUFFIXES = (
-    ".jpg", ".jpeg", ".jpe", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm",
-    *(HEIC if HAS_HEIF else ()),
-)  # fmt: skip
+SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm")
+FORMATS = "JPEG, PNG, WEBP, AVIF, BMP, TIFF, GIF, JPEG2000, PPM, and HEIC after pip install 'fkd-helpers[heic]'"
 MAX_PIXELS = 200_000_000  # of a photo, the largest of today's phones
 Image.MAX_IMAGE_PIXELS = None  # our own limit gives a plain error in the place of Pillow's warning
+if importlib.util.find_spec("pillow_heif"):  # the extra [heic]
+    import pillow_heif
+
+    pillow_heif.register_heif_opener()
+    SUFFIXES += (".heic", ".heif")
 
 
 def read_photo(source: str | Path | bytes) -> np.ndarray:
@@ -31,10 +29,6 @@ def read_photo(source: str | Path | bytes) -> np.ndarray:
     RGBA is laid over white, a camera's rotation applied.
     """
     name = "photo" if isinstance(source, bytes) else str(source)
-    if HAS_HEIF:
-        import pillow_heif  # slow to import
-
-        pillow_heif.register_heif_opener()
     try:
         with Image.open(io.BytesIO(source) if isinstance(source, bytes) else source) as image:
             width, height = image.size
@@ -45,72 +39,50 @@ def read_photo(source: str | Path | bytes) -> np.ndarray:
     except InputError:
         raise
     except UnidentifiedImageError:
-        hint = f"; {HEIC_HINT}" if name.lower().endswith(HEIC) and not HAS_HEIF else ""
-        raise InputError(f"{name}: not an image that can be read (expected {FORMATS}{hint})") from None
+        raise InputError(f"{name}: not an image that can be read (expected {FORMATS})") from None
     except (OSError, SyntaxError, ValueError) as error:  # Pillow's ways of saying that a file is damaged
         reason = getattr(error, "strerror", None)  # the system's own
         raise InputError(f"{name}: {reason.lower() if reason else f'damaged or cut off ({error})'}") from None
 
 
 def rgb_of(image: Image.Image) -> np.ndarray:
-    """Return the RGB pixels (h, w, 3) uint8 of a Pillow image of any mode."""
-    if image.mode.startswith(("I", "F")):  # 16 bits or floats, gray
-        values = np.nan_to_num(np.asarray(image, np.float32), posinf=0, neginf=0)
-        peak = values.max(initial=0)
-        top = next((limit for limit in (1, 255, 1023, 4095, 65535) if peak <= limit), peak)
-        return to_rgb((255 * np.clip(values / top, 0, 1)).round().astype(np.uint8))
+    """Return the RGB pixels (h, w, 3) uint8 of a Pillow image; gray of 16 bits becomes 8."""
+    if image.mode.startswith("I"):
+        return to_rgb((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
     if image.has_transparency_data:
         image = image.convert("RGBA")
         image = Image.alpha_composite(Image.new("RGBA", image.size, "white"), image)
     return np.array(image.convert("RGB"))
 
 
-def find_photos(folder: str | Path) -> tuple[list[Path], str]:
-    """Return the photos in a folder and its subfolders, sorted, and a line on other files, "" where there are none.
+def find_photos(folder: str | Path, *, skip: Path | None = None) -> list[Path]:
+    """Return the photos in a folder and its subfolders, sorted; warn of other files, but not of hidden ones.
 
-    Hidden files and folders (a Mac's `._name.jpg`) are skipped; links to folders are not followed.
+    `skip` is a subfolder that is left out.
     """
-    if not Path(folder).is_dir():
-        raise InputError(f"{folder}: not a folder, expected one with photos")
-    found, others = [], Counter()
-    for path in Path(folder).rglob("*"):
-        if path.is_file() and not any(part.startswith(".") for part in path.relative_to(folder).parts):
-            if path.suffix.lower() in SUFFIXES:
-                found.append(path)
-            else:
-                others[path.suffix.lower() or "no ending"] += 1
-    kinds = ", ".join(f"{count} {ending}" for ending, count in others.most_common())
-    hint = f" ({HEIC_HINT})" if set(others) & set(HEIC) else ""
-    left_out = f"left out {others.total()} files that are no photos: {kinds}{hint}" if others else ""
+    skip = None if skip == Path(folder) else skip
+    paths = (path for path in Path(folder).rglob("*") if path.is_file() and skip not in path.parents)
+    files = [path for path in paths if "/." not in f"/{path.relative_to(folder).as_posix()}"]
+    found = sorted(path for path in files if path.suffix.lower() in SUFFIXES)
     if not found:
-        what, endings = left_out or "it is empty", ", ".join(SUFFIXES)
-        raise InputError(f"{folder}: no photo in this folder ({what}), expected files ending in {endings}")
-    return sorted(found), left_out
+        raise InputError(f"{folder}: no photo in this folder, expected files ending in {', '.join(SUFFIXES)}")
+    if others := {path.suffix.lower() or "no ending" for path in set(files) - set(found)}:
+        kinds = ", ".join(sorted(others))
+        warnings.warn(f"{folder}: left out {len(files) - len(found)} files that are no photos ({kinds})", stacklevel=2)
+    return found
 
 
-def write_photo(path: str | Path, frame: np.ndarray, *, software: str = "") -> None:
-    """Write an RGB or gray uint8 frame to a whole file; `software` is a note in a PNG of what drew it."""
+def write_photo(path: str | Path, frame: np.ndarray) -> None:
+    """Write an RGB or gray uint8 frame to a whole file."""
     path = Path(path)
     kind = Image.registered_extensions().get(path.suffix.lower())
     if kind not in Image.SAVE:
         raise InputError(f"{path}: expected a name ending in .png, .jpg or another image format, got {path.suffix!r}")
-    note = PngInfo()
-    if software:
-        note.add_text("Software", software)
     try:
         with whole_file(path) as partial:
-            Image.fromarray(frame).save(partial, format=kind, pnginfo=note)
+            Image.fromarray(frame).save(partial, format=kind)
     except OSError as error:
         raise InputError(f"{path}: cannot be written ({error.strerror or error})") from None
-
-
-def software_of(path: str | Path) -> str:
-    """Return the note of `write_photo` in a PNG file, "" where there is none."""
-    try:
-        with Image.open(path) as image:
-            return image.info.get("Software", "")
-    except (OSError, SyntaxError, ValueError):
-        return ""
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:

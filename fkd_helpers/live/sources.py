@@ -85,8 +85,7 @@ def _frames(capture, *, live):
 
 
 def _open_images(folder):
-    photos, left_out = find_photos(folder)
-    notes = [left_out] if left_out else []
+    photos, notes = find_photos(folder), []
 
     def pictures():
         for second, path in enumerate(photos):

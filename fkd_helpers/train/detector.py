@@ -120,7 +120,7 @@ def _sources(sets: list[FaceSet], config: DetectorConfig, part: int) -> Sources:
     labelled = [pair for faces in sets for pair in zip(faces.images, places_of(faces.keypoints), strict=True)]
     photos, places = zip(*(scaled_photo(to_gray(image), place) for image, place in labelled), strict=True)
     if config.scenery:
-        found = find_photos(Path(config.scenery) / ("training", "validation")[part])[0]
+        found = find_photos(Path(config.scenery) / ("training", "validation")[part])
         scenery = [shrunk(to_gray(read_photo(path)), SCENERY) for path in found]
     else:
         rng = np.random.default_rng(part)
