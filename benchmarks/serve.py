@@ -3,8 +3,8 @@
     python benchmarks/serve.py [--seconds 20] [--memory 10000] [--out data/records]
 
 Photos of 640x480 with one puppet, kept connections: photos per second with two clients; times at 30 photos per second;
-memory of the server over many photos; and 100 malformed requests, each of which must get a 4xx answer. Processor time
-is that of server and clients together, in milliseconds per photo. The clients read answers without parsing them.
+memory of the server over many photos. Processor time is that of server and clients together, in milliseconds per photo.
+The clients read answers without parsing them.
 """
 
 import http.client
@@ -19,20 +19,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 import psutil
-import requests
 
 from fkd_helpers.core import records
 from fkd_helpers.core.options import run_script
 from fkd_helpers.data.puppets import stream
 
-JPEG, RATE, CLIENTS, MALFORMED = {"Content-Type": "image/jpeg"}, 30, 2, 100
-
-
-def malformed(photo: bytes, rng: np.random.Generator) -> list[tuple[bytes, dict]]:
-    """Return bodies and headers that no endpoint should accept."""
-    bad = [(b"", JPEG), (photo, {"Content-Type": "text/plain"}), (bytes(12_000_000), JPEG)] * (MALFORMED // 5)
-    noise = [(rng.bytes(5000), JPEG) for _ in range(MALFORMED // 5)]
-    return bad + noise + [(photo[: rng.integers(1, len(photo) // 2)], JPEG) for _ in range(MALFORMED // 5)]
+JPEG, RATE, CLIENTS = {"Content-Type": "image/jpeg"}, 30, 2
 
 
 def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -> dict:
@@ -63,10 +55,6 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
         end, before = time.perf_counter() + seconds, sum(server.cpu_times()[:2]) + time.process_time()
         count = sum(pool.map(client, range(CLIENTS), [end] * CLIENTS))
         spent = sum(server.cpu_times()[:2]) + time.process_time() - before
-        bad, url = malformed(photos[0], np.random.default_rng(0)), f"{address}/predict"
-        session = requests.Session()
-        answers = [session.post(url, body, headers=headers, timeout=60) for body, headers in bad]
-        refused = sum(400 <= answer.status_code < 500 and bool(answer.json()["detail"]) for answer in answers)
         memory = []
         for block in np.array_split(np.arange(many), 10):
             assert all(status == 200 for status, _ in pool.map(post, block.tolist()))
@@ -78,8 +66,8 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
         p50, p99 = np.percentile([wait.result() for wait in waits], (50, 99))
     return {
         "photos_per_second": count / seconds, "processor_ms": 1000 * spent / count, "clients": CLIENTS, "rate": RATE,
-        "ms_p50": p50, "ms_p99": p99, "malformed": MALFORMED, "refused": refused, "photos": many, "memory_mb": memory,
-        "growth_mb": memory[-1] - memory[0], "photo_kb": sum(map(len, photos)) / len(photos) / 1000,
+        "ms_p50": p50, "ms_p99": p99, "photos": many, "memory_mb": memory, "growth_mb": memory[-1] - memory[0],
+        "photo_kb": sum(map(len, photos)) / len(photos) / 1000,
     }  # fmt: skip
 
 

@@ -13,6 +13,11 @@ from fkd_helpers.predict.runtime import WEIGHTS
 ROOT = Path(__file__).parents[1]
 
 
+def test_pages_are_as_the_records_say():
+    stale = [page for page in render_docs.PAGES if render_docs.rendered(page.read_text()) != page.read_text()]
+    assert not stale, "run `make readme`"
+
+
 def test_a_number_of_a_page_is_written_anew_and_its_place_must_exist():
     bound = "**5,770**<!-- = facts-ytf/images/all --> frames, 347.0<!-- = facts-ytf/people/both --> people"
     assert render_docs.rendered(bound.replace("5,770", "12").replace("347.0", "0.1")) == bound

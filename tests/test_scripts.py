@@ -1,7 +1,7 @@
 """Every script of benchmarks/ and tools/ can be imported, and runs once where it can: most others need a real set.
 
-Not run: live_browser.py, serve.py, scale.py and peers (minutes), render_sprites.py (writes what ships), install.py (CI
-begins with it).
+Not run: live_browser.py, serve.py, ray_training.py and peers (minutes), render_sprites.py (writes what ships),
+install.py (CI begins with it).
 """
 
 import runpy
@@ -24,9 +24,7 @@ FILES = [*ROOT.glob("benchmarks/*.py"), *ROOT.glob("tools/*.py")]
 SCRIPTS = sorted(path.relative_to(ROOT).as_posix() for path in FILES)
 RUN = {  # with small arguments; OUT is a folder
     "benchmarks/closed_eyes.py": "--faces 2 --films 1 --frames 10 --out OUT",
-    "benchmarks/speed.py": "--rounds 1 --only batch --out OUT",
-    "tools/moving_puppet.py": "--frames 2 --out OUT/puppet.webp",
-    "tools/render_docs.py": "--check",
+    "benchmarks/speed.py": "--rounds 1 --only faces --out OUT",
 }
 
 

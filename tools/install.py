@@ -54,22 +54,14 @@ def without_cuda(choice: str) -> bool:
     return True
 
 
-def packages() -> int:
-    """Return how many packages are in .venv."""
-    pattern = "Lib/site-packages/*.dist-info" if sys.platform == "win32" else "lib/*/site-packages/*.dist-info"
-    return len(list(BIN.parent.glob(pattern)))
-
-
 def pip_install(*arguments: str) -> None:
     """Run pip, and print a line every half minute; its own words are printed where it fails."""
-    start, before, lines, done = time.monotonic(), packages(), [], threading.Event()
+    start, lines, done = time.monotonic(), [], threading.Event()
 
     def report():
         while not done.wait(REPORT_SECONDS):
             known = [line for line in lines if line.startswith(("Collecting", "Downloading", "Installing collected"))]
             doing = " ".join(known[-1].split()[:2]) if known else "starting"
-            if doing.startswith("Installing"):  # the line names all packages, and pip is silent from here on
-                doing = f"unpacking, {packages() - before} of {known[-1].count(',') + 1} packages"
             print(f"  {time.monotonic() - start:4.0f} s: {doing}", flush=True)
 
     command = [BIN / "python", "-m", "pip", "install", "--progress-bar", "off", *arguments]

@@ -1,8 +1,7 @@
 """Write the tables and the bound numbers of README.md, the model cards and docs/ from data/records.
 
-`make readme` rewrites them; `python tools/render_docs.py --check` only tells whether they are as the records say. A
-table stands between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is bound to a field of a record by
-`5,770<!-- = facts-ytf/images/all -->` and keeps the decimals that stand there.
+`make readme` rewrites them. A table stands between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is bound to
+a field of a record by `5,770<!-- = facts-ytf/images/all -->` and keeps the decimals that stand there.
 """
 
 import json
@@ -15,7 +14,6 @@ import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.options import run_script
 from fkd_helpers.course import checks  # noqa: F401  they fill EXERCISES
 from fkd_helpers.course.exercises import EXERCISES
 from fkd_helpers.expressions.report import COLUMNS, PUBLISHED
@@ -24,6 +22,7 @@ from fkd_helpers.train.tables import ablation, markdown, number, percent, table
 
 ROOT = Path(__file__).parents[1]
 PATTERNS = ("*.md", "data/*.md", "docs/**/*.md", "fkd_helpers/weights/*.md")
+PAGES = sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern))
 FINDERS = {"dlib_hog": "HOG + dlib", "dlib_haar": "Haar + dlib", "mediapipe": "MediaPipe"}
 REGIONS = ("jaw", "brows", "nose", "eyes", "mouth")
 RECIPE = {
@@ -275,19 +274,6 @@ def looked_up(source: str, written: str) -> str:
         raise InputError(f"<!-- = {source} -->: no number there") from None
 
 
-def main(*, check: bool = False) -> int:
-    """Rewrite the pages, or tell which are stale."""
-    stale = 0
-    for page in sorted(path for pattern in PATTERNS for path in ROOT.glob(pattern)):
-        old = page.read_text(encoding="utf-8")
-        new = rendered(old)
-        stale += old != new
-        if check and old != new:
-            print(f"{page.relative_to(ROOT)} is stale: run `make readme`")
-        elif old != new:
-            page.write_text(new, encoding="utf-8")
-    return int(check and stale > 0)
-
-
 if __name__ == "__main__":
-    run_script(main)
+    for page in PAGES:
+        page.write_text(rendered(page.read_text(encoding="utf-8")), encoding="utf-8")

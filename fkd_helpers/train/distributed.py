@@ -4,7 +4,7 @@
   on each of M machines. If one is lost, the job ends, and the same command resumes from the checkpoint.
 - Fabric's DDP joins the processes and averages their gradients (`train.loop.fabric_for`).
 - Ray tasks run many separate trainings, without communication between them (`train.grid`).
-- Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/scale.py trainer`.
+- Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/ray_training.py`.
 
 Each process takes its shard of every batch. Without normalisation layers the gradients are those of one process with
 the whole batch. Batch normalisation sees the shard alone, as is usual with DDP; its running statistics are averaged
