@@ -72,8 +72,8 @@ class NaiveDataset(torch.utils.data.Dataset):
 
 def data_rows(folder: Path) -> list[Row]:
     """Return loading, batches and training; the naive training is the five-convolution network on the naive loader."""
-    puppets = load("puppets", n=FACES)
-    write_classic(puppets, folder, parts=["training"] * FACES)
+    puppets = load("puppets", n=FACES * 5 // 4).part("training")
+    write_classic(puppets, folder)
     dataset, faces, epochs = NaiveDataset(folder), load(folder).part("training"), itertools.count()
     loader = torch.utils.data.DataLoader(dataset, batch_size=64, shuffle=True, drop_last=True)
     batches, two_batches = FaceBatches(faces, options=Augment()), torch.utils.data.Subset(dataset, range(32))

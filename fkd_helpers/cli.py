@@ -85,7 +85,7 @@ def evaluate(
     """Score a model from photo to keypoints and with the true box given, and write the record.
 
     Args:
-        data: ytf, puppets, a folder or a CSV
+        data: ytf, puppets, or a folder
         part: test, training, held-out (of an extra set), or all
         model: a model that ships, or a path
         detector: ours, or haar

@@ -65,7 +65,7 @@ def test_help(capsys, command):
         ("train --name a/b", "name: expected letters, .* got 'a/b'"),
         ("train --data pupets", "unknown data set 'pupets': did you mean 'puppets'"),
         ("train --data ytf", "'ytf' is not, or not whole, in .*run `make data`"),
-        ("train --data no/where", "no/where: no such folder or CSV file"),
+        ("train --data no/where", "unknown data set 'no/where'"),
         ("evaluate --data puppets --part tset", "unknown part 'tset': did you mean 'test'"),
         ("evaluate --data puppets --model none.onnx", r"none\.onnx: no such model file"),
         ("predict a.jpg --backend onxx", "unknown backend 'onxx': did you mean 'onnx'"),
@@ -93,7 +93,7 @@ HEADER = ",".join(["name", *map(str, range(136))])
 def test_tables_that_cannot_be_scored(capsys, place, content, message):
     (place / "labels.csv").write_text(content)
     Image.new("RGB", (9, 9)).save(place / "a.png")
-    refused(capsys, "evaluate", "--data", "labels.csv", "--part", "all", message=message)
+    refused(capsys, "evaluate", "--data", ".", "--part", "all", message=message)
     assert left(place) == ["a.png", "labels.csv"]
 
 

@@ -100,7 +100,7 @@ def test_two_processes_end_with_one_network_that_one_process_resumes(two):
 
 
 def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, capfd):
-    write_classic(data.load("puppets", n=24), tmp_path / "faces", parts=["training", "test"] * 12)
+    write_classic(data.load("puppets", n=24), tmp_path / "faces")
     monkeypatch.setenv("PYTHONPATH", str(ROOT))
     monkeypatch.setenv("OMP_NUM_THREADS", "1")
     command = f"train --data {tmp_path / 'faces'} --extra-data= --start= --labels given --net two_layers --loss mse"

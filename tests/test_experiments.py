@@ -193,7 +193,7 @@ def on_ray(tmp_path_factory):
     """Run four runs on two workers and kill the worker of the long one once; return what came of it."""
     pytest.importorskip("ray")
     folder = tmp_path_factory.mktemp("ray")
-    write_classic(data.load("puppets", n=16), folder / "faces", parts=["training", "test"] * 8)
+    write_classic(data.load("puppets", n=16), folder / "faces")
     base = dataclasses.replace(QUICK, data=str(folder / "faces"), split="official", labels="given", batch_size=4)
     runs = [
         dataclasses.replace(base, name="long", epochs=LONG),

@@ -24,7 +24,7 @@ CROPS = np.random.default_rng(0).random((3, 1, 112, 112), np.float32)
 def made(tmp_path_factory):
     """The folder with the shipped network in every format, and the record of the command that wrote it."""
     faces, folder = tmp_path_factory.mktemp("faces"), tmp_path_factory.mktemp("export")
-    write_classic(load("puppets", n=60), faces, parts=["training"] * 40 + ["test"] * 20)
+    write_classic(load("puppets", n=60), faces)
     options = {"data": faces, "rounds": 1, "out": folder, "record": folder}
     assert cli.main(["export", *(f"--{name}={value}" for name, value in options.items())]) == 0
     return folder, json.loads((folder / "export-small.json").read_text())

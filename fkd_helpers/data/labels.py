@@ -8,7 +8,6 @@ label-shift-*). A mirror tells right from left; a shift up or down stays unseen.
 import json
 import os
 import warnings
-from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,45 +19,61 @@ from tqdm import tqdm
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import cached, read_text
 from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
-from fkd_helpers.data.tables import Table, layout_of, read_cells, read_table
+from fkd_helpers.data.tables import columns_of, read_table
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.faces.landmarks import mirror_by_name
 
 # To the right: pixels of the image, and a share of the longer side of the face's box.
 SHIFTS = {"ytf": (0.45, 0.0070), "wild68": (0.69, 0.0)}
+MANY = 0.01  # of the points: the tracker of the ytf labels puts a few outside of their image
 
 
-def read_folder(path: Path) -> FaceSet:
-    """Read a classic folder, a folder with one label table, or a label table beside its images."""
-    problems, files, names, people, points = [], [], [], [], []
-    tables = _tables(Path(path))
+def read_folder(folder: Path) -> FaceSet:
+    """Read a folder in the classic layout, or with one label table beside its images."""
+    problems, files, names, points = [], [], [], []
+    classic = {part: folder / table for part, table in CLASSIC.items() if (folder / table).exists()}
     # frames of a film belong to a person, files of other folders to the photo that they were cut from
-    person = person_of if any(file.name in CLASSIC.values() for file, *_ in tables) else photo_of
-    for file, folder, prefix in tables:
+    person = person_of if classic else photo_of
+    for part, file in (classic or {"": _label_table(folder)}).items():
         table = read_table(file, problems)
         points.append(table.keypoints)
-        files += [folder / name for name in table.names]
-        names += [prefix + name for name in table.names]
-        said = table.people or [""] * len(table.names)
-        people += [who or person(prefix + name) for who, name in zip(said, table.names, strict=True)]
+        files += [folder / part / name for name in table.names]
+        names += [f"{part}/{name}" if part else name for name in table.names]
     images = read_images(files)
     problems += [image for image in images if isinstance(image, str)]
     kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
     if not kept:
-        raise InputError(f"{path}: no usable row ({problems[0] if problems else 'the table is empty'})")
+        raise InputError(f"{folder}: no usable row ({problems[0] if problems else 'the table is empty'})")
     faces = FaceSet(
         images=[images[i] for i in kept],
         keypoints=np.concatenate(points)[kept],
         names=tuple(names[i] for i in kept),
-        people=[people[i] for i in kept],
+        people=[person(names[i]) for i in kept],
         problems=tuple(problems),
-        mirror=mirror_of(tables[0][0].parent, table),
+        mirror="layout" if len(table.points) == 68 and table.points[0] == "0" else mirror_by_name(table.points),
     )
     left_out = [f"{len(problems)} rows left out, first: {problems[0]}"] if problems else []
     for remark in left_out + doubts(faces):
-        warnings.warn(f"{path}: {remark}", stacklevel=3)
+        warnings.warn(f"{folder}: {remark}", stacklevel=3)
     return faces
+
+
+def _label_table(folder: Path) -> Path:
+    """Return the one label table of a folder."""
+    tables = sorted(folder.glob("*.csv"))
+    labelled = [table for table in tables if len(tables) == 1 or _is_label_table(table)]
+    if len(labelled) != 1:
+        found = ", ".join(table.name for table in tables) or "no CSV file"
+        raise InputError(f"{folder}: expected {' and '.join(CLASSIC.values())}, or one label table, found {found}")
+    return labelled[0]
+
+
+def _is_label_table(table: Path) -> bool:
+    try:
+        return bool(columns_of(read_text(table).partition("\n")[0].split(",")))
+    except InputError:
+        return False
 
 
 def read_images(files: list[Path]) -> list[np.ndarray | str]:
@@ -95,33 +110,14 @@ def _read_or_say(file: Path) -> np.ndarray | str:
 def doubts(faces: FaceSet) -> list[str]:
     """Return what looks wrong about the coordinates of a set, one line each."""
     points, sizes = faces.keypoints, np.array([image.shape[1::-1] for image in faces.images], np.float32)[:, None]
-    known = ~np.isnan(points).any(2)
-    if not known.any():
-        return ["no keypoint has a label"]
-    if points[known].min() >= 0 and points[known].max() <= 1 and (points[known] % 1).any():
+    known = points[~np.isnan(points).any(2)]
+    if (known % 1).any() and known.min() >= 0 and known.max() <= 1:
         return ["all coordinates lie in 0..1, as if they were shares of the image; expected pixels"]
-    lines, outside = [], known & ((points < -0.5) | (points > sizes - 0.5)).any(2)
-    if len(lost := np.flatnonzero(outside.sum(1) > known.sum(1) / 2)):
-        lines.append(f"most points of {len(lost)} faces lie outside their image, first {faces.names[lost[0]]}")
-    if (zeros := (points == 0).all(2).sum()) > 2:
-        lines.append(f"{zeros} points lie at (0, 0): leave cells blank where that stands for missing")
-    return lines
-
-
-def mirror_of(folder: Path, table: Table) -> np.ndarray | str | None:
-    """Return the mirror order of a folder's points: of `mirror.txt`, of "left" and "right" in names, or a layout's.
-
-    The file holds the order ("1 0 2": points 0 and 1 swap), or "none".
-    """
-    count, file = table.keypoints.shape[1], folder / "mirror.txt"
-    if not file.exists():
-        return "layout" if count == 68 and table.keys[0].isdigit() else mirror_by_name(table.keys)
-    words = read_text(file).replace(",", " ").split()
-    try:
-        order = None if words == ["none"] else [int(word) for word in words]
-        return FaceSet([], np.empty((0, count, 2)), (), mirror=order).mirror
-    except ValueError as error:
-        raise InputError(f"{file}: expected the order of {count} points in a mirror ({error})") from None
+    outside = ((points < -0.5) | (points > sizes - 0.5)).any(2) | (points == 0).all(2)
+    if outside.sum() <= MANY * len(known):
+        return []
+    first = faces.names[outside.any(1).argmax()]
+    return [f"{outside.sum()} points lie outside their image or at (0, 0), first {first}; a missing point is a blank"]
 
 
 def photo_of(name: str) -> str:
@@ -135,36 +131,10 @@ def photo_of(name: str) -> str:
     return head if any(letter.isdigit() for letter in head.rpartition("/")[2]) else stem
 
 
-def _tables(path: Path) -> list[tuple[Path, Path, str]]:
-    """Return (table, folder of its images, prefix of its names) for a path."""
-    if path.is_file():
-        own = [path.parent / folder for folder, table in CLASSIC.items() if table == path.name]
-        return [(path, next(filter(Path.is_dir, own), path.parent), "")]
-    classic = [(path / table, path / folder, f"{folder}/") for folder, table in CLASSIC.items()]
-    if classic := [entry for entry in classic if entry[0].exists()]:
-        return classic
-    tables = sorted(file for file in path.iterdir() if file.suffix.lower() in (".csv", ".tsv"))
-    labelled = tables if len(tables) == 1 else [table for table in tables if _is_label_table(table)]
-    if len(labelled) != 1:
-        found = ", ".join(table.name for table in tables) or "no CSV file"
-        raise InputError(f"{path}: expected {' and '.join(CLASSIC.values())}, or one label table, found {found}")
-    return [(labelled[0], path, "")]
-
-
-def _is_label_table(table: Path) -> bool:
-    try:
-        return bool(layout_of(read_cells(table)[0].tolist()))
-    except InputError:
-        return False
-
-
-def write_classic(faces: FaceSet, folder: Path, *, parts: Iterable[str] | None = None) -> Path:
-    """Write a set in the classic layout (images, and one CSV per part) and return the folder.
-
-    `parts` are n folder names; by default the folder in each face's own name, else "training".
-    """
+def write_classic(faces: FaceSet, folder: Path) -> Path:
+    """Write a set in the classic layout, images and one CSV per folder in the names, and return its folder."""
     folder = Path(folder)
-    parts = np.array(list(parts or (name.rpartition("/")[0] or "training" for name in faces.names)))
+    parts = np.array([name.rpartition("/")[0] or "training" for name in faces.names])
     for part in np.unique(parts):
         (folder / part).mkdir(parents=True, exist_ok=True)
         chosen = faces[parts == part]

@@ -16,7 +16,7 @@ def data_dirs() -> list[Path]:
 
 
 def load(name: str | Path | None = None, *, n: int = 400, seed: int = 0, looks: bool = False) -> FaceSet:
-    """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), a folder or a CSV.
+    """Load a data set: "puppets" (made on the spot, the default), "ytf" (the real 68-point set), or a folder.
 
     Without a name, $FKD_DATASET says which. `n`, `seed` and `looks` are those of `puppets.make_set`.
     """
@@ -25,17 +25,16 @@ def load(name: str | Path | None = None, *, n: int = 400, seed: int = 0, looks: 
 
 
 def find(name: str | Path) -> Path:
-    """Return the folder (or label table) of a data set, by path or by its name below one of `data_dirs()`."""
+    """Return the folder of a data set, by path or by its name below one of `data_dirs()`."""
     path, folders = Path(name).expanduser(), data_dirs()
-    is_path = len(path.parts) > 1 or path.suffix in (".csv", ".tsv")
     for found in (path, *(folder / path for folder in folders)):
         whole = str(name) != "ytf" or all((found / table).exists() for table in CLASSIC.values())  # a download cut off
-        if (found.is_dir() and whole) or (found.is_file() and is_path):
+        if found.is_dir() and whole:
             return found
     if str(name) == "ytf":
         where = " nor ".join(map(str, folders))
         raise InputError(f"data set 'ytf' is not, or not whole, in {where}: run `make data`, or set FKD_DATA_DIR")
-    if is_path:
-        raise InputError(f"{name}: no such folder or CSV file")
+    if path.is_file():
+        raise InputError(f"{name}: a file, expected the folder of a data set")
     here = [found.name for folder in folders if folder.is_dir() for found in folder.iterdir() if found.is_dir()]
     raise unknown("data set", name, {"puppets", "ytf", *here} - {"records"})
