@@ -27,7 +27,7 @@ help:
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"
 	@echo "make web     faces and keypoints in a web page, from webcam or picture, in build/web (npm brings the library)"
-	@echo "make data    download the real 68-point set to data/ytf (resumes, checks every file)"
+	@echo "make data    download the real 68-point set to data/ytf (checks every file)"
 	@echo "make benchmark  how fast everything is here, beside the naive way of a first course"
 	@echo "make peers   time and score MediaPipe and dlib beside ours, in an environment of their own (build/peers)"
 	@echo "make lint    ruff over package, tests and notebooks"

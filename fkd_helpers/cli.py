@@ -129,7 +129,7 @@ def emotions(*, predictions: str, picture: Path | None = None) -> None:
 
 
 def fetch(*, out: Path | None = None) -> None:
-    """Download the real 68-point set; it resumes, and every file is checked.
+    """Download the real 68-point set; every file is checked by its digest.
 
     Args:
         out: folder of the set (ytf in $FKD_DATA_DIR or in data/)
