@@ -21,7 +21,6 @@ from fkd_helpers.expressions.reader import ExpressionReader, upright_crop
 from fkd_helpers.expressions.report import compare, worst_rows, write_report
 from fkd_helpers.expressions.task import facts_of, targets_of
 from fkd_helpers.faces.images import write_photo
-from fkd_helpers.plots import expressions as plots
 
 pytestmark = pytest.mark.slow
 NAN = np.nan
@@ -238,19 +237,6 @@ def test_scale_scores_of_a_shifted_line_and_of_one_without_variation():
     assert scale_scores(target + 0.2, target) == pytest.approx(wanted | {"ccc": 2 * spread / (2 * spread + 0.04)})
     scores = scale_scores(np.array([0.1, 0.1]), np.array([0.2, 0.3]), "valence_")
     assert np.isnan(scores["valence_r"]) and np.isnan(scores["valence_ccc"]) and scores["valence_rmse"] > 0
-
-
-def test_figures_tell_their_content_in_alt_texts():
-    expression, valence = np.arange(40) % 8, np.linspace(-1, 1, 40)
-    faces = made(expression)
-    faces.extras.update(valence=valence, arousal=-valence)
-    shares = np.eye(8)[expression] * 0.6 + 0.05
-    shares[expression == 4] = np.eye(8)[3]
-    answers = np.concatenate([shares, np.stack([valence, -valence], 1)], 1)
-    assert "fear called surprise, 100%" in plots.confusion_figure(shares, expression).get_label()
-    assert "happy 1.00 and 1.00" in plots.curves_figure(shares, expression).get_label()
-    assert "valence: r 1.00, arousal: r 1.00" in plots.circumplex_figure(answers, faces).get_label()
-    assert "right 88%" in plots.calibration_figure(shares, expression).get_label()
 
 
 # runs, reports, the command

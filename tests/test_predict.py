@@ -199,6 +199,8 @@ def test_onnx_and_torch_agree(astronaut, files):
     models = files / "tiny.onnx", files / "tiny.safetensors", module
     answers = [KeypointPredictor(model).at_boxes(astronaut, boxes) for model in models]
     assert np.ptp(answers[0][0][0], 0).min() > 5  # the answer spreads over pixels
+    shipped = [KeypointPredictor(backend=backend).at_boxes(astronaut, boxes)[0] for backend in ("onnx", "torch")]
+    np.testing.assert_allclose(*shipped, atol=0.05)
     for keypoints, scores in answers[1:]:
         np.testing.assert_allclose(answers[0][0], keypoints, atol=0.05)
         np.testing.assert_allclose(answers[0][1], scores, atol=1e-3)

@@ -13,7 +13,6 @@ from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.plots.training import training_curves
 from fkd_helpers.predict import KeypointPredictor, load_runner
 from fkd_helpers.train import keypoints
 from fkd_helpers.train.checkpoint import history_of
@@ -211,14 +210,3 @@ def test_own_keypoints_of_any_number_are_trained_from_one_table(faces, tmp_path,
     for file in ("small.safetensors", "small.onnx"):
         found = KeypointPredictor(str(tmp_path / file)).at_boxes(faces.images[0], np.array([[40.0, 40, 80, 80]]))[0]
         assert found.shape == (1, k, 2)
-
-
-def test_the_curves_have_a_panel_a_kind_and_mark_the_best():
-    row = {"rate": 0.1, "seconds": 1.0, "losses": [3.0, 1.0]}
-    kinds = {"loss": 2.0, "nme": 0.3, "mae_224": 9.0, "rmse_224": 12.0}
-    rows = [{"epoch": i} | {key: value / i for key, value in kinds.items()} | row for i in (1, 2)]
-    made = training_curves([*rows, rows[0] | {"epoch": 3, "nme": float("nan")}])
-    loss, nme, pixels = made.axes
-    assert [ax.get_title() for ax in made.axes] == ["loss", "NME", "pixels at 224"]
-    assert loss.get_xlim()[0] == 0 and len(pixels.lines) == 2
-    assert nme.lines[-1].get_xydata().tolist() == [[2, 0.15]]

@@ -109,25 +109,6 @@ def demo(tmp_path):
     made.stop()
 
 
-def test_record_and_snapshot_write_files_and_show_them(demo):
-    demo.start()
-    until(lambda: demo.engine.run.meter.read()["frames"] > 2)
-    demo.snapshot()
-    assert "<img" in demo.saved.value and "alt=" in demo.saved.value
-    demo.record()
-    assert demo.buttons["Record"].description == "Stop recording" and "Recording to" in demo.picture.status
-    until(lambda: demo.engine.recording.seconds > 0.3)
-    demo.record()
-    assert demo.buttons["Record"].description == "Record" and "<video" in demo.saved.value
-    assert {path.suffix for path in demo.folder.iterdir()} == {".mp4", ".json", ".png"}
-    demo.record()
-    until(lambda: demo.engine.recording.seconds > 0)
-    demo.stop()
-    assert len(list(demo.folder.glob("*.mp4"))) == 2
-    assert demo.picture.status.startswith("Stopped") and "Saved" in demo.picture.status
-    assert not demo.engine.running and not demo.buttons["Start"].disabled
-
-
 def test_buttons_report_what_makes_no_sense(demo, tmp_path):
     for name, message in (("Record", "press Start"), ("Snapshot", "no frame")):
         demo.buttons[name].click()

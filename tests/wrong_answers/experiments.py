@@ -9,7 +9,6 @@ from torch.nn import functional
 from torch.optim.lr_scheduler import CosineAnnealingLR, LambdaLR
 
 from fkd_helpers import nets
-from fkd_helpers.predict.runtime import WEIGHTS
 
 WRONG: dict[str, dict] = {}
 
@@ -23,18 +22,6 @@ def averaged(values, weight, start):
 
 def cosine(step, steps, warm):
     return 0.5 * (1 + math.cos(math.pi * (step - warm) / (steps - warm)))
-
-
-class Shipped(nn.Module):
-    """A trained network whose weights are hidden from who counts them."""
-
-    def __init__(self):
-        super().__init__()
-        self.scale = nn.Parameter(torch.ones(1))
-        self.hidden = [nets.load_weights(nets.build("small"), WEIGHTS / "small.safetensors").eval()]
-
-    def forward(self, images):
-        return self.scale * nets.keypoints_from(self.hidden[0](images))
 
 
 def tiny():
@@ -52,7 +39,6 @@ WRONG["03"] = {
         lambda: row_of(nets.build("two_layers")),  # too many weights
         lambda: row_of(nn.Sequential(*list(tiny())[:-1])),  # numbers in place of points
         lambda: row_of(tiny()),  # too simple
-        lambda: row_of(Shipped()),  # trained elsewhere
     ],
     "momentum_step": [
         lambda w, g, v, rate, m: (w - rate * g, m * v + g),  # the velocity is kept, and not used
@@ -91,13 +77,6 @@ def by_person(values, people, how):
     return [how(values[people == person]) for person in np.unique(people)]
 
 
-@torch.no_grad()
-def always_back_to_train(net, images):
-    answers = net.eval()(images)
-    net.train()
-    return answers
-
-
 def keeps_gradients(net, images):
     was, answers = net.training, net.eval()(images)
     net.train(was)
@@ -105,11 +84,10 @@ def keeps_gradients(net, images):
 
 
 WRONG["04"] = {
-    "predict": [always_back_to_train, keeps_gradients, torch.no_grad()(lambda net, images: net(images))],
+    "predict": [keeps_gradients, torch.no_grad()(lambda net, images: net(images))],
     "soft_argmax": [
         lambda h: soft_place(h)[::-1],  # y first
         lambda h: np.unravel_index(h.argmax(), h.shape)[::-1],  # the highest cell
-        lambda h: place(h - h.min() + 1e-9),  # no exponential
         lambda h: place(np.exp(np.minimum(h, 700))),  # too large a number for exp, cut off
     ],
     "one_draw": [

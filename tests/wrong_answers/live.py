@@ -46,11 +46,6 @@ def averaged(points, m):
     return np.stack(smoothed)
 
 
-def centred(points, fps, side):
-    padded = np.pad(points, ((4, 4), (0, 0), (0, 0)), mode="edge")
-    return np.mean([padded[i : i + len(points)] for i in range(9)], 0)
-
-
 WRONG["08"] = {
     "latest_wins": [
         lambda arrivals, work: list(range(len(arrivals))),  # a queue: all of them
@@ -65,7 +60,6 @@ WRONG["08"] = {
     "steady": [
         lambda points, fps, side: points,  # no smoothing
         lambda points, fps, side: averaged(points, 0.8),  # too late
-        centred,  # looks into the future
     ],
 }
 
@@ -101,8 +95,8 @@ def in_batches(images, name, batch, *, last=True):
     return [{name: images[i : i + batch]} for i in range(0, len(images) if last else len(images) - batch + 1, batch)]
 
 
-def status_by(content_type, body, max_bytes, max_pixels, *, types=True, length=True, decode=False, limit=0, none=400):
-    if types and not content_type.startswith("image/"):
+def status_by(content_type, body, max_bytes, max_pixels, *, length=True, decode=False, limit=0):
+    if not content_type.startswith("image/"):
         return 415
     if length and len(body) > max_bytes:
         return 413
@@ -112,7 +106,7 @@ def status_by(content_type, body, max_bytes, max_pixels, *, types=True, length=T
                 image.load()
             return 413 if image.width * image.height > max_pixels + limit else 200
     except (UnidentifiedImageError, OSError):
-        return none
+        return 400
 
 
 WRONG["11"] = {
@@ -123,19 +117,14 @@ WRONG["11"] = {
     "through_int8": [
         lambda v, low, high: int8_by(v, low, high, clip=False),
         lambda v, low, high: int8_by(v, low, high, whole=np.floor),  # cut, not rounded
-        lambda v, low, high: (
-            low + np.round((np.clip(v, low, high) - low) / (high - low) * 255) * (high - low) / 255
-        ),  # zero lies between two steps
     ],
     "calibration_reader": [
         lambda images, name, batch: Reader(in_batches(images, name, batch), endless=True),  # begins again
         lambda images, name, batch: Reader(in_batches(images, name, batch)[:1]),
     ],
     "status_for": [
-        lambda *request: status_by(*request, types=False),
         lambda *request: status_by(*request, length=False),
         lambda *request: status_by(*request, decode=True),  # a header would have been enough
         lambda *request: status_by(*request, limit=-1),  # exactly the limit is refused
-        lambda *request: status_by(*request, none=415),
     ],
 }

@@ -95,13 +95,11 @@ WRONG["02"] = {
     ],
     "MirroredDataset": [
         mirroring(lambda image, keypoints, order: (image[:, ::-1], keypoints)),  # the image only
-        mirroring(lambda image, keypoints, order: (image[::-1], mirrored(image, keypoints, order)[1])),  # rows
         mirroring(mirrored, transformed=False),
         mirroring(mirrored, first=lambda i, n: i // 2),  # pairs beside each other
     ],
     "conv_block": [
         block(lambda a, b, k, _p: nn.Conv2d(a, b, k), relu, pool, drop),  # no padding
-        block(lambda a, b, k, _p: nn.Conv2d(a, b, k, padding=1), relu, pool, drop),  # for 3 x 3 only
         block(conv, pool, drop),  # no ReLU
         block(conv, relu, pool),  # no dropout
     ],
@@ -182,7 +180,6 @@ WRONG["10"] = {
     "multi_task_loss": [
         lambda z, s, y, t, w: functional.cross_entropy(torch.softmax(z, 1), y) + w * functional.mse_loss(s, t),
         lambda z, s, y, t, w: functional.cross_entropy(z, y) + w * functional.l1_loss(s, t),
-        lambda z, s, y, t, w: (1 - w) * functional.cross_entropy(z, y) + w * functional.mse_loss(s, t),
     ],
     "freeze": [frozen_convolution, counted_all],
     "concordance": [

@@ -97,13 +97,11 @@ WRONG["05"] = {
     ],
     "upright_matrix": [
         lambda x, y, side, roll, size: rotation(x, y, -np.degrees(roll), size / side, (size - 1) / 2),  # the wrong way
-        lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), side / size, (size - 1) / 2),
         lambda x, y, side, roll, size: rotation(x, y, np.degrees(roll), size / side, size / 2),  # half a pixel off
         lambda x, y, side, roll, size: cv2.getRotationMatrix2D((x, y), np.degrees(roll), size / side),  # no shift
     ],
     "drawn_face": [
         outlined,
-        lambda: np.dstack([outlined()] * 3),
         lambda: cv2.GaussianBlur(outlined(), (0, 0), 5),
     ],
 }
