@@ -19,7 +19,7 @@ def test_config_comes_back_from_a_yaml_file(tmp_path, task):
 
 def test_load_config_finds_the_task_of_our_own():
     found = {file.stem: type(load_config(file.stem)) for file in CONFIGS.glob("*.yaml")}
-    assert found["keypoints15_keras"] is Kaggle15Config and found["keypoints68"] is KeypointsConfig
+    assert found["keypoints15"] is Kaggle15Config and found["keypoints68"] is KeypointsConfig
 
 
 def test_load_config_reads_old_names_and_numbers_that_yaml_takes_for_text(tmp_path):

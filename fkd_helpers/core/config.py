@@ -26,7 +26,7 @@ class TrainConfig:
     name: str = setting("run", help="names the record and the default folder")
     data: str = setting("puppets", help="name or folder of a data set")
     net: str = setting("small", help="name of a network")
-    start: str = setting("", help="a safetensors file of the same network, 'imagenet', or '' for random weights")
+    start: str = setting("", help="a safetensors file of the same network, or '' for random weights")
     loss: str = setting("heatmap", help="name of a loss")
     optimiser: str = setting("adamw", "sgd", "adam", "adamw")
     learning_rate: float = setting(3e-3, 1e-8, 10)
@@ -82,7 +82,7 @@ class Kaggle15Config(TrainConfig):
 
 @dataclass(frozen=True)
 class ExpressionsConfig(TrainConfig):
-    """Expressions, valence and arousal."""
+    """Expressions, valence and arousal; `start` may also be "imagenet"."""
 
     name: str = setting("expressions")
     net: str = setting("encoder", help="a backbone: lite0, or the encoder of our keypoint network")

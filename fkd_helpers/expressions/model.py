@@ -13,7 +13,7 @@ from torch.nn import functional
 from fkd_helpers.core.errors import unknown
 from fkd_helpers.expressions.reader import SIZE
 from fkd_helpers.nets import build, load_weights, to_onnx
-from fkd_helpers.nets.backbones import backbone as known_backbone
+from fkd_helpers.nets.lite0 import WIDTH, lite0
 from fkd_helpers.nets.weights import save_onnx, store_half
 from fkd_helpers.predict.runtime import model_path
 
@@ -49,7 +49,7 @@ class ExpressionNet(nn.Module):
             raise unknown("backbone", backbone, NETS)
         self.on_colours = backbone == "lite0"
         if self.on_colours:
-            self.features, width, _ = known_backbone("efficientnet_lite0", pretrained=pretrained)
+            self.features, width = lite0(pretrained=pretrained), WIDTH
         else:
             self.features, width = Encoder(pretrained), 128
         self.register_buffer("mean", torch.tensor(MEAN)[:, None, None], persistent=False)

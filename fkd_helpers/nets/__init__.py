@@ -14,8 +14,7 @@ from torch import nn
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
-from fkd_helpers.nets import backbones, losses, small, weights
-from fkd_helpers.nets.backbones import OnBackbone
+from fkd_helpers.nets import losses, small, weights
 from fkd_helpers.nets.confidence import measure_min_score
 from fkd_helpers.nets.losses import heatmap_centres, keypoints_from, soft_argmax
 from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx, to_program
@@ -27,17 +26,13 @@ NETS: dict[str, Callable[..., nn.Module]] = {
     "course_cnn": small.CourseCNN,
     "course_cnn_large": partial(small.CourseCNN, hidden=6400),
     "residual": small.ResidualNet,
-    "residual_narrow": partial(small.ResidualNet, width=0.5),
-    "efficientnet_lite0": partial(OnBackbone, "efficientnet_lite0"),
-    "resnet18": partial(OnBackbone, "resnet18"),
-    "resnet34": partial(OnBackbone, "resnet34"),
 }
-OTHER_SIZES = {"classic": 96, "course_cnn": 224, "course_cnn_large": 224, "residual": 96, "residual_narrow": 96}
+OTHER_SIZES = {"classic": 96, "course_cnn": 224, "course_cnn_large": 224, "residual": 96}
 INPUT_SIZES = {name: OTHER_SIZES.get(name, CROP_SIZE) for name in NETS}
 
 
 def build(name: str, keypoints: int = 68, **options) -> nn.Module:
-    """Build a network by name, with random weights; those on backbones take `pretrained=True` for ImageNet's.
+    """Build a network by name, with random weights.
 
     `model.facts`, of which `load` builds it again, go into the header of its files.
     """
@@ -50,7 +45,6 @@ def build(name: str, keypoints: int = 68, **options) -> nn.Module:
     except TypeError as error:
         raise InputError(f"model {name!r}: {error}") from None
     model.facts = {"net": name, "keypoints": str(keypoints), "size": str(INPUT_SIZES[name])}
-    options.pop("pretrained", None)
     if options:
         model.facts["options"] = json.dumps(options)
     return model

@@ -127,12 +127,11 @@ class ResidualNet(nn.Module):
     Input (n, 1, 96, 96), brought to mean 0 and standard deviation 1; output keypoints in its pixels. 11.2 M weights.
     """
 
-    def __init__(self, keypoints: int = 68, width: float = 1.0):
+    def __init__(self, keypoints: int = 68):
         super().__init__()
-        first, *others = (int(channels * width) for channels in (32, 32, 64, 128, 256, 512))
-        self.stem = nn.Sequential(*_conv(1, first, 3, 2), nn.MaxPool2d(2))  # 24
-        stages, inputs = [], first
-        for i, outputs in enumerate(others):  # 24, 12, 6, 3, 2 pixels
+        self.stem = nn.Sequential(*_conv(1, 32, 3, 2), nn.MaxPool2d(2))  # 24
+        stages, inputs = [], 32
+        for i, outputs in enumerate((32, 64, 128, 256, 512)):  # 24, 12, 6, 3, 2 pixels
             stride = 1 if i == 0 else 2
             short = None if stride == 1 else _conv(inputs, outputs, 1, stride, act=False)
             stages += [BasicBlock(inputs, outputs, stride, short), BasicBlock(outputs, outputs)]
@@ -157,4 +156,3 @@ def _rename_first_edition(_module, state, *_):
     for key in list(state):
         renamed = functools.reduce(lambda name, pair: name.replace(*pair), FIRST_EDITION.items(), key)
         state[renamed] = state.pop(key)
-

@@ -44,10 +44,8 @@ def loss_for(config: KeypointsConfig) -> Callable:
 
 
 def network_for(config: KeypointsConfig, keypoints: int = 68) -> nn.Module:
-    """Return the network of a config with its first weights: random by seed, of a file, or ImageNet's."""
+    """Return the network of a config with its first weights: random by seed, or of a file."""
     torch.manual_seed(config.seed)  # the first weights are drawn
-    if config.start == "imagenet":
-        return build(config.net, keypoints, pretrained=True)
     model = build(config.net, keypoints)
     return load_weights(model, config.start).train() if config.start else model
 
@@ -183,7 +181,6 @@ class KeypointsTask(Task):
             "data_digest": records.digest(self.training), "watched": self.watched,
             "nme_unit": "outer eye corners" if self.points == 68 else "box diagonal",
         }  # fmt: skip
-        facts |= {"imagenet": model.pretrained} if self.config.start == "imagenet" else {}
         return predictions_table(self.held_out[first].faces.names, predicted[first], labels), facts
 
     def write(self, run: Run, folder: Path) -> None:
