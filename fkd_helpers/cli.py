@@ -153,13 +153,12 @@ COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
         "predict": ("weights and test.csv to submission.csv", "kaggle15.command:predict"),
     }),
     "expressions": ("eight expressions, valence and arousal", {
-        "check": ("what is in a set: counts, ranges, damage, duplicates", "expressions.command:check"),
+        "check": ("what is in a set: counts, ranges, damage", "expressions.command:check"),
         "train": ("train an expression network", "expressions.command:train"),
         "evaluate": ("score a model on the test part of a set", "expressions.command:evaluate"),
-        "compare": ("all models in one table, from their records", "expressions.command:compare"),
         "predict": ("what the faces of a photo show", "expressions.command:predict"),
     }),
-    "export": ("write a network in other formats, and compare each", "export.compare:export"),
+    "export": ("write a network in other formats, and compare each", "export.formats:export"),
     "serve": ("answer photos over HTTP", "serve.endpoint:serve"),
 }  # fmt: skip
 

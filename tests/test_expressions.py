@@ -15,11 +15,18 @@ from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_face
 from fkd_helpers.expressions.crops import RECIPES, ExpressionBatches, upright_crops, view
 from fkd_helpers.expressions.data import load_expressions, split_expressions
-from fkd_helpers.expressions.metrics import by_class, class_scores, krippendorff_alpha, scale_scores
-from fkd_helpers.expressions.model import ExpressionNet, WithShares, export_expressions, expression_loss, freeze
+from fkd_helpers.expressions.metrics import (
+    COLUMNS,
+    class_scores,
+    compare,
+    krippendorff_alpha,
+    scale_scores,
+    worst_rows,
+    write_report,
+)
+from fkd_helpers.expressions.model import ExpressionNet, WithShares, export_expressions, expression_loss
 from fkd_helpers.expressions.reader import ExpressionReader, upright_crop
-from fkd_helpers.expressions.report import compare, worst_rows, write_report
-from fkd_helpers.expressions.task import facts_of, targets_of
+from fkd_helpers.expressions.task import targets_of
 from fkd_helpers.faces.images import write_photo
 
 pytestmark = pytest.mark.slow
@@ -91,12 +98,9 @@ def test_load_names_each_kind_of_damage_and_reads_the_rest(tmp_path, capsys):
     assert faces.names == ("0.jpg",) and len(faces.problems) == len(DAMAGE)
     for number, (what, problem) in enumerate(zip(DAMAGE, faces.problems, strict=True), 1):
         assert problem.startswith(f"{number}.jpg: ") and what in problem
-    for number in (30, 31):
-        write_face(tmp_path, number, exp=number - 29, image=np.full((32, 32, 3), 90, np.uint8))
     assert cli.main(["expressions", "check", str(tmp_path)]) == 0
     printed = capsys.readouterr().out
-    assert "3 faces; 1 groups of identical images" in printed and "left out: 1.jpg: without aro" in printed
-    assert "labelled differently: 30.jpg happy, 31.jpg sad" in printed
+    assert "1 faces" in printed and "left out: 1.jpg: without aro" in printed
 
 
 def test_load_refuses_a_set_without_a_whole_face(tmp_path):
@@ -127,8 +131,6 @@ def test_split_keeps_groups_together_and_expressions_in_their_shares():
     (lambda: upright_crop(np.zeros((9, 9, 3), np.uint8), np.full((68, 2), NAN)), "finite"),
     (lambda: ExpressionNet("lite1"), "did you mean 'lite0'"),
     (lambda: ExpressionReader("small"), "expected a model from colour crops"),
-    (lambda: class_scores(np.zeros((3, 8)), np.zeros(4, int)), r"expected shares \(n, classes\)"),
-    (lambda: class_scores(np.full((2, 7), 1 / 7), np.array([0, 7])), r"expected shares \(n, classes\)"),
 ])  # fmt: skip
 def test_bad_values_are_refused(call, message):
     with pytest.raises(InputError, match=message):
@@ -176,8 +178,6 @@ def test_frozen_stages_never_change():
     changed = {key for key, value in net.state_dict().items() if not torch.equal(value, before[key])}
     frozen = {key for key in before if key.startswith(("features.stages.0.", "features.stages.1."))}
     assert frozen and not changed & frozen and any(key.startswith("features.stages.2.") for key in changed)
-    assert freeze(net, 0) == sum(p.numel() for p in net.parameters())
-    assert freeze(net, 99) == sum(p.numel() for p in net.heads.parameters())
 
 
 def test_loss_is_zero_for_a_perfect_answer_and_leaves_parts_out():
@@ -226,8 +226,8 @@ def test_class_scores_by_hand():
     }  # fmt: skip
     scores = class_scores(shares, np.array([0, 1, 1, 2]))
     assert {key: scores[key] for key in wanted} == pytest.approx(wanted, abs=1e-6)
-    rows = by_class(shares, np.array([0, 1, 1, 1]))  # nobody of the last class
-    assert rows["recall"].tolist() == pytest.approx([1, 1 / 3, 0]) and np.isnan(rows["auc_roc"][2])
+    scores = class_scores(shares, np.array([0, 1, 1, 1]))  # nobody of the last class: means are over the others
+    assert scores["macro_f1"] == pytest.approx((2 / 3 + 1 / 2) / 2) and scores["auc_roc"] == 1
 
 
 def test_scale_scores_of_a_shifted_line_and_of_one_without_variation():
@@ -247,23 +247,17 @@ def test_train_learns_valence_and_leaves_report_and_record(tmp_path, monkeypatch
     options = ["--epochs", "4", "--average", "0", "--name", "quick", "--out", str(tmp_path)]
     assert cli.main(["expressions", "train", *options]) == 0
     assert "valence_rmse" in capsys.readouterr().out
-    assert {"training_curves.png", "answers.npz", "encoder.safetensors"} <= {path.name for path in tmp_path.iterdir()}
+    assert {"training_curves.png", "encoder.safetensors"} <= {path.name for path in tmp_path.iterdir()}
     found = records.read(tmp_path / "expressions-quick.json")
     assert len(found["confusion"]) == 8 and found["scores"]["valence_r"] > 0.3
 
 
-def test_compare_takes_the_mean_over_seeds(tmp_path, puppets, capsys):
-    labels = puppets.extras["expression"]
-    for seed in (0, 1):
-        shares = np.full((80, 8), 1 / 16)
-        shares[np.arange(80), (labels + seed * (np.arange(80) % 2)) % 8] += 0.5
-        facts = facts_of(np.concatenate([shares, np.zeros((80, 2))], 1), puppets)
-        records.write("expressions", f"net_s{seed}", folder=tmp_path, **facts)
+def test_compare_takes_the_mean_over_seeds(tmp_path):
+    for seed, accuracy in enumerate((0.5, 1.0)):
+        records.write("expressions", f"net_s{seed}", folder=tmp_path, scores=dict.fromkeys(COLUMNS, accuracy))
     table = compare(tmp_path)
     assert table["model"].tolist() == ["net"] and table["seeds"].tolist() == [2] and table["accuracy"][0] == 0.75
-    assert cli.main(["expressions", "compare"]) == 0
-    names = {row.split("|")[1].strip() for row in capsys.readouterr().out.splitlines()[2:]}
-    assert {"head_landmarks", "head_lite0", "published, best of each"} <= names and len(names) >= 5
+    assert {"head_landmarks", "head_lite0"} <= set(compare()["model"])
 
 
 def test_report_lists_doubtful_labels_first(puppets, tmp_path):
@@ -272,7 +266,7 @@ def test_report_lists_doubtful_labels_first(puppets, tmp_path):
     answers[17, :8] = np.eye(8)[(labels[17] + 1) % 8]
     write_report(tmp_path, answers, puppets)
     assert pd.read_csv(tmp_path / "doubtful_labels.csv")["face"][0] == worst_rows(answers, puppets)["face"][0] == 17
-    assert len(list(tmp_path.glob("*.png"))) == 4 and len(pd.read_csv(tmp_path / "by_class.csv")) == 8
+    assert len(list(tmp_path.glob("*.png"))) == 4
 
 
 def test_predict_command_reads_a_photo(tmp_path, exported, capsys):
@@ -285,7 +279,8 @@ def test_predict_command_reads_a_photo(tmp_path, exported, capsys):
 def test_evaluate_command_asks_a_network_of_seven_classes_not_about_contempt(tmp_path):
     model = export_expressions(ExpressionNet("encoder", classes=7).eval(), tmp_path / "model.onnx")
     assert cli.main(["expressions", "evaluate", "--model", str(model), "--out", str(tmp_path / "report")]) == 0
-    assert pd.read_csv(tmp_path / "report/by_class.csv")["expression"].iloc[-1] == "anger"
+    called = pd.read_csv(tmp_path / "report/doubtful_labels.csv")[["labelled", "called"]]
+    assert "contempt" not in called.to_numpy()
 
 
 @pytest.mark.parametrize(("arguments", "message"), [

@@ -1,4 +1,3 @@
 """Trained networks in the formats that others run, each compared with the original."""
 
-from fkd_helpers.export.compare import export, table
-from fkd_helpers.export.formats import FORMATS, Source, source_of
+from fkd_helpers.export.formats import FORMATS, export, table

@@ -1,89 +1,119 @@
-"""Write a trained network as ONNX (32 bits, 16 bits stored, int8) and as a program of torch.export."""
+"""Write a keypoint network as ONNX (32 bits, 16 bits stored, int8) and as a program of torch.export, and compare."""
 
 import contextlib
 import io
 import json
 import logging
 import tempfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import torch
 from torch import nn
 
 from fkd_helpers import nets
+from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.files import whole_file
-from fkd_helpers.expressions.model import NETS as EXPRESSION_NETS
-from fkd_helpers.expressions.model import ExpressionNet, WithShares
-from fkd_helpers.expressions.reader import SIZE
+from fkd_helpers.core.timing import measure
+from fkd_helpers.data import FaceSet, as_labelled, complete_only, load, split
+from fkd_helpers.faces.metrics import nme
 from fkd_helpers.nets.weights import save_onnx, store_half, to_onnx, to_program
-from fkd_helpers.predict.runtime import model_path, open_exported
+from fkd_helpers.predict.runtime import load_runner, model_path
+from fkd_helpers.train.batches import Batches, FaceBatches
+from fkd_helpers.train.keypoints import has_folders
+from fkd_helpers.train.tables import markdown
 
 FORMATS = {"onnx": "{}.onnx", "torch": "{}.pt2", "fp16": "{}-fp16.onnx", "int8": "{}-int8.onnx"}  # names of the files
-OUTPUTS = {"keypoints": ["keypoints", "scores"], "expressions": ["shares", "scales"]}
-BATCH = 8  # calibration images at once
+CALIBRATION, BATCH = 256, 8  # training crops for int8; calibration crops at once
+ROUNDS, BURST = 25, 8  # turns of the timing, and calls in a turn
 
 
-@dataclass(frozen=True, eq=False)
-class Source:
-    """A network to export."""
+def export(
+    *, model: str = "small", formats: str | None = None, data: str = "puppets", out: Path = Path("runs/export")
+) -> dict:
+    """Write a keypoint network in other formats, compare each with the original, and return the record.
 
-    path: Path
-    kind: str  # "keypoints" or "expressions"
-    shape: tuple[int, int, int]  # of one image: channels, size, size
-    outputs: int  # number of keypoints or expressions
-    facts: dict[str, str]  # header of its file, which goes into every export
-    network: nn.Module | None = None  # None where there is only an ONNX file
-
-
-def source_of(model: str | Path) -> Source:
-    """Return the network of a name that we ship, or of a path to .safetensors or .onnx."""
-    try:
-        path = model_path(model, ".safetensors")
-    except InputError:
-        path = model_path(model)
-    if path.suffix == ".onnx":
-        _, taken, given, facts = open_exported(path)
-        kind, outputs = ("keypoints", given[1]) if len(given) == 3 else ("expressions", given[-1])
-        return Source(path, kind, tuple(taken[1:]), outputs, facts)
-    if path.suffix != ".safetensors":
-        raise InputError(f"{path}: expected a network with 32 bits to start from (.safetensors or .onnx)")
-    _, facts = nets.weights.read(path)
-    if facts.get("net") in EXPRESSION_NETS:
-        size, classes = int(facts.get("size", SIZE)), int(facts.get("classes", 8))
-        network = WithShares(nets.load_weights(ExpressionNet(facts["net"], classes=classes), path)).eval()
-        return Source(path, "expressions", (3, size, size), classes, facts, network)
-    network = nets.load(path)
-    facts, size = network.facts, int(network.facts["size"])
-    network = nets.WithKeypoints(network).eval()
-    return Source(path, "keypoints", (1, size, size), int(facts["keypoints"]), facts, network)
-
-
-def chosen_formats(source: Source, formats: str | None) -> list[str]:
-    """Return the formats that a list with commas names; None stands for all that the source allows."""
-    possible = [name for name in FORMATS if name != "torch" or source.network is not None]
-    wanted = formats.split(",") if formats else possible
+    Args:
+        model: small, or a .safetensors file of a training
+        formats: of onnx, torch, fp16, int8, with commas between (all)
+        data: set to calibrate with and to try on, such as ytf
+        out: folder of the files and of the record
+    """
+    wanted = formats.split(",") if formats else FORMATS
     for name in wanted:
         if name not in FORMATS:
             raise unknown("format", name, FORMATS)
-    if not set(wanted) <= set(possible):
-        raise InputError(f"format 'torch': needs the weights as .safetensors, got {source.path.name}")
-    return [name for name in FORMATS if name in wanted]
+    source = model_path(model, ".safetensors")
+    if source.suffix != ".safetensors":
+        raise InputError(f"{source}: expected the weights of a training (.safetensors)")
+    network = nets.load(source)
+    training, test = _parts(data, int(network.facts["keypoints"]))
+    calibration, images = (_crops(part, network)[1] for part in (training, test))
+    paths = _write(network, out, [name for name in FORMATS if name in wanted], source.stem, calibration)
+    runners = {"original": load_runner(source)} | {name: load_runner(path) for name, path in paths.items()}
+    predicted = {name: runner(images)[0] for name, runner in runners.items()}
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    calls = {name: lambda runner=runner: runner(images[:1]) for name, runner in runners.items()}
+    seconds = measure(calls, rounds=ROUNDS, burst=BURST)
+    torch.set_num_threads(threads)
+    rows, batches = [], _crops(test, network)[0]
+    for name, path in ({"original": source} | paths).items():
+        apart = np.linalg.norm(predicted[name] - predicted["original"], axis=-1)
+        score = nme(as_labelled(batches.to_images(predicted[name]), data), test.keypoints).mean()
+        rows.append({
+            "format": name, "file": path.name, "bytes": path.stat().st_size, "difference_max": apart.max(),
+            "difference_mean": apart.mean(), "ms": 1000 * seconds[name], "scores": {"nme": score},
+        })  # fmt: skip
+    found = records.plain({
+        "data": Path(data).name, "data_digest": records.digest(test), "faces": len(images),
+        "calibration": len(calibration), "threads": 1, "rounds": ROUNDS, "rows": rows,
+    })  # fmt: skip
+    record = records.write("export", source.stem, folder=out, **found)
+    print(f"{markdown(table(found))}\nfiles: {out}\nrecord: {record}")
+    return found
 
 
-def write_formats(source: Source, folder: Path, formats: list[str], crops: np.ndarray) -> dict[str, Path]:
-    """Write a network in some formats and return the files by format; `crops` calibrate int8."""
-    paths = {name: folder / FORMATS[name].format(source.path.stem) for name in formats}
-    if source.path.resolve() in {path.resolve() for path in paths.values()}:
-        raise InputError(f"{source.path.name}: would be written over itself; name another folder")
+def table(record: dict) -> pd.DataFrame:
+    """Return a record of exports as a table, one row per format, the original first."""
+    rows = record["rows"]
+    return pd.DataFrame([
+        {
+            "format": row["format"], "file": row["file"], "MB": f"{row['bytes'] / 1e6:.2f}",
+            "largest difference, px": f"{row['difference_max']:.2g}",
+            "mean difference, px": f"{row['difference_mean']:.2g}", "NME": f"{row['scores']['nme']:.4f}",
+            "ms per face": f"{row['ms']:.2f}", "times as fast": f"{rows[0]['ms'] / row['ms']:.2f}",
+        }
+        for row in rows
+    ])  # fmt: skip
+
+
+def _parts(data: str, keypoints: int) -> tuple[FaceSet, FaceSet]:
+    """Return some training faces of a set, and its test faces."""
+    faces = load(data)
+    if (came := faces.keypoints.shape[1]) != keypoints:
+        raise InputError(f"{data}: expected faces of {keypoints} keypoints, as the network gives, got {came}")
+    parts = split(faces, "official" if has_folders(faces) else "person")
+    training, test = (complete_only(part, why="a trial") for part in parts)
+    return training[np.sort(np.random.default_rng(0).permutation(len(training))[:CALIBRATION])], test
+
+
+def _crops(faces: FaceSet, network: nn.Module) -> tuple[Batches, np.ndarray]:
+    batches = FaceBatches(faces, size=int(network.facts["size"])).without_augmentation()
+    return batches, np.concatenate([crops.numpy() for crops, _ in batches(0)])
+
+
+def _write(network: nn.Module, folder: Path, formats: list[str], stem: str, crops: np.ndarray) -> dict[str, Path]:
+    """Write a network in some formats; return their paths."""
+    paths, facts = {name: folder / FORMATS[name].format(stem) for name in formats}, network.facts
+    whole, shape = nets.WithKeypoints(network).eval(), crops.shape[1:]
     folder.mkdir(parents=True, exist_ok=True)
     if "torch" in paths:
         with whole_file(paths["torch"]) as partial, partial.open("wb") as stream:
-            header = {"facts.json": json.dumps(source.facts)}
-            torch.export.save(to_program(source.network, source.shape), stream, extra_files=header)
-    program = _onnx(source) if set(paths) - {"torch"} else None
+            torch.export.save(to_program(whole, shape), stream, extra_files={"facts.json": json.dumps(facts)})
+    program = to_onnx(whole, shape, ["keypoints", "scores"], facts=facts) if set(paths) - {"torch"} else None
     if "onnx" in paths:
         save_onnx(program, paths["onnx"])
     if "int8" in paths:
@@ -91,21 +121,6 @@ def write_formats(source: Source, folder: Path, formats: list[str], crops: np.nd
     if "fp16" in paths:  # last: it changes the program
         save_onnx(store_half(program), paths["fp16"])
     return paths
-
-
-def _onnx(source):
-    """Return the network as an ONNX program with 32 bits."""
-    if source.network is not None:
-        return to_onnx(source.network, source.shape, OUTPUTS[source.kind], facts=source.facts)
-    import onnx  # slow, like the quantiser
-    from onnxruntime.quantization import shape_inference
-
-    with tempfile.TemporaryDirectory() as folder:
-        whole = Path(folder) / "whole.onnx"
-        shape_inference.quant_pre_process(source.path, whole, skip_symbolic_shape=True)  # widens 16 bits, too
-        program = onnx.load(whole)
-    onnx.helper.set_model_props(program, source.facts)
-    return program
 
 
 def _to_int8(program, crops):

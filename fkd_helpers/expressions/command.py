@@ -1,15 +1,13 @@
-"""The subcommand `expressions`: check a set, train, evaluate, compare, predict."""
+"""The subcommand `expressions`: check a set, train, evaluate, predict."""
 
 from pathlib import Path
 
-import numpy as np
 import pandas as pd
 
 from fkd_helpers.core.config import ExpressionsConfig, TrainOptions
-from fkd_helpers.expressions import report
 from fkd_helpers.expressions.crops import face_crops, mean_over_mirror
-from fkd_helpers.expressions.data import duplicates, load_expressions, split_expressions
-from fkd_helpers.expressions.metrics import all_scores
+from fkd_helpers.expressions.data import load_expressions, split_expressions
+from fkd_helpers.expressions.metrics import all_scores, write_report
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.task import ExpressionsTask
 from fkd_helpers.faces.images import read_photo
@@ -17,26 +15,21 @@ from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.train.command import chosen_run, say
 from fkd_helpers.train.run import run
-from fkd_helpers.train.tables import markdown
 
 DIGITS = "{:.3f}".format
 
 
 def check(data: str = "puppets") -> int:
-    """Say what is in a set: counts, ranges, duplicates, and the faces that are damaged and left out.
+    """Say what is in a set: counts, ranges, and the faces that are damaged and left out.
 
     Args:
         data: folder, zip or name of a set
     """
     faces = load_expressions(data)
-    groups, labels = duplicates(faces), np.array(EXPRESSIONS)[faces.extras["expression"]]
     scales = pd.DataFrame({key: faces.extras[key] for key in ("valence", "arousal")})
     expression = pd.Categorical.from_codes(faces.extras["expression"], EXPRESSIONS)
     table = scales.groupby(expression, observed=False).agg(["count", "mean", "min", "max"])
-    print(table.to_string(float_format=DIGITS))
-    print(f"{len(faces)} faces; {len(groups)} groups of identical images")
-    for group in (group for group in groups if len(set(labels[group])) > 1):
-        print("  labelled differently:", ", ".join(f"{faces.names[i]} {labels[i]}" for i in group))
+    print(f"{table.to_string(float_format=DIGITS)}\n{len(faces)} faces")
     print("".join(f"  left out: {problem}\n" for problem in faces.problems), end="")
     return 0
 
@@ -63,16 +56,8 @@ def evaluate(*, model: str = "expressions", data: str = "puppets", out: Path = P
     reader = ExpressionReader(model)
     test = split_expressions(load_expressions(data, classes=reader.classes))[2]
     answers = mean_over_mirror(reader.run, face_crops(test, reader.size), size=reader.size)
-    report.write_report(out, answers, test)
+    write_report(out, answers, test)
     print(f"{pd.Series(all_scores(answers, test)).to_string(float_format=DIGITS)}\nreport: {out}")
-    return 0
-
-
-def compare() -> int:
-    """Compare the models of the course in one table, from their records."""
-    others = {report.COLUMNS[key]: value for key, value in report.PUBLISHED.items()}
-    others = pd.DataFrame([{"model": "published, best of each"} | others])
-    print(markdown(pd.concat([report.compare(), others], ignore_index=True), digits=3))
     return 0
 
 

@@ -5,6 +5,9 @@ be missing), in a folder or in one zip, as AffectNet has it (Mollahosseini, Hasa
 
 In memory it is a `FaceSet` with the extras "expression" (0 to 7), "valence" and "arousal" (-1 to 1); its
 `people` are groups that stay on one side of a split: the same image, or the same puppet.
+
+FER+ (Barsoum et al., 2016, arXiv 1608.01041) is `votes.csv`, the votes of ten raters, beside sheets of 48 x 48 gray
+faces, 100 in a row, 10,000 in a sheet: `faces_0.jpg`, `faces_1.jpg` ...
 """
 
 import hashlib
@@ -24,11 +27,13 @@ from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_set
-from fkd_helpers.expressions.ferplus import load_ferplus
 from fkd_helpers.faces.images import read_photo
 
 FILES = re.compile(r"(?:^|[/\\])(?:images[/\\](\d+\.(?:jpe?g|png))|annotations[/\\](\d+_(?:exp|val|aro|lnd)\.npy))$")
 FOLDS, TEST = 20, 0.2  # of a split; the share of its test part
+VOTES = ["neutral", "happiness", "sadness", "surprise", "fear", "disgust", "anger", "contempt"]  # columns of FER+
+FOLDERS = {"Training": "training", "PublicTest": "validation", "PrivateTest": "test"}  # of its published split
+SIDE, ROW = 48, 100  # of its sheets
 
 
 def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 0, classes: int = 8) -> FaceSet:
@@ -40,7 +45,7 @@ def load_expressions(name: str | Path = "puppets", *, n: int = 400, seed: int = 
         faces = make_set(n, seed=seed)
     else:
         place = find_expressions(name)
-        faces = load_ferplus(place) if (place / "votes.csv").is_file() else _read(place)
+        faces = _ferplus(place) if (place / "votes.csv").is_file() else _read(place)
     return faces if classes == 8 else faces[faces.extras["expression"] < classes]
 
 
@@ -82,6 +87,27 @@ def _read(place: Path) -> FaceSet:
     return FaceSet(images, rows[:, 3:].reshape(-1, 68, 2), names, _digests(images), extras, problems)
 
 
+def _ferplus(folder: Path) -> FaceSet:
+    """Read a folder of FER+, without the faces that most raters call none or cannot name; valence and arousal are 0.
+
+    The extra "votes" (n, 8) has the shares of the raters. The names begin with the folder of the published split.
+    """
+    table = pd.read_csv(folder / "votes.csv")
+    if missing := {"index", "usage", *VOTES, "unknown", "no_face"} - set(table):
+        raise InputError(f"{folder / 'votes.csv'}: without the columns {', '.join(sorted(missing))}")
+    rated = table[VOTES].sum(axis=1) > table[["unknown", "no_face"]].max(axis=1)
+    problems = () if rated.all() else (f"{(~rated).sum()} faces: no face, or unknown, for most raters",)
+    table = table[rated]
+    sheets = [read_photo(folder / f"faces_{i}.jpg") for i in range(table["index"].max() // ROW**2 + 1)]
+    places = zip(*np.unravel_index(table["index"], (len(sheets), ROW, ROW)), strict=True)
+    images = [sheets[i][SIDE * row :, SIDE * column :][:SIDE, :SIDE] for i, row, column in places]
+    names = tuple(table["usage"].map(FOLDERS) + "/" + table["index"].astype(str) + ".jpg")
+    votes, nothing = table[VOTES].to_numpy(np.float64), np.zeros(len(table), np.float32)
+    extras = {"expression": votes.argmax(1), "valence": nothing, "arousal": nothing}
+    extras["votes"] = (votes / votes.sum(1, keepdims=True)).astype(np.float32)
+    return FaceSet(images, np.full((len(table), 68, 2), np.nan), names, names, extras, problems)
+
+
 def _digests(images):
     return np.array([hashlib.sha256(np.ascontiguousarray(image)).hexdigest()[:16] for image in images], str)
 
@@ -102,12 +128,6 @@ def _labels(number: str, files: dict[str, str], read: Callable[[str], bytes]) ->
     labels = [stored("exp", 1, 0, 7), stored("val", 1, -1, 1), stored("aro", 1, -1, 1)]
     points = stored("lnd", 136, -np.inf, np.inf) if f"{number}_lnd.npy" in files else np.full(136, np.nan)
     return np.concatenate([*labels, points])
-
-
-def duplicates(faces: FaceSet) -> list[np.ndarray]:
-    """Return groups of identical images, as indices."""
-    groups = pd.Series(0, _digests(faces.images)).groupby(level=0, sort=False)
-    return [group for group in groups.indices.values() if len(group) > 1]
 
 
 def split_expressions(faces: FaceSet, *, validation: float = 0.1) -> tuple[FaceSet, FaceSet, FaceSet]:

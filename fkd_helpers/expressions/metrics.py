@@ -1,4 +1,10 @@
-"""Scores of answers about expressions, valence and arousal. Alpha is ours: the usual package of it is under the GPL."""
+"""Scores of answers about expressions, valence and arousal, and what is shown of them.
+
+Krippendorff's alpha is ours: the usual package of it is under the GPL.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
@@ -7,9 +13,17 @@ from sklearn import metrics
 from torchmetrics.functional.classification import multiclass_calibration_error
 from torchmetrics.functional.regression import concordance_corrcoef
 
-from fkd_helpers.core.errors import InputError
+from fkd_helpers.core import records
 from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import EXPRESSIONS
+from fkd_helpers.plots import expressions as plots
+from fkd_helpers.plots.training import training_curves
+
+COLUMNS = {
+    "accuracy": "accuracy", "macro_f1": "macro F1", "kappa": "kappa", "auc_roc": "ROC AUC",
+    "calibration": "calibration error", "valence_rmse": "valence RMSE", "valence_r": "valence r",
+    "valence_sign": "valence sign", "arousal_rmse": "arousal RMSE", "arousal_r": "arousal r",
+}  # fmt: skip
 
 
 def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]:
@@ -19,20 +33,19 @@ def class_scores(shares: np.ndarray, expression: np.ndarray) -> dict[str, float]
     auc_roc and auc_pr are means over the classes with faces; calibration is the expected error in 10 bins.
     """
     shares, expression = np.asarray(shares, np.float64), np.asarray(expression)
-    if not len(shares) or expression.shape != shares.shape[:1] or expression.max() >= shares.shape[1]:
-        raise InputError(f"expected shares (n, classes) beside (n,), got {shares.shape} and {expression.shape}")
-    classes, answer, rows = shares.shape[1], shares.argmax(1), by_class(shares, expression)
+    classes, answer, here = shares.shape[1], shares.argmax(1), np.unique(expression)
+    of_class = np.eye(classes)[expression]
     error = multiclass_calibration_error(torch.tensor(shares), torch.tensor(expression), num_classes=classes, n_bins=10)
     found = {
         "accuracy": metrics.accuracy_score(expression, answer),
-        "macro_f1": rows["f1"][rows["faces"] > 0].mean(),
-        "kappa": metrics.cohen_kappa_score(expression, answer) if len(set(expression)) > 1 else np.nan,
+        "macro_f1": metrics.f1_score(expression, answer, labels=here, average="macro", zero_division=0),
+        "kappa": metrics.cohen_kappa_score(expression, answer),
         "alpha": krippendorff_alpha(np.stack([expression, answer])),
         "top2": metrics.top_k_accuracy_score(expression, shares, k=2, labels=range(classes)),
-        "auc_roc": rows["auc_roc"].mean(),
-        "auc_pr": rows["auc_pr"].mean(),
+        "auc_roc": metrics.roc_auc_score(of_class[:, here], shares[:, here]),
+        "auc_pr": metrics.average_precision_score(of_class[:, here], shares[:, here]),
         "calibration": error,
-        "log_loss": metrics.log_loss(np.eye(classes)[expression], shares / shares.sum(1, keepdims=True)),
+        "log_loss": metrics.log_loss(of_class, shares / shares.sum(1, keepdims=True)),
     }
     return {key: float(value) for key, value in found.items()}
 
@@ -78,16 +91,36 @@ def krippendorff_alpha(ratings: np.ndarray) -> float:
     return float(1 - (total - 1) * (total - agreed) / expected) if expected else np.nan
 
 
-def by_class(shares: np.ndarray, expression: np.ndarray) -> pd.DataFrame:
-    """Return a row per class: expression, precision, recall, f1, faces, auc_roc, auc_pr (NaN where it has no faces)."""
-    classes, answer = range(shares.shape[1]), shares.argmax(1)
-    scores = metrics.precision_recall_fscore_support(expression, answer, labels=classes, zero_division=0)
-    table = pd.DataFrame(dict(zip(("precision", "recall", "f1", "faces"), scores, strict=True)))
-    table.insert(0, "expression", EXPRESSIONS[: len(classes)])
-    table[["auc_roc", "auc_pr"]] = np.nan
-    for k in classes:
-        of_k = expression == k
-        if 0 < of_k.sum() < len(of_k):
-            table.loc[k, "auc_roc"] = metrics.roc_auc_score(of_k, shares[:, k])
-            table.loc[k, "auc_pr"] = metrics.average_precision_score(of_k, shares[:, k])
-    return table
+def worst_rows(answers: np.ndarray, faces: FaceSet, *, count: int = 50) -> pd.DataFrame:
+    """Return the faces whose label an answer found least likely, by place in the part: hard, or labelled wrong."""
+    labels = faces.extras["expression"]
+    of_label = answers[np.arange(len(answers)), labels]
+    order = np.argsort(of_label, kind="stable")[:count]
+    names, shares = np.array(EXPRESSIONS), answers[order, :-2]
+    columns = {"face": order, "labelled": names[labels[order]], "called": names[shares.argmax(1)]}
+    columns |= {"share of the label": of_label[order], "share of the answer": shares.max(1)}
+    for column, name in ((-2, "valence"), (-1, "arousal")):
+        columns[f"{name} off by"] = answers[order, column] - faces.extras[name][order]
+    return pd.DataFrame(columns)
+
+
+def compare(folder: Path | None = None) -> pd.DataFrame:
+    """Return a row per model of the records (default: the course's), the best last; seeds ("NAME_s0") are averaged."""
+    found = [record for record in records.find("expressions", folder=folder) if "scores" in record]
+    names = pd.Series([record["name"] for record in found], name="model").str.replace(r"_s\d+$", "", regex=True)
+    scores = pd.DataFrame([record["scores"] for record in found], dtype=float)[list(COLUMNS)].rename(columns=COLUMNS)
+    groups = scores.groupby(names)
+    return groups.mean().assign(seeds=groups.size()).reset_index().sort_values("accuracy", ignore_index=True)
+
+
+def write_report(folder: Path, answers: np.ndarray, faces: FaceSet, *, history: Sequence[Mapping] = ()) -> None:
+    """Write figures (PNG) and doubtful labels (CSV) of answers (n, classes + 2) into a folder; no face is shown."""
+    shares, labels = answers[:, :-2], faces.extras["expression"]
+    folder.mkdir(parents=True, exist_ok=True)
+    worst_rows(answers, faces).to_csv(folder / "doubtful_labels.csv", index=False)
+    plots.confusion_figure(shares, labels).savefig(folder / "confusion.png")
+    plots.curves_figure(shares, labels).savefig(folder / "curves.png")
+    plots.circumplex_figure(answers, faces).savefig(folder / "circumplex.png")
+    plots.calibration_figure(shares, labels).savefig(folder / "calibration.png")
+    if history:
+        training_curves(history).savefig(folder / "training_curves.png")

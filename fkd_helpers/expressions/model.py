@@ -1,4 +1,4 @@
-"""Networks with three answers (expression, valence, arousal), their loss, freezing, export.
+"""Networks with three answers (expression, valence, arousal), their loss, export.
 
 Every network answers with (n, classes + 2): the logits of the expressions, then valence and arousal in -1..1.
 """
@@ -40,7 +40,8 @@ class Encoder(nn.Module):
 class ExpressionNet(nn.Module):
     """A backbone with three heads: images (n, 3, size, size) float32 in 0..1 -> (n, classes + 2).
 
-    "lite0" is EfficientNet-Lite0 (pretrained on ImageNet), "encoder" that of our keypoint network (on keypoints).
+    "lite0" is EfficientNet-Lite0 (pretrained on ImageNet), "encoder" that of our keypoint network (on keypoints). The
+    first `frozen` stages of it do not learn.
     """
 
     def __init__(self, backbone: str = "lite0", *, classes: int = 8, pretrained: bool = False, frozen: int = 0):
@@ -56,7 +57,9 @@ class ExpressionNet(nn.Module):
         self.register_buffer("spread", torch.tensor(STD)[:, None, None], persistent=False)
         self.drop = nn.Dropout(0.3)
         self.heads = nn.ModuleDict({"expression": nn.Linear(width, classes), "emotion": nn.Linear(width, 2)})
-        freeze(self, frozen)
+        self.frozen = frozen
+        for stage in self.stages()[:frozen]:
+            stage.requires_grad_(False)
 
     def stages(self) -> list[nn.Module]:
         """Return the stages of the backbone, the first ones first."""
@@ -73,15 +76,6 @@ class ExpressionNet(nn.Module):
         maps = self.features((images - self.mean) / self.spread if self.on_colours else images)
         features = self.drop(maps.mean((2, 3)))
         return torch.cat([self.heads["expression"](features), torch.tanh(self.heads["emotion"](features))], -1)
-
-
-def freeze(model: ExpressionNet, stages: int) -> int:
-    """Freeze the first `stages` stages of the backbone, or all of them; return how many weights still learn."""
-    model.frozen = stages
-    for i, stage in enumerate(model.stages()):
-        stage.requires_grad_(i >= stages)
-    model.train(model.training)
-    return sum(weight.numel() for weight in model.parameters() if weight.requires_grad)
 
 
 def expression_loss(*, share: float = 0.5, smoothing: float = 0.1) -> Callable:

@@ -54,7 +54,7 @@ class Reading:
 
 
 class ExpressionReader:
-    """Run an exported expression network, by its name or from .onnx or .pt2, on faces whose keypoints are known."""
+    """Run an exported expression network, by its name or from .onnx, on faces whose keypoints are known."""
 
     def __init__(self, model: str | Path = "expressions"):
         path = model_path(model)

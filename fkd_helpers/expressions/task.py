@@ -12,10 +12,9 @@ from fkd_helpers.core.config import ExpressionsConfig
 from fkd_helpers.data import FaceSet
 from fkd_helpers.expressions.crops import ExpressionBatches, as_tensor, face_crops, key_of, mean_over_mirror
 from fkd_helpers.expressions.data import load_expressions, split_expressions
-from fkd_helpers.expressions.metrics import all_scores, by_class
+from fkd_helpers.expressions.metrics import all_scores, write_report
 from fkd_helpers.expressions.model import ExpressionNet, WithShares, expression_loss
 from fkd_helpers.expressions.reader import SIZE
-from fkd_helpers.expressions.report import write_report
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
 from fkd_helpers.train.distributed import in_order, processes, shard
@@ -85,19 +84,13 @@ class ExpressionsTask(Task):
         self.answers = answers_of(model, self.tested, size=self.config.size)
         table = pd.DataFrame(self.answers, columns=[*EXPRESSIONS[: self.config.classes], "valence", "arousal"])
         table.insert(0, "name", self.test.names)
-        return table, facts_of(self.answers, self.test)
+        shares, expression = self.answers[:, :-2], self.test.extras["expression"]
+        return table, {
+            "scores": all_scores(self.answers, self.test), "test_faces": len(self.test),
+            "data_digest": key_of(self.test),
+            "confusion": confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1])),
+        }  # fmt: skip
 
     def write(self, run: Run, folder: Path) -> None:
-        """Write the answers in full precision, and the report."""
-        np.savez(folder / "answers.npz", answers=self.answers, names=self.test.names, **self.test.extras)
+        """Write the report."""
         write_report(folder, self.answers, self.test, history=short(run.history))
-
-
-def facts_of(answers: np.ndarray, test: FaceSet) -> dict:
-    """Return what a record says of answers on a test part: scores, a row per class, confusion; no names."""
-    shares, expression = answers[:, :-2], test.extras["expression"]
-    return {
-        "scores": all_scores(answers, test), "test_faces": len(test), "data_digest": key_of(test),
-        "by_class": by_class(shares, expression).to_dict("records"),
-        "confusion": confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1])),
-    }  # fmt: skip
