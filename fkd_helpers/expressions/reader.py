@@ -43,11 +43,6 @@ class Reading:
     valence: float
     arousal: float
 
-    @property
-    def expression(self) -> str:
-        """The likeliest expression."""
-        return EXPRESSIONS[int(self.shares.argmax())]
-
     def likely(self, count: int = 3) -> list[tuple[str, float]]:
         """Return the likeliest expressions with their shares."""
         return [(EXPRESSIONS[k], float(self.shares[k])) for k in np.argsort(-self.shares)[:count]]
