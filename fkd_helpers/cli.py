@@ -14,8 +14,6 @@ from fkd_helpers.core.config import KeypointsConfig, TrainOptions
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.options import Parser, add_options, call
 
-PICTURES = (".png", ".jpg", ".svg", ".pdf")
-
 
 def predict(
     *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
@@ -103,31 +101,6 @@ def evaluate(
         measure_robustness(data, which, model=model, detector=detector, folder=out, seed=seed)
 
 
-def emotions(*, predictions: str, picture: Path | None = None) -> None:
-    """Report the emotions of predicted keypoints: class balance and features.
-
-    Args:
-        predictions: a file that train or predict wrote: CSV or Parquet
-        picture: draw the features' histograms into this file
-    """
-    if picture and picture.suffix.lower() not in PICTURES:
-        raise unknown("--picture suffix", picture.suffix or picture.name, PICTURES)
-    from fkd_helpers.emotion.rules import changes, emotion_labels
-    from fkd_helpers.emotion.table import balance, histograms, read_predictions, spread
-
-    keypoints = read_predictions(predictions)
-    labels = emotion_labels(keypoints)
-    print(f"{predictions}: {len(labels)} face{'s' * (len(labels) != 1)}")
-    print(balance(labels).to_string(formatters={"share": "{:.1%}".format}))
-    print("\nchange from the neutral face, % of the distance of the outer eye corners; medians by label")
-    print(spread(keypoints, labels).to_string(float_format="{:.1f}".format))
-    if picture:
-        from fkd_helpers.plots.emotion import feature_histograms
-
-        feature_histograms(histograms(changes(keypoints), labels)).savefig(picture, dpi=100)
-        print(f"picture: {picture}")
-
-
 def fetch(*, out: Path | None = None) -> None:
     """Download the real 68-point set; every file is checked by its digest.
 
@@ -142,11 +115,11 @@ def fetch(*, out: Path | None = None) -> None:
 COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
     "check": ("what is installed and present, and what to do where something is missing", "course.installation:check"),
     "predict": ("find the faces and keypoints of photos", predict),
-    "live": ("follow faces and emotions in a camera, a film, a folder or the puppet", "live.command:run"),
+    "live": ("follow faces and emotions in a camera, a film or the puppet", "live.command:run"),
     "train": ("train a keypoint network", train),
     "experiments": ("run a grid of trainings", "train.command:experiments"),
     "evaluate": ("score a model from photo to keypoints", evaluate),
-    "emotions": ("report the emotions of predicted keypoints", emotions),
+    "emotions": ("report the emotions of predicted keypoints", "emotion.table:report"),
     "fetch": ("download the real 68-point set", fetch),
     "kaggle": ("15 keypoints with missing labels", {
         "train": ("train on the 15 points", "kaggle15.command:train"),

@@ -17,7 +17,6 @@ from fkd_helpers.evaluate.evaluate import bin_errors, evaluate_predictor
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import auc, unit
-from fkd_helpers.plots import results as result_plots
 from fkd_helpers.predict import Face
 
 
@@ -195,20 +194,3 @@ def test_labels_of_a_changed_set_come_back_by_its_maps(faces):
 def test_an_unknown_change_is_named(faces):
     with pytest.raises(InputError, match="unknown change 'rotatoin': did you mean 'rotation'"):
         change_set(faces, "rotatoin", 3)
-
-
-# Figures from the committed records
-
-
-def test_the_robustness_figure_says_in_words_what_it_shows():
-    figure = result_plots.robustness_curves(record("robustness-ytf-test-small"))
-    assert "a tenth of them: rotation at" in figure.get_label()
-
-
-def test_breaking_point_is_where_a_share_of_the_faces_fails():
-    points = [{"strength": s, "failures": f} for s, f in ((0, 0.0), (10, 0.2), (20, 0.6), (30, 1.0))]
-    assert result_plots.breaking_point(points) == pytest.approx(5)
-    assert result_plots.breaking_point(points, share=0.5) == pytest.approx(17.5)
-    assert result_plots.breaking_point(points[:2], share=0.5) == np.inf
-    table = result_plots.robustness_table(record("robustness-ytf-test-small"))
-    assert set(table.index) == set(STRENGTHS) and (table["NME there"] > table["NME unchanged"]).all()

@@ -1,12 +1,12 @@
 """The live engine without a browser: every key is answered, the latest frame wins, nothing is lost silently."""
 
-import json
 import threading
 import time
 
 import cv2
 import numpy as np
 import pytest
+import skimage.data
 from PIL import Image
 
 from fkd_helpers import nets
@@ -73,8 +73,7 @@ def test_engine_finds_the_keypoints_of_every_puppet_frame_and_finds_them_again(e
         error = np.linalg.norm(result.faces[0].keypoints - known[0], axis=1).mean()
         assert error < 0.05 * box_of(known)[0, 2:].max()
     statistics = watched.run.meter.read()
-    assert (statistics["frames"], statistics["frames_with_faces"], statistics["dropped"]) == (15, 15, 0)
-    assert sum(statistics["emotions"].values()) == 15 and json.dumps(statistics)
+    assert (statistics["frames"], statistics["dropped"], sum(statistics["emotions"].values())) == (15, 0, 15)
 
 
 def test_submit_answers_every_key_once_and_the_latest_frame_wins(engine, jpegs):
@@ -95,7 +94,7 @@ def test_submit_answers_every_key_once_and_the_latest_frame_wins(engine, jpegs):
     watched.submit(jpegs[0], 40)
     assert watched.answered() == list(range(-1, 41))
     statistics = watched.run.meter.read()
-    assert sum(statistics[name] for name in ("frames", "dropped", "unreadable")) == 41  # not the one before the start
+    assert statistics["frames"] + statistics["dropped"] == 41  # not the one before the start
 
 
 def test_submit_from_many_threads_is_answered_once_whenever_it_stops(engine, jpegs):
@@ -134,7 +133,7 @@ def test_stop_is_quick_safe_twice_and_final(engine):
 
 
 WRONG = [({"filter": "sunglases"}, "did you mean 'sunglasses'"), ({"model": "smal"}, "did you mean 'small'"),
-         ({"detector": "har"}, "did you mean 'haar'"), ({"emotion": "rule"}, "did you mean 'rules'"),
+         ({"emotion": "rule"}, "did you mean 'rules'"),
          ({"smooth": 11}, "smooth and calm: expected 0 to 10 seconds, got 11 and 3"),
          ({"max_fps": 0}, "max_fps: expected more than 0, got 0")]  # fmt: skip
 
@@ -168,17 +167,13 @@ def test_a_fault_ends_the_run_with_a_message_and_an_answer(engine, jpegs, monkey
     assert not watched.running and isinstance(watched.run.error, RuntimeError)
 
 
-def test_record_keeps_what_was_seen_and_its_statistics(engine, tmp_path):
+def test_record_keeps_what_was_seen(engine, tmp_path):
     watched = engine(every=True, seconds=1.5, filter="sunglasses", max_fps=10)
     path = watched.record(tmp_path / "film.mp4")
     watched.start("puppet")
     assert watched.wait(60)
     saved = watched.finish()
     assert (saved.path, saved.frames) == (path, 15) and watched.finish() is None
-    summary = json.loads(path.with_suffix(".json").read_text())
-    assert summary["frames"] == 15 and sum(summary["emotions"].values()) == 15 and summary["dropped"] == 0
-    assert summary["versions"]["av"]
-    assert summary["p50"] <= summary["p95"]
     recorded = [frame for frame, _ in open_source("file", path).frames]
     assert np.abs(recorded[7] - watched.results[7].drawn().astype(int)).mean() < 6
     assert np.abs(recorded[7] - watched.results[7].frame.astype(int)).mean() > 6
@@ -224,18 +219,15 @@ def test_pipeline_takes_a_network_of_any_number_of_keypoints(tmp_path):
         Pipeline(LiveSettings(model=path, filter="crown"))
 
 
-@pytest.mark.parametrize("pixels, settings", [(90, {"detector": "haar"}), (45, {}), (35, {"max_side": 640})])
-def test_pipeline_finds_a_small_still_face(pixels, settings):
-    astronaut = pytest.importorskip("skimage.data").astronaut()
-    small = cv2.resize(astronaut, None, fx=pixels / 92, fy=pixels / 92, interpolation=cv2.INTER_AREA)[:480, :640]
+def test_pipeline_finds_a_small_still_face():
+    small = cv2.resize(skimage.data.astronaut(), None, fx=0.5, fy=0.5, interpolation=cv2.INTER_AREA)  # of 45 pixels
     frame = np.full((480, 640, 3), 128, np.uint8)
     frame[: small.shape[0], : small.shape[1]] = small
-    line = Pipeline(LiveSettings(**settings))
+    line = Pipeline()
     assert [len(line(frame, i / 30)[0]) for i in range(20)] == [1] * 20
-    assert len(Pipeline(LiveSettings(detector="none"))(small, 0.0, alone=True)[0]) == 1, "the picture is the face"
 
 
-def test_meter_reads_rates_latencies_and_label_changes():
+def test_meter_reads_rates_and_latencies():
     now, faces = [10.0], [Face(np.zeros(4), np.zeros((68, 2)), 1.0, 7)]
     meter = Meter(lambda: now[0])
     assert meter.read() | {"p50": None, "frames": 0, "emotions": {}} == meter.read()
@@ -243,9 +235,8 @@ def test_meter_reads_rates_latencies_and_label_changes():
         now[0] = 10 + i / 10
         mood = Mood("neutral" if i < 15 else "positive")
         meter.add(Result(None, None, faces, [mood], None, (i + 1) / 1000, 100 + i / 10))
-    meter.count("dropped")
+    meter.drop()
     read = meter.read()
-    assert [read[name] for name in ("frames", "frames_with_faces", "dropped")] == [20, 20, 1]
+    assert [read[name] for name in ("frames", "dropped")] == [20, 1]
     assert [read[name] for name in ("fps_mean", "seconds", "p50", "p95")] == pytest.approx([20 / 1.9, 1.9, 10.5, 19.05])
     assert read["emotions"] == {"neutral": 15, "positive": 5}
-    assert read["timeline"] == [(0.0, 7, "neutral"), (1.5, 7, "positive")]

@@ -1,7 +1,6 @@
 """Recordings of the live demo: times, sizes, names, killed processes."""
 
 import contextlib
-import json
 import multiprocessing
 
 import av
@@ -10,7 +9,6 @@ import pytest
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.live.recorder import Recorder
-from fkd_helpers.live.settings import LiveSettings
 
 RNG = np.random.default_rng(0)
 FRAME = np.repeat(np.repeat(RNG.integers(0, 256, (12, 16, 3), np.uint8), 10, 0), 10, 1)  # 160 x 120
@@ -21,7 +19,7 @@ def write(path, times, *frames):
     recorder = Recorder(path)
     for i, when in enumerate(times):
         recorder.add(frames[i] if i < len(frames) else FRAME, when)
-    return recorder.finish(LiveSettings(calm=0.4))
+    return recorder.finish()
 
 
 def played(path):
@@ -32,7 +30,7 @@ def played(path):
     return [frame.to_ndarray(format="rgb24") for frame in frames], [round(1000 * frame.time) for frame in frames]
 
 
-def test_recorder_keeps_the_times_of_the_frames_and_writes_a_summary(tmp_path):
+def test_recorder_keeps_the_times_of_the_frames(tmp_path):
     saved = write(tmp_path / "film.mp4", 1e6 + TIMES)
     frames, times = played(saved.path)
     assert times == [0, 33, 83, 100, 500, 533] and np.abs(frames[0] - FRAME.astype(int)).mean() < 12
@@ -40,8 +38,6 @@ def test_recorder_keeps_the_times_of_the_frames_and_writes_a_summary(tmp_path):
     with av.open(str(saved.path)) as film:
         context = film.streams.video[0].codec_context
         assert (context.name, context.pix_fmt) == ("h264", "yuv420p"), "what browsers play"
-    summary = json.loads((tmp_path / "film.json").read_text())
-    assert (summary["recording"], summary["frames"], summary["settings"]["calm"]) == ("film.mp4", 6, 0.4)
 
 
 @pytest.mark.parametrize("shape", [(119, 161, 3), (1, 1, 3)])
@@ -50,10 +46,10 @@ def test_recorder_makes_odd_sizes_even(tmp_path, shape):
     assert len(frames) == 6 and frames[0].shape == (max(2, shape[0] // 2 * 2), max(2, shape[1] // 2 * 2), 3)
 
 
-def test_recorder_fits_a_frame_of_another_size_into_the_first(tmp_path):
+def test_recorder_fits_a_frame_of_another_size_to_the_first(tmp_path):
     wide, tall = (np.full((height, 160, 3), 200, np.uint8) for height in (120, 240))
     (first, second), _ = played(write(tmp_path / "film.mp4", [0, 0.1], wide, tall).path)
-    assert first.shape == second.shape and second[60, 80].min() > 180 and second[60, 5].max() < 40
+    assert first.shape == second.shape and second.min() > 180
 
 
 def test_recorder_leaves_no_empty_file_and_takes_no_other_format(tmp_path):

@@ -1,9 +1,7 @@
 """Sources of the live demo and what goes wrong there; the command that runs it without a notebook."""
 
-import json
 import re
 import signal
-import socket
 import subprocess
 import sys
 import time
@@ -13,14 +11,11 @@ from unittest.mock import Mock
 import cv2
 import numpy as np
 import pytest
-from browser.lab_page import served
 
 from fkd_helpers import cli
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data.puppets import stream
-from fkd_helpers.faces.images import write_photo
 from fkd_helpers.faces.landmarks import EXPRESSIONS
-from fkd_helpers.live import sources
 from fkd_helpers.live.engine import LiveEngine
 from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.sources import open_source
@@ -45,10 +40,8 @@ def process(kind, address, *, every=True, **settings):
     return results, engine
 
 
-@pytest.mark.parametrize("kind", ["file", "camera"])
-def test_film_gives_every_frame_at_its_own_time_wherever_it_lies(film, kind):
-    with served(film.parent) as port:
-        results, engine = process(kind, film if kind == "file" else f"http://127.0.0.1:{port}/{film.name}")
+def test_film_gives_every_frame_at_its_own_time(film):
+    results, engine = process("file", film)
     assert [round(1000 * result.when) for result in results] == [round(1000 * i / 30) for i in range(40)]
     assert engine.message == "film.mkv came to its end." and engine.run.meter.read()["dropped"] == 0
     assert all(len(result.faces) == 1 for result in results)
@@ -68,29 +61,6 @@ def test_what_is_no_film_is_one_message(content, message, tmp_path):
         (tmp_path / "thing.mp4").write_bytes(content)
     with pytest.raises(InputError, match=f"thing.mp4: {message}"):
         open_source("file", tmp_path / "thing.mp4")
-
-
-def test_address_that_never_answers_is_given_up_after_a_moment(monkeypatch):
-    monkeypatch.setattr(sources, "TIMEOUT", 0.3)
-    with socket.create_server(("127.0.0.1", 0)) as silent:
-        url = f"http://127.0.0.1:{silent.getsockname()[1]}/film.mp4"
-        with pytest.raises(InputError, match=f"{url}: no answer within 0.3 s, or no film"):
-            open_source("camera", url)
-
-
-def test_images_are_each_processed_alone(tmp_path):
-    with pytest.raises(InputError, match="no photo in this folder"):
-        open_source("images", tmp_path)
-    known = next(stream(n=1, size=(320, 240)))[0]
-    for name, frame in (("b.png", known), ("a.jpg", np.zeros((60, 80, 3), np.uint8)), ("d.png", known)):
-        write_photo(tmp_path / name, frame)
-    (tmp_path / "c.png").write_bytes(b"no picture")
-    (tmp_path / "notes.txt").write_text("no picture either")
-    with pytest.warns(UserWarning, match=r"left out 1 files that are no photos \(\.txt\)"):
-        results, engine = process("images", tmp_path)
-    assert [(len(result.faces), result.when) for result in results] == [(0, 0.0), (1, 1.0), (1, 3.0)]
-    end, broken = engine.message.splitlines()
-    assert end == f"All 4 pictures of {tmp_path} were shown." and "c.png: not an image" in broken
 
 
 def test_camera_that_is_unplugged_ends_with_a_message(monkeypatch):
@@ -126,9 +96,8 @@ def test_live_command_records_and_sums_up(film, tmp_path, capsys, emotion, known
                          "--max-seconds", 0.5, "--emotion", emotion)  # fmt: skip
     assert code == 0 and not err and (CAUTION in out) == caution
     assert "15 frames in" in out and "Ended after 0.5 seconds." in out and str(made) in out
-    summary = json.loads(made.with_suffix(".json").read_text())
-    assert (summary["frames"], summary["dropped"]) == (15, 0) and summary["emotions"].keys() <= set(known)
-    assert summary["settings"] | {"calm": 0.1, "filter": "sunglasses"} == summary["settings"]
+    said = re.search(r"^emotions: (.*)$", out, re.M)[1]
+    assert set(re.findall(r"[a-z]+(?= \d)", said)) <= set(known) and (known or said == "none was read")
     assert len(list(open_source("file", made).frames)) == 15
 
 
@@ -136,7 +105,6 @@ def test_live_command_records_and_sums_up(film, tmp_path, capsys, emotion, known
     "arguments, message",
     [
         (["--source", "no.mp4"], "no such file"),
-        (["--source", "browser"], "needs the notebook"),
         (["--source", "puppet", "--record", "film.avi"], r"ending in \.mp4"),
         (["--source", "puppet", "--show"], "no screen"),
         (["--source", "puppet", "--max-seconds", "-1"], "seconds: expected more than 0"),
@@ -171,8 +139,7 @@ def test_ctrl_c_finishes_the_recording(tmp_path):
     finally:
         child.kill()  # one that goes on would run for ever
     assert child.returncode == 130 and "interrupted" in err and str(film) in out
-    frames = len(list(open_source("file", film).frames))
-    assert frames == json.loads((tmp_path / "film.json").read_text())["frames"] > 0
+    assert len(list(open_source("file", film).frames)) > 0
 
 
 def test_window_shows_the_latest_frame_and_q_ends_it(monkeypatch, capsys):

@@ -27,7 +27,6 @@ from fkd_helpers.core import records
 from fkd_helpers.core.options import run_script
 from fkd_helpers.emotion import rules as emotion
 from fkd_helpers.emotion.features import FEATURES, features, neutral_face, upright
-from fkd_helpers.emotion.table import histograms
 from fkd_helpers.expressions.crops import face_keypoints
 from fkd_helpers.expressions.data import find_expressions, load_expressions
 from fkd_helpers.faces.landmarks import EXPRESSIONS, MIRROR
@@ -167,8 +166,6 @@ def main(*, out: Path | None = None) -> None:
         choices={"signs": SIGNS, "points_of_e": POINTS_OF_E, "ramp_std": RAMP, "C_rules": RIDGE_RULES,
                  "C_learned": RIDGE_LEARNED},
         mean_faces={name: neutral_face(predicted[train[label == k]]) for k, name in enumerate(emotion.LABELS)},
-        histograms=histograms(features(predicted[train]) - features(neutral["predicted"]),
-                              np.array(emotion.LABELS)[label]),
     )  # fmt: skip
     two = ("learned-predicted", "rules-predicted")
     gain = np.subtract(*(scores[key]["balanced_accuracy"] for key in two))

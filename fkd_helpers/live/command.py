@@ -4,7 +4,6 @@ import os
 import sys
 from collections import deque
 from dataclasses import asdict
-from pathlib import Path
 
 import cv2
 
@@ -20,12 +19,12 @@ def run(
     settings: LiveSettings | None = None, *, source: str = "puppet", show: bool = False, record: str | None = None,
     max_seconds: float | None = None,
 ) -> int:  # fmt: skip
-    """Follow faces and emotions in a camera, a film, a folder or the puppet; return the exit code.
+    """Follow faces and emotions in a camera, a film or the puppet; return the exit code.
 
     Args:
-        source: puppet, a camera's number or URL, a film's path or URL, or a folder of pictures
+        source: puppet, a camera's number or URL, or a film's path
         show: show it in a window, at its own speed; q ends it
-        record: write what is seen to a new MP4 file, without sound, and its summary beside it
+        record: write what is seen to a new MP4 file, without sound
         max_seconds: end after so many seconds of the source
     """
     if show and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
@@ -51,11 +50,9 @@ def run(
 
 def source_of(name: str) -> tuple[str, str]:
     """Return kind and address of a source that the user named, for `open_source`."""
-    if name == "browser":
-        raise InputError("--source browser: a browser's camera needs the notebook (08_live_demo)")
     if name.isdecimal() or "://" in name or name.startswith("/dev/"):
         return "camera", name
-    return "puppet" if name == "puppet" else "images" if Path(name).is_dir() else "file", name
+    return "puppet" if name == "puppet" else "file", name
 
 
 def _show(engine, latest):
@@ -77,4 +74,4 @@ def _report(engine, saved):
         print(CAUTION)
     print(engine.message)
     if saved:
-        print(f"recording: {saved.path}, {saved.seconds:.1f} s, and its summary beside it")
+        print(f"recording: {saved.path}, {saved.seconds:.1f} s")

@@ -122,9 +122,8 @@ class LiveEngine:
 
     @property
     def message(self) -> str:
-        """Why the run has ended, and what was left out on the way."""
-        end = f"Stopped by a fault: {self.run.error}" if self.run.error else self.run.source.end_message
-        return "\n".join([end, *self.run.source.notes])
+        """Why the run has ended."""
+        return f"Stopped by a fault: {self.run.error}" if self.run.error else self.run.source.end_message
 
     def snapshot(self, path: Path) -> Path:
         """Write the frame that is shown, with filter and keypoints; return its path, never an older file's."""
@@ -145,7 +144,7 @@ class LiveEngine:
         """End the recording and return it; None where there is none."""
         with self._lock:
             recorder, self.recording = self.recording, None
-        return recorder and recorder.finish(self.settings)
+        return recorder and recorder.finish()
 
     # -- the threads
 
@@ -198,10 +197,10 @@ class LiveEngine:
         try:
             frame = read_photo(frame) if isinstance(frame, bytes) else frame
         except InputError:
-            return self._drop(run, [(key,)], "unreadable")
+            return self._drop(run, [(key,)])
         when = arrived if when is None else when
         try:
-            found = self._pipeline(frame, when, alone=not run.source.film)
+            found = self._pipeline(frame, when)
         except Exception:
             self._drop(run, [(key,)])
             raise
@@ -211,12 +210,9 @@ class LiveEngine:
         with self._lock:
             if self.recording:
                 self.recording.add(result.drawn(), when)
-                self.recording.meter.add(result)
 
-    def _drop(self, run, items, why="dropped"):
+    def _drop(self, run, items):
         for *_, key in items:
-            run.meter.count(why)
-            if recorder := self.recording:
-                recorder.meter.count(why)
+            run.meter.drop()
             if key is not None:
                 self._on_drop(key)

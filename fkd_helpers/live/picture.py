@@ -20,14 +20,13 @@ from fkd_helpers.live.pipeline import Result
 from fkd_helpers.predict import Face
 
 WINDOW = 2  # frames that are on their way to the browser at a time
-MAX_BYTES = 20 * 2**20  # of a submitted JPEG
 
 
 class Picture(anywidget.AnyWidget):
     """A picture that shows frames with keypoints drawn on them, and can open the browser's camera.
 
-    `on` is what to call when the page says so: frame(jpeg, key), stop(message), cameras([(name, id)]), hello(). The key
-    of a frame goes back with its result or with a "drop", exactly once.
+    `on` is what to call when the page says so: frame(jpeg, key), stop(message), hello(). The key of a frame goes back
+    with its result or with a "drop", exactly once.
     """
 
     _esm = Path(__file__).parent / "widget.js"
@@ -90,7 +89,7 @@ class Picture(anywidget.AnyWidget):
         session, number = key or (self.session, None)
         self.in_page_context(self.send, content | {"type": kind, "session": session, "id": number}, list(buffers))
 
-    # -- from the page: what makes no sense is ignored
+    # -- from the page: messages of an earlier session are ignored
 
     def _on_message(self, _, content, buffers):
         self._context = copy_context()
@@ -99,18 +98,13 @@ class Picture(anywidget.AnyWidget):
         match content:
             case {"type": "hello"}:
                 self._on["hello"]()
-            case {"type": "cameras", "cameras": list(cameras)}:
-                self._on["cameras"]([(str(name), str(identity)) for name, identity in cameras])
-            case {"type": "ack", "session": self.session, "id": int(number)}:
+            case {"type": "ack", "session": self.session, "id": number}:
                 with self._lock:
                     self._seen = max(self._seen, number)
-            case {"type": "stop", "session": self.session, "message": str(message)}:
+            case {"type": "stop", "session": self.session, "message": message}:
                 self._on["stop"](message)
-            case {"type": "frame", "session": self.session, "id": int(number)}:
-                if len(buffers) == 1 and 0 < len(buffers[0]) <= MAX_BYTES:
-                    self._on["frame"](bytes(buffers[0]), (self.session, number))
-                else:
-                    self.post("drop", (self.session, number))
+            case {"type": "frame", "session": self.session, "id": number}:
+                self._on["frame"](bytes(buffers[0]), (self.session, number))
 
 
 def _mean_error(face: Face) -> float | None:

@@ -1,7 +1,6 @@
 """From one frame of a film to faces, their emotions and the frame with its filter."""
 
-from dataclasses import dataclass, replace
-from functools import partial
+from dataclasses import dataclass
 
 import numpy as np
 
@@ -10,8 +9,8 @@ from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
-from fkd_helpers.live.settings import DETECTORS, LiveSettings
-from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker
+from fkd_helpers.live.settings import LiveSettings
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, find_fast
 
 
 @dataclass(frozen=True, eq=False)
@@ -45,35 +44,19 @@ class Pipeline:
 
     def __init__(self, settings: LiveSettings | None = None, other: "Pipeline | None" = None):
         self.settings = settings = settings or LiveSettings()
-        limits = {"max_side": settings.max_side, "min_face": settings.min_face}
-        limits = {name: limit for name, limit in limits.items() if limit is not None}
-        of_film, of_picture = (partial(detect, **limits) for detect in DETECTORS[settings.detector])
-        if other and (other.settings.model, other.settings.device) == (settings.model, settings.device):
+        if other and other.settings.model == settings.model:
             self.predictor = other.predictor
         else:
-            backend = "onnx" if settings.device == "cpu" else "torch"
-            self.predictor = KeypointPredictor(settings.model, backend=backend, device=settings.device, detector=None)
-            self.predictor.at_boxes(np.zeros((64, 64), np.uint8), np.array([[8, 8, 48, 48]]))  # the first call is slow
-        of_film(np.zeros((64, 64), np.uint8))
-        self._of_picture, self._tracker = of_picture, Tracker(self.predictor, detector=of_film)
-        self._smoother, self._moods = FaceSmoother(settings.smooth), Moods(settings.emotion, settings.calm)
-        count = self.predictor.runner.keypoints
+            self.predictor, blank = KeypointPredictor(settings.model, detector=None), np.zeros((64, 64), np.uint8)
+            self.predictor.at_boxes(blank, np.array([[8, 8, 48, 48]]))  # the first calls are slow
+            find_fast(blank)
+        self._tracker, self._smoother = Tracker(self.predictor), FaceSmoother(settings.smooth)
+        self._moods, count = Moods(settings.emotion, settings.calm), self.predictor.runner.keypoints
         if settings.filters() and count != len(MIRROR):
             raise InputError(f"filter: expected a network of {len(MIRROR)} keypoints, {settings.model} has {count}")
 
-    def __call__(
-        self, frame: np.ndarray, when: float, *, alone: bool = False
-    ) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
-        """Return the faces of the frame at second `when`, the emotion of each, and the frame with its filter or None.
-
-        A picture that stands alone is searched with care, and nothing of it is remembered.
-        """
-        if alone:
-            min_score = 0 if self.settings.detector == "none" else None
-            found = self.predictor.faces_at(frame, self._of_picture(frame), min_score=min_score)
-            faces = [replace(face, id=number) for number, face in enumerate(found)]
-            self._moods = Moods(self.settings.emotion, self.settings.calm)
-        else:
-            faces = self._smoother(self._tracker(frame), when)
-        moods, filters = self._moods(frame, faces, when), self.settings.filters()
-        return faces, moods, wear(frame, [face.keypoints for face in faces], filters) if filters else None
+    def __call__(self, frame: np.ndarray, when: float) -> tuple[list[Face], list[Mood | None], np.ndarray | None]:
+        """Return the faces of the frame at second `when`, the emotion of each, and the frame with a filter, if any."""
+        faces, filters = self._smoother(self._tracker(frame), when), self.settings.filters()
+        worn = wear(frame, [face.keypoints for face in faces], filters) if filters else None
+        return faces, self._moods(frame, faces, when), worn

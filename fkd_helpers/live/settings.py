@@ -4,14 +4,8 @@ from dataclasses import dataclass, field
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
-from fkd_helpers.predict import central_boxes, detect_faces, detect_fast, find_faces, find_fast
 from fkd_helpers.predict.smoothing import REST
 
-DETECTORS = {  # for the frames of a film, where few milliseconds are left, and for single pictures
-    "ours": (find_fast, find_faces),
-    "haar": (detect_fast, detect_faces),
-    "none": (lambda frame, **_: central_boxes(frame.shape), lambda frame, **_: central_boxes(frame.shape)[:1]),
-}
 EMOTIONS = {  # who reads them, and what
     "rules": "negative, neutral, positive",
     "expressions": "eight, by a network",
@@ -29,10 +23,6 @@ class LiveSettings:
     """What can be set before a live run, and changed while it runs; the command line offers these fields."""
 
     model: str = _option("small", "a network that ships, or a path to .onnx or .safetensors")
-    device: str = _option("cpu", "cpu (ONNX Runtime), cuda or mps (PyTorch)")
-    detector: str = _option("ours", "ours, for heads of any tilt; haar, OpenCV's cascade; none: each picture is a face")
-    max_side: int | None = _option(None, "pixels: larger frames are searched at this size (256; pictures 1280)")
-    min_face: float | None = _option(None, "smaller faces are left out: a share of the frame's longer side")
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
     smooth: float = _option(REST, "seconds over which keypoints at rest are averaged; 0 turns it off")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")
@@ -40,9 +30,8 @@ class LiveSettings:
     max_fps: float | None = _option(None, "leave out frames that come faster")
 
     def __post_init__(self):
-        for name, known in (("detector", DETECTORS), ("emotion", EMOTIONS)):
-            if getattr(self, name) not in known:
-                raise unknown(name, getattr(self, name), known)
+        if self.emotion not in EMOTIONS:
+            raise unknown("emotion", self.emotion, EMOTIONS)
         if not (0 <= self.smooth <= LONGEST and 0 <= self.calm <= LONGEST):
             raise InputError(f"smooth and calm: expected 0 to {LONGEST} seconds, got {self.smooth} and {self.calm}")
         if self.max_fps is not None and not self.max_fps > 0:

@@ -1,6 +1,6 @@
 // The picture of the live demo. A Hub with the camera lives in `initialize`, once per model; views only draw.
 //
-// Messages to the kernel:   hello, cameras, frame [jpeg], ack, seen, stop
+// Messages to the kernel:   hello, frame [jpeg], ack, seen, stop
 // Messages from the kernel: start, stop, result [keypoints, jpeg?], drop, frame [keypoints, jpeg], readout
 // A frame that was sent keeps its canvas until the answer comes, so keypoints are drawn on the very frame they belong to.
 
@@ -21,7 +21,6 @@ const SENTENCES = {
     + " then press Start again, or choose the source puppet.",
   NotFoundError: "No camera was found: connect one and press Start again, or choose the source puppet.",
   NotReadableError: "The camera is in use or does not answer: close other programs that use it, then press Start again.",
-  OverconstrainedError: "The chosen camera is not there any more: choose another one and press Start again.",
   ended: "The camera was unplugged or taken away: connect it and press Start again.",
   silent: "The kernel has not answered for 10 seconds, so the camera was turned off: when it is back, run the cell and"
     + " press Start again.",
@@ -82,12 +81,11 @@ class Camera {
     Object.assign(this, { hub, stream: null, generation: 0, inFlight: new Map() });
   }
 
-  async open({ session, camera, max_fps, side }) {
+  async open({ session, max_fps, side }) {
     this.close();
     const generation = this.generation;
     if (!navigator.mediaDevices?.getUserMedia) throw { name: "insecure" };
     const video = { width: { ideal: 640 }, height: { ideal: 480 }, frameRate: { ideal: 30 } };
-    if (camera) video.deviceId = { exact: camera };
     const stream = await navigator.mediaDevices.getUserMedia({ video, audio: false });
     if (generation !== this.generation) { // stopped while the browser was asking
       stream.getTracks().forEach((track) => track.stop());
@@ -395,9 +393,6 @@ class Hub {
     if (document.hidden || !this.views.size) return this.halt("", false); // another page shows it
     try {
       await this.camera.open(message);
-      const devices = await navigator.mediaDevices.enumerateDevices();
-      const cameras = devices.filter(({ kind, deviceId }) => kind === "videoinput" && deviceId);
-      this.send({ type: "cameras", cameras: cameras.map(({ deviceId, label }, i) => [label || `camera ${i + 1}`, deviceId]) });
     } catch (error) {
       if (this.session !== message.session) return;
       this.halt(sentence(error), true);

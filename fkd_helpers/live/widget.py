@@ -17,7 +17,6 @@ from fkd_helpers.live.moods import CAUTION
 from fkd_helpers.live.picture import Picture
 from fkd_helpers.live.settings import EMOTIONS, LONGEST
 from fkd_helpers.live.sources import SOURCES
-from fkd_helpers.predict.runtime import WEIGHTS
 
 GONE_AFTER = 10.0  # seconds without a sign of the browser: everything off
 LARGEST_SHOWN = 50_000_000  # bytes of a recording that is sent to the page; a larger one stays in its folder
@@ -62,8 +61,7 @@ class LiveDemo(widgets.VBox):
         self.controls = _controls(vars(self.engine.settings), source=source, address=str(address), mirror=mirror)
         for name, control in self.controls.items():
             control.observe(lambda change, name=name: self._call(self._on_change, name, change.new), "value")
-        events = {"frame": self.engine.submit, "stop": self.stop, "cameras": self._offer_cameras,
-                  "hello": self._announce}  # fmt: skip
+        events = {"frame": self.engine.submit, "stop": self.stop, "hello": self._announce}
         self.picture = Picture(events, mirror=mirror)  # last: the page may say hello before this line ends
         buttons = widgets.HBox(list(self.buttons.values()), layout=WRAP)
         super().__init__([buttons, self.picture, self.saved, self._row])
@@ -74,10 +72,10 @@ class LiveDemo(widgets.VBox):
         """Start the source that is chosen; the browser asks for its camera's permission."""
         with self._lock:
             self.stop("")
-            source, address, camera = (self.controls[name].value for name in ("source", "address", "camera"))
-            self.engine.start(source, address)
+            source = self.controls["source"].value
+            self.engine.start(source, self.controls["address"].value)
             self._say(f"Showing {SOURCES[source][0]}.")  # first: a page without a camera answers at once
-            self.picture.begin(source, camera=camera or None, max_fps=self.engine.settings.max_fps, side=640)
+            self.picture.begin(source, max_fps=self.engine.settings.max_fps, side=640)
             threading.Thread(target=self._watch, args=(self.picture.session,), daemon=True).start()
 
     def stop(self, message: str = "Stopped: the camera is off.") -> None:
@@ -114,7 +112,7 @@ class LiveDemo(widgets.VBox):
     def _on_change(self, name, value):
         if name == "mirror":
             self.picture.mirror = value
-        elif name not in ("source", "camera", "address"):
+        elif name not in ("source", "address"):
             try:
                 self.engine.change(**{name: value})
             finally:  # a value that was refused is not shown as chosen
@@ -123,12 +121,6 @@ class LiveDemo(widgets.VBox):
         elif self.engine.running:
             self.start()
         self._say(self.picture.status)
-
-    def _offer_cameras(self, cameras):
-        camera, chosen = self.controls["camera"], self.controls["camera"].value
-        if cameras and chosen in ("", *(identity for _, identity in cameras)):
-            with camera.hold_trait_notifications():  # the one that was chosen stays
-                camera.options, camera.value = [("any", ""), *cameras], chosen
 
     def _finish_recording(self) -> str:
         """End the recording, if there is one; show it and return what to say."""
@@ -159,10 +151,8 @@ class LiveDemo(widgets.VBox):
         for name, button in self.buttons.items():
             button.disabled = self.engine.running == (name == "Start")
         self.buttons["Record"].description = "Stop recording" if self.engine.recording else "Record"
-        source = self.controls["source"].value
-        self.controls["address"].placeholder = placeholder = SOURCES[source][1]
-        shown = {"camera": source == "browser", "address": bool(placeholder)}
-        self._row.children = [control for name, control in self.controls.items() if shown.get(name, True)]
+        self.controls["address"].placeholder = placeholder = SOURCES[self.controls["source"].value][1]
+        self._row.children = [control for name, control in self.controls.items() if name != "address" or placeholder]
 
     def _watch(self, session):
         """Tell the page twice a second how things are; stop when the source has ended or no page listens."""
@@ -181,13 +171,10 @@ class LiveDemo(widgets.VBox):
 
 def _controls(settings: dict, **values) -> dict[str, widgets.Widget]:
     """Return the controls of source and settings by name."""
-    values |= settings | {"camera": "", "filter": settings["filter"] or "none"}
-    models = dict.fromkeys([*(file.stem for file in sorted(WEIGHTS.glob("*.safetensors"))), values["model"]])
+    values |= settings | {"filter": settings["filter"] or "none"}
     choices = {  # (label, value)
         "source": [(f"{name}: {text}", name) for name, (text, _) in SOURCES.items()],
-        "camera": [("any", "")],
         "address": widgets.Text(continuous_update=False),
-        "model": list(models),
         "filter": list(dict.fromkeys(["none", *FILTERS, values["filter"]])),
         "smooth": widgets.BoundedFloatText(max=LONGEST, step=0.05),  # a slider of ipywidgets has no accessible name
         "emotion": [(f"{name}: {text}", name) for name, text in EMOTIONS.items()],

@@ -7,7 +7,6 @@ import numpy as np
 from matplotlib.figure import Figure
 from matplotlib.patches import Rectangle
 
-from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, TARGET
 
 
@@ -53,20 +52,3 @@ def faces(
 def draw_box(axes, box: np.ndarray, *, colour: str = "white") -> None:
     """Draw the outline of a box (x, y, w, h)."""
     axes.add_patch(Rectangle(box[:2], box[2], box[3], fill=False, edgecolor=colour, linewidth=1.5))
-
-
-def numbered_face(image: np.ndarray, keypoints: np.ndarray, *, size: float = 7, alt: str) -> Figure:
-    """Show one face large with its keypoints (68, 2) numbered and coloured by region."""
-    made, axes = figure(size=size, alt=alt)
-    ax = axes[0, 0]
-    ax.imshow(image, cmap="gray", vmin=0, vmax=255)
-    draw_keypoints(ax, keypoints, size=14)
-    for i, (x, y) in enumerate(keypoints):
-        ax.annotate(str(i), (x, y), xytext=(2, 2), textcoords="offset points", fontsize=7, color="white")
-    x, y, w, h = box_of(keypoints)
-    ax.set(xlim=(x - 0.1 * w, x + 1.1 * w), ylim=(y + 1.1 * h, y - 0.15 * h))
-    ax.set_axis_off()
-    for region in REGIONS:
-        ax.scatter([], [], c=COLOURS[region], s=30, label=region)
-    made.legend(loc="outside lower center", ncols=len(REGIONS), frameon=False)
-    return made

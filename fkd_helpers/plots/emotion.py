@@ -1,15 +1,9 @@
-"""Figures on emotions: what each feature measures, how labels differ in it, which labels are confused."""
-
-import math
-from collections.abc import Mapping, Sequence
+"""Drawings on emotions: the outlines of a face, and what each feature measures on it."""
 
 import numpy as np
-from matplotlib.figure import Figure
 
 from fkd_helpers.emotion.features import WAYS
-from fkd_helpers.emotion.rules import LABELS
 from fkd_helpers.faces.landmarks import OKABE_ITO
-from fkd_helpers.plots import figure
 
 HUES = {"negative": OKABE_ITO["vermilion"], "neutral": OKABE_ITO["black"], "positive": OKABE_ITO["blue"]}
 STROKES = [[*range(low, high)] for low, high in ((0, 17), (17, 22), (22, 27), (27, 31), (31, 36))]
@@ -29,23 +23,3 @@ def draw_feature(axes, keypoints: np.ndarray, name: str) -> None:
             axes.scatter(*keypoints[list(group)].T, s=9, c=OKABE_ITO["yellow"], linewidths=0, zorder=3)
         middles = np.stack([keypoints[list(group)].mean(0) for group in pair])
         axes.plot(*middles.T, color=OKABE_ITO["sky blue"], linewidth=2.5)
-
-
-def feature_histograms(histograms: Mapping[str, Mapping], names: Sequence[str] | None = None) -> Figure:
-    """Show how features are spread by label, from `emotion.table.histograms` or the record of the rules."""
-    names = list(names or histograms)
-    columns = min(4, len(names))
-    alt = f"Histograms of {', '.join(names)}, one line for each of {', '.join(LABELS)}"
-    made, axes = figure(math.ceil(len(names) / columns), columns, size=2.6, alt=alt)
-    for ax, name in zip(axes.ravel(), names, strict=False):
-        edges = 100 * np.asarray(histograms[name]["edges"])
-        for label in LABELS:
-            ax.stairs(100 * np.asarray(histograms[name][label]), edges, color=HUES[label], label=label, linewidth=1.5)
-        ax.axvline(0, color="#BBBBBB", linewidth=1, zorder=0)
-        ax.set_title(name, fontsize=9)
-    for ax in axes.ravel()[len(names) :]:
-        ax.set_axis_off()
-    made.supxlabel("change from the neutral face, % of the eye distance", fontsize=9)
-    made.supylabel("% of the faces of that label", fontsize=9)
-    made.legend(*axes[0, 0].get_legend_handles_labels(), loc="outside upper center", ncols=3, frameon=False)
-    return made

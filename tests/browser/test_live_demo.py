@@ -1,6 +1,5 @@
 """The live demo as a person meets it: in JupyterLab, in a browser with a camera."""
 
-import json
 import re
 import time
 from pathlib import Path
@@ -127,7 +126,7 @@ def test_settings_change_the_puppet_in_mid_stream_by_keyboard_and_by_name(opened
     notebook = opened(PUPPET)
     notebook.run(0)
     demo = notebook.shown()
-    for name in ("Source", "Model", "Filter", "Smooth", "Emotion", "Calm", "Mirror"):
+    for name in ("Source", "Filter", "Smooth", "Emotion", "Calm", "Mirror"):
         assert demo.get_by_label(name).count() >= 1, name
     assert demo.get_by_role("img", name="Live picture, stopped").count() == 1
     notebook.button("Start").focus()
@@ -179,8 +178,6 @@ def test_recordings_and_snapshots_are_shown_in_the_page(opened, lab):
     link = notebook.shown().get_by_role("link", name=f"Download {path.name}")
     given = link.evaluate("async (link) => Array.from(new Uint8Array(await (await fetch(link.href)).arrayBuffer()))")
     assert link.get_attribute("download") == path.name and bytes(given) == path.read_bytes()
-    summary = json.loads(path.with_suffix(".json").read_text())
-    assert summary["frames"] > 10 and abs(summary["seconds"] - video.evaluate("(video) => video.duration")) < 0.5
     notebook.press("Snapshot")
     picture = notebook.shown().get_by_role("img", name="The snapshot")
     picture.wait_for(timeout=WAIT)
