@@ -22,9 +22,10 @@ used, promised = {}, {}  # processor seconds of each notebook's kernel, and what
 
 # What takes longest begins first, then the other notebooks: else one core waits for another at the end.
 FIRST = (
-    "02_train_a_cnn.ipynb", "test_live_demo.py", "12_scale.ipynb", "test_site.py", "09_missing_labels.ipynb",
-    "test_web_page.py", "10_expressions.ipynb", "test_experiments.py", "05_detect_faces_and_keypoints.ipynb",
-    "test_distributed.py", "test_export.py", "test_scripts.py", "02_solutions.ipynb", "test_runs.py",
+    "12_scale.ipynb", "test_live_demo.py", "09_missing_labels.ipynb", "test_site.py", "02_train_a_cnn.ipynb",
+    "test_web_page.py", "03_compare_experiments.ipynb", "10_expressions.ipynb", "test_experiments.py",
+    "04_can_you_trust_the_score.ipynb", "05_detect_faces_and_keypoints.ipynb", "test_distributed.py", "test_export.py",
+    "test_scripts.py", "02_solutions.ipynb", "test_runs.py",
 )  # fmt: skip
 
 

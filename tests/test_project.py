@@ -110,11 +110,6 @@ def test_page_examples_run(name, capsys):
         assert checks.own_filter(own).message.startswith("half as large")
 
 
-def test_citation_has_the_version_of_the_package():
-    cited = yaml.safe_load(page("CITATION.cff"))
-    assert cited["cff-version"] == "1.2.0" and f'version = "{cited["version"]}"' in page("pyproject.toml")
-
-
 @pytest.mark.parametrize("script", ["fkd_helpers/live/widget.js", "web/draw.js"])
 def test_pages_colour_regions_as_python_does(script):
     found = re.search(r"const REGIONS = (.*?);", page(script))[1]

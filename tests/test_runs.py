@@ -163,8 +163,6 @@ def test_second_training_in_a_folder_is_refused(tmp_path):
     [
         ({"net": "two_layer"}, "unknown model 'two_layer': did you mean 'two_layers'"),
         ({"loss": "smoth_l1"}, "unknown loss 'smoth_l1': did you mean 'smooth_l1'"),
-        ({"data": "pupets"}, "unknown data set 'pupets': did you mean 'puppets'"),
-        ({"start": "none.safetensors"}, "no such weights file"),
         ({"extra_data": "none"}, r"extra_data: unknown data set 'none'.*; without it: --extra-data ''"),
     ],
 )

@@ -8,9 +8,8 @@ import numpy as np
 import pytest
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.live import live_demo
-from fkd_helpers.live.moods import CAUTION, Mood
+from fkd_helpers.live.moods import Mood
 from fkd_helpers.live.picture import WINDOW, Picture
 from fkd_helpers.live.pipeline import Result
 from fkd_helpers.live.recorder import Recorder
@@ -123,22 +122,6 @@ def test_a_source_that_ends_stops_the_demo_and_a_missing_one_never_starts(demo, 
     demo.controls["address"].value = "nothing.mp4"
     demo.buttons["Start"].click()
     assert "no such file" in demo.picture.status and not demo.picture.showing
-
-
-def test_controls_change_the_engine_while_it_runs(demo):
-    demo.start()
-    for name, value in (("filter", "crown"), ("calm", 0.4), ("smooth", 0.0), ("mirror", True)):
-        demo.controls[name].value = value
-    settings = demo.engine.settings
-    assert (settings.filter, settings.calm, settings.smooth) == ("crown", 0.4, 0.0)
-    assert demo.picture.mirror and demo.engine.running
-    demo.controls["filter"].value = "none"
-    assert not demo.engine.settings.filters()
-    demo.controls["emotion"].value = "expressions"
-    assert demo.picture.caution == CAUTION
-    until(lambda: set(demo.engine.run.meter.read()["emotions"]) & set(EXPRESSIONS) - {"neutral"})
-    demo.controls["emotion"].value = "none"
-    assert demo.picture.caution == ""
 
 
 def test_live_demo_takes_its_source_from_the_environment(monkeypatch):

@@ -181,9 +181,6 @@ class Notebook:
             f"(root) => {{ const live = root.live; return {expression}; }}", arg=handle, timeout=timeout, polling=50
         )
 
-    def status(self, cell=0):
-        return self.shown(cell).get_by_role("status").inner_text()
-
 
 def enter(page, lab, host="127.0.0.1"):
     """Open JupyterLab in a page, and wait until it is there."""
