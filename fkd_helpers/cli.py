@@ -10,15 +10,15 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from fkd_helpers.core.config import KeypointsConfig, TrainOptions
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.core.options import Parser, add_options, call
+from fkd_helpers.core.options import Parser, add_options
 
 
 def predict(
-    *photos: str, out: Path | None = None, json: bool = False, csv: Path | None = None, parquet: Path | None = None,
-    whole_image: bool = False, crops: bool = False, model: str = "small", backend: str = "onnx",
-    min_score: float | None = None, detector: str = "ours", min_face: float | None = None, max_side: int | None = None,
+    photos: list[str], *, out: Path | None = None, json: bool = False, csv: Path | None = None,
+    parquet: Path | None = None, whole_image: bool = False, crops: bool = False, model: str = "small",
+    detector: str = "ours", min_face: float | None = None,
 ) -> int:  # fmt: skip
     """Find the faces and keypoints of photos.
 
@@ -31,32 +31,29 @@ def predict(
         whole_image: where no face is found, take the image for one
         crops: each photo is the crop of a face: search for none
         model: a model that ships, or a path to .onnx or .safetensors
-        backend: onnx or torch
-        min_score: a face with a lower score is left out (the threshold that the network's file names)
         detector: ours, which finds faces of any tilt, or haar, OpenCV's cascade
         min_face: smallest face, as a share of the longer side (0.01; of the cascade 0.05)
-        max_side: a larger photo is searched at this size, pixels (1280; of the cascade 1000)
     """
     from fkd_helpers import predict as prediction
     from fkd_helpers.emotion.rules import read_emotion
 
-    if whole_image and crops:
-        raise InputError("--whole-image: expected without --crops, which takes each image for a face anyway")
     if detector not in prediction.DETECTORS:
         raise unknown("detector", detector, prediction.DETECTORS)
-    limits = {"min_face": min_face, "max_side": max_side}
-    limits = {name: value for name, value in limits.items() if value is not None}
-    detect = partial(prediction.DETECTORS[detector], **limits)
-    predictor = prediction.KeypointPredictor(model, backend=backend, detector=detect, min_score=min_score)
+    detect = partial(prediction.DETECTORS[detector], **{} if min_face is None else {"min_face": min_face})
     how = "always" if crops else "fallback" if whole_image else "never"
     outputs = {"out": out, "csv": csv, "json": json, "parquet": parquet}
+    predictor = prediction.KeypointPredictor(model, detector=detect)
     failed = prediction.predict_paths(photos, predictor, **outputs, whole_image=how, read_emotion=read_emotion)
     return 2 if failed else 0
 
 
-def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig) -> None:
-    """Train a keypoint network; run again, it goes on where it stopped."""
-    from fkd_helpers.emotion.rules import COLUMN, emotion_labels
+def train(*, config: str = "keypoints68", out: Path | None = None, **fields: KeypointsConfig) -> None:
+    """Train a keypoint network; run again, it goes on where it stopped.
+
+    Args:
+        config: a YAML file, or the name of one of ours
+        out: folder of what the run writes (runs/NAME)
+    """
     from fkd_helpers.plots.training import training_curves
     from fkd_helpers.train.checkpoint import history_of
     from fkd_helpers.train.command import chosen_run, say
@@ -64,12 +61,9 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
     from fkd_helpers.train.keypoints import KeypointsTask
     from fkd_helpers.train.run import run
 
-    if (chosen := chosen_run(arguments, "keypoints", shared, fields)) is None:
-        return
-    settings, folder = chosen
+    settings, folder = chosen_run("keypoints", config, out, fields)
     try:
-        task = KeypointsTask(settings, labels=lambda keypoints: {COLUMN: emotion_labels(keypoints)})
-        scores = run(task, settings, folder, say=say)
+        scores = run(KeypointsTask(settings), settings, folder, say=say)
     finally:
         if started_as()[0] == 0 and (history := history_of(folder)):
             training_curves(history).savefig(folder / "training_curves.png")
@@ -78,7 +72,7 @@ def train(*, arguments: list[str], shared: TrainOptions, fields: KeypointsConfig
 
 def evaluate(
     *, data: str = "ytf", part: str = "test", model: str = "small", detector: str = "ours", out: Path | None = None,
-    robustness: bool = False, seed: int = 0,
+    robustness: bool = False,
 ) -> None:  # fmt: skip
     """Score a model from photo to keypoints and with the true box given, and write the record.
 
@@ -89,16 +83,13 @@ def evaluate(
         detector: ours, or haar
         out: folder of the records (data/records)
         robustness: also score photos that are turned, shrunk, blurred and so on, into a second record (takes minutes)
-        seed: of the noise and of what hides a face
     """
     from fkd_helpers.evaluate import evaluate_model, measure_robustness
 
-    if seed < 0:
-        raise InputError(f"--seed: expected 0 or more, got {seed}")
     which = None if part == "all" else part
     evaluate_model(data, which, model=model, detector=detector, folder=out)
     if robustness:
-        measure_robustness(data, which, model=model, detector=detector, folder=out, seed=seed)
+        measure_robustness(data, which, model=model, detector=detector, folder=out)
 
 
 def fetch(*, out: Path | None = None) -> None:
@@ -139,36 +130,33 @@ COMMANDS: dict[str, tuple[str, Callable | str | dict]] = {
 def main(arguments: list[str] | None = None) -> int:
     """Run one subcommand; return the exit code: 0, 1 where `check` found a fault, 2 for bad input, 130 interrupted."""
     arguments = sys.argv[1:] if arguments is None else arguments
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):  # a name that the terminal cannot spell ends no command
-            stream.reconfigure(errors="backslashreplace")
     parser = Parser("python -m fkd_helpers", description="Facial keypoints, hands on.")
     _declare(parser, COMMANDS, arguments)
-    options = parser.parse_args(arguments)
-    options.arguments = arguments
+    given = vars(parser.parse_args(arguments))
+    command, function = given.pop("command"), given.pop("function")
     try:
         with warnings.catch_warnings():
             warnings.showwarning = lambda message, *_: print(f"warning: {message}", file=sys.stderr)
-            code = call(options.function, options)
+            code = function(**given)
         sys.stdout.flush()
         return code if type(code) is int else int(code is False)
     except InputError as error:
-        print(f"{options.command}: {error}", file=sys.stderr)
+        print(f"{command}: {error}", file=sys.stderr)
         return 2
     except OSError as error:
         if error.strerror is None:
             raise
-        print(f"{options.command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
+        print(f"{command}: {error.filename or 'the disk'}: {error.strerror}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
-        print(f"{options.command}: interrupted; what was finished is kept", file=sys.stderr)
+        print(f"{command}: interrupted; what was finished is kept", file=sys.stderr)
         return 130
 
 
 def _declare(parser: Parser, table: dict, arguments: list[str]) -> None:
     """Declare the subcommands of a table, and the options of the one that is chosen: the others are not imported."""
-    key, shown = ("command", "SUBCOMMAND") if table is COMMANDS else ("action", "|".join(table))
-    commands = parser.add_subparsers(dest=key, required=True, metavar=shown)
+    key = {"dest": "command", "metavar": "SUBCOMMAND"} if table is COMMANDS else {"metavar": "|".join(table)}
+    commands = parser.add_subparsers(required=True, **key)
     for name, (text, target) in table.items():
         chosen = name in arguments[:1]
         command = commands.add_parser(name, help=text)

@@ -67,7 +67,6 @@ def test_help(capsys, command):
         ("evaluate --data puppets --part tset", "unknown part 'tset': did you mean 'test'"),
         ("evaluate --data puppets --model none.onnx", r"none\.onnx: no such model file"),
         ("predict a.jpg --detector har", "unknown detector 'har': did you mean 'haar'"),
-        ("predict a.jpg --whole-image --crops", "--whole-image: expected without --crops"),
     ],
 )
 def test_what_cannot_begin_leaves_nothing(capsys, place, arguments, message):

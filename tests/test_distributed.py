@@ -1,11 +1,8 @@
 """Two real processes, started by torchrun and connected by gloo, train one network."""
 
 import os
-import re
-import signal
 import subprocess
 import sys
-import threading
 from pathlib import Path
 
 import numpy as np
@@ -13,14 +10,12 @@ import pytest
 import torch
 from torch import nn
 
-from fkd_helpers import cli, data
+from fkd_helpers import data
 from fkd_helpers.core.config import KeypointsConfig
-from fkd_helpers.data import write_classic
 from fkd_helpers.nets.losses import mse
 from fkd_helpers.train import distributed
 from fkd_helpers.train.augment import NONE, Augment
 from fkd_helpers.train.batches import FaceBatches
-from fkd_helpers.train.checkpoint import history_of
 from fkd_helpers.train.loop import fit, predict_batches
 
 pytestmark = pytest.mark.slow
@@ -97,39 +92,6 @@ def test_two_processes_end_with_one_network_that_one_process_resumes(two):
     assert torch.equal(first["normed"], second["normed"])
     (model, history), _ = trained(NORMED, folder / "run", norm=True, options=Augment())
     assert len(history) == first["rows"] == 2 and torch.equal(weights(model), first["normed"])
-
-
-def test_killed_process_ends_the_job_and_the_run_resumes(tmp_path, monkeypatch, capfd):
-    write_classic(data.load("puppets", n=24), tmp_path / "faces")
-    monkeypatch.setenv("PYTHONPATH", str(ROOT))
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    command = f"train --data {tmp_path / 'faces'} --extra-data= --start= --labels given --net two_layers --loss mse"
-    command = [*command.split(), "--epochs", "150", "--batch-size", "4", "--device", "cpu", "--out", str(tmp_path)]
-    killed, ended = [], threading.Event()
-
-    def kill():
-        while not killed and not ended.is_set():
-            threading.Event().wait(0.02)
-            listed = subprocess.run(["ps", "-wweo", "pid=,args="], capture_output=True, text=True).stdout
-            lines = [line for line in listed.splitlines() if re.search(rf"fkd_helpers.* train .*{tmp_path}", line)]
-            mine = [int(line.split()[0]) for line in lines]
-            if len(mine) >= 3 and (tmp_path / "last.pt").exists():  # torchrun and its two processes
-                killed.append(max(mine))
-                os.kill(max(mine), signal.SIGKILL)
-
-    thread = threading.Thread(target=kill)
-    thread.start()
-    try:
-        assert cli.main([*command, "--devices", "2"]) == 2
-    finally:
-        ended.set()
-        thread.join()
-    done, errors = len(history_of(tmp_path)), capfd.readouterr().err
-    assert 1 <= done < 150 and len(errors.splitlines()) == 1
-    assert re.match(r"train: a process was lost \(exit code -9\), so the job was ended; ", errors)
-    assert f"the checkpoint of epoch {done} is kept, the same command goes on there" in errors
-    assert cli.main(command) == 0
-    assert f"epoch {done + 1}/150" in (said := capfd.readouterr().out) and f"epoch {done}/150" not in said
 
 
 if __name__ == "__main__":

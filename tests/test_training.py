@@ -1,7 +1,6 @@
 import dataclasses
 import json
 
-import numpy as np
 import pytest
 import torch
 from torch import nn
@@ -16,7 +15,6 @@ from fkd_helpers.train.augment import NONE
 from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.checkpoint import BEST, CHECKPOINT
 from fkd_helpers.train.loop import TrainingStopped, fit, predict_batches
-from fkd_helpers.train.rate_finder import find_rate
 from fkd_helpers.train.schedules import rate_share
 
 CONFIG = KeypointsConfig(epochs=4, batch_size=8, device="cpu", learning_rate=1e-2)
@@ -164,32 +162,3 @@ def test_the_best_epochs_weights_are_kept(tmp_path):
     last, _ = fit(dropping(), Line(), mse, config=CONFIG, metrics=metrics, watch="error", folder=tmp_path)
     best = load_weights(dropping(), tmp_path / BEST)
     assert torch.equal(weights(best), seen[1]) and not torch.equal(weights(best), weights(last))
-
-
-# The learning-rate finder
-
-PLAIN = KeypointsConfig(optimiser="sgd", momentum=0.0, weight_decay=0.0, clip=0.0, epochs=3, device="cpu")
-
-
-def test_the_finder_leaves_the_network_as_it_was_and_says_the_same_twice():
-    model = dropping()
-    before = weights(model)
-    first, again = (find_rate(model, Line(), mse, config=PLAIN) for _ in range(2))
-    assert torch.equal(weights(model), before)
-    assert first.suggested == again.suggested and np.array_equal(first.losses, again.losses)
-
-
-def test_the_suggested_rate_learns_and_one_far_above_breaks():
-    """For this problem of unit curvature, plain SGD is stable below a rate of 1 and breaks well above it."""
-
-    def line():
-        torch.manual_seed(0)
-        return nn.Linear(1, 1)
-
-    found = find_rate(line(), Line(), mse, config=PLAIN, highest=100.0)
-    assert 1e-3 < found.suggested < 1 and len(found.rates) == len(found.losses) < 100  # it broke away before the end
-    first, last = (
-        fit(line(), Line(), mse, config=dataclasses.replace(PLAIN, learning_rate=rate, schedule="constant"))[1]
-        for rate in (found.suggested, found.suggested / 1000)
-    )
-    assert first[-1]["loss"] < 0.5 * last[-1]["loss"]

@@ -107,15 +107,6 @@ class DetectorConfig(TrainConfig):
     steps: int = setting(100, 1, 1_000_000, help="batches an epoch")
 
 
-@dataclass(frozen=True)
-class TrainOptions:
-    """What every training subcommand offers beside the fields of its config."""
-
-    config: str = setting("", help="a YAML file, or the name of one of ours; without it the first of the task")
-    out: Path | None = dataclasses.field(default=None, metadata={"help": "folder of what the run writes (runs/NAME)"})
-    devices: int = setting(1, help="processes that train together on this machine")
-
-
 TASKS: dict[str, type[TrainConfig]] = {
     "keypoints": KeypointsConfig, "kaggle15": Kaggle15Config, "expressions": ExpressionsConfig,
     "detector": DetectorConfig,

@@ -4,7 +4,7 @@ from pathlib import Path
 
 import pandas as pd
 
-from fkd_helpers.core.config import ExpressionsConfig, TrainOptions
+from fkd_helpers.core.config import ExpressionsConfig
 from fkd_helpers.expressions.crops import face_crops, mean_over_mirror
 from fkd_helpers.expressions.data import load_expressions, split_expressions
 from fkd_helpers.expressions.metrics import all_scores, write_report
@@ -34,12 +34,14 @@ def check(data: str = "puppets") -> int:
     return 0
 
 
-def train(*, arguments: list[str], shared: TrainOptions, fields: ExpressionsConfig) -> int:
-    """Train on expressions, valence and arousal; run again, it goes on where it stopped."""
-    chosen = chosen_run(arguments, "expressions", shared, fields)
-    if chosen is None:
-        return 0
-    settings, folder = chosen
+def train(*, config: str = "expressions_head", out: Path | None = None, **fields: ExpressionsConfig) -> int:
+    """Train on expressions, valence and arousal; run again, it goes on where it stopped.
+
+    Args:
+        config: a YAML file, or the name of one of ours
+        out: folder of what the run writes (runs/NAME)
+    """
+    settings, folder = chosen_run("expressions", config, out, fields)
     scores = run(ExpressionsTask(settings), settings, folder, say=say)
     print(f"{pd.Series(scores).to_string(float_format=DIGITS)}\nweights, record and report in {folder}")
     return 0

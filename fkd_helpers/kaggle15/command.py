@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from fkd_helpers import nets
-from fkd_helpers.core.config import Kaggle15Config, TrainOptions
+from fkd_helpers.core.config import Kaggle15Config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.kaggle15.tables import LOOKUP, answers_for, check_submission, load_faces, read_csv
 from fkd_helpers.kaggle15.task import Kaggle15Task, find_table, predict_15
@@ -11,12 +11,14 @@ from fkd_helpers.train.command import chosen_run, say
 from fkd_helpers.train.run import run, write_csv
 
 
-def train(*, arguments: list[str], shared: TrainOptions, fields: Kaggle15Config) -> int:
-    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped."""
-    chosen = chosen_run(arguments, "kaggle15", shared, fields)
-    if chosen is None:
-        return 0
-    settings, folder = chosen
+def train(*, config: str = "keypoints15", out: Path | None = None, **fields: Kaggle15Config) -> int:
+    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped.
+
+    Args:
+        config: a YAML file, or the name of one of ours
+        out: folder of what the run writes (runs/NAME)
+    """
+    settings, folder = chosen_run("kaggle15", config, out, fields)
     scores = run(Kaggle15Task(settings), settings, folder, say=say)
     complete = f"{scores['rmse_complete']:.3f} on the {scores['complete']} complete ones"
     print(f"RMSE {scores['rmse']:.3f} on {scores['faces']} held-out faces, {complete}; weights and record in {folder}")

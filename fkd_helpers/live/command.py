@@ -3,7 +3,6 @@
 import os
 import sys
 from collections import deque
-from dataclasses import asdict
 
 import cv2
 
@@ -16,8 +15,8 @@ TITLE = "facial keypoints (q ends)"
 
 
 def run(
-    settings: LiveSettings | None = None, *, source: str = "puppet", show: bool = False, record: str | None = None,
-    max_seconds: float | None = None,
+    *, source: str = "puppet", show: bool = False, record: str | None = None, max_seconds: float | None = None,
+    **settings: LiveSettings,
 ) -> int:  # fmt: skip
     """Follow faces and emotions in a camera, a film or the puppet; return the exit code.
 
@@ -29,8 +28,8 @@ def run(
     """
     if show and sys.platform == "linux" and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
         raise InputError("--show: there is no screen here; leave it out, or give --record a name and look at that")
-    latest, options = deque(maxlen=1), asdict(settings or LiveSettings())
-    engine = LiveEngine(seconds=max_seconds, every=not show, on_result=latest.append, **options)
+    latest = deque(maxlen=1)
+    engine = LiveEngine(seconds=max_seconds, every=not show, on_result=latest.append, **settings)
     try:
         if record:
             engine.record(record)

@@ -127,7 +127,7 @@ def make_server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: 
 
 
 def serve(
-    *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", detector: str = "ours", limits: Limits
+    *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", detector: str = "ours", **limits: Limits
 ) -> None:
     """Answer photos with faces and keypoints over HTTP, until Ctrl+C.
 

@@ -1,7 +1,7 @@
 """Several processes train one network. Which tool is for what, all of them by their public calls:
 
-- torchrun starts the processes: `train --devices N` on this machine, or `torchrun --nnodes M ... -m fkd_helpers train`
-  on each of M machines. If one is lost, the job ends, and the same command resumes from the checkpoint.
+- torchrun starts the processes: `torchrun --standalone --nproc-per-node 2 -m fkd_helpers train` on this machine. If one
+  is lost, the job ends, and the same command resumes from the checkpoint.
 - Fabric's DDP joins the processes and averages their gradients (`train.loop.fabric_for`).
 - Ray tasks run many separate trainings, without communication between them (`train.grid`).
 - Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/ray_training.py`.
@@ -13,15 +13,10 @@ GPUs, and more than one machine.
 """
 
 import os
-import re
-import subprocess
-import sys
 from collections.abc import Sequence
 
 import torch
 import torch.distributed as dist
-
-from fkd_helpers.core.errors import InputError
 
 
 def processes() -> tuple[int, int]:
@@ -66,23 +61,3 @@ def in_order(batches: list[Sequence[torch.Tensor]]) -> list[Sequence[torch.Tenso
     gathered: list = [None] * count
     dist.all_gather_object(gathered, batches)
     return [part for parts in zip(*gathered, strict=True) for part in parts]
-
-
-def start_processes(arguments: Sequence[str], devices: int) -> None:
-    """Run `python -m fkd_helpers ARGUMENTS` in several processes with torchrun, and wait for them."""
-    torchrun = ["torch.distributed.run", "--standalone", "--nproc-per-node", str(devices), "-m", "fkd_helpers", "--"]
-    threads = str(max(1, (os.cpu_count() or 1) // devices))
-    command, env = [sys.executable, "-m", *torchrun, *arguments], {"OMP_NUM_THREADS": threads} | os.environ
-    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True, errors="replace", env=env) as job:
-        try:
-            text = job.communicate()[1]
-        except KeyboardInterrupt:  # the terminal sent it to all; the first process writes its record
-            job.communicate()  # and not `wait`: a process that fills the pipe would never end
-            raise
-    if messages := re.findall(rf"^{arguments[0]}: (.*)$", text, re.MULTILINE):
-        raise InputError(messages[-1])
-    lost = re.search(r"Root Cause.*?exitcode\s*:\s*(-\d+)", text, re.DOTALL)  # below 0: ended by a signal
-    if not lost:
-        print(text, end="", file=sys.stderr)  # warnings, or the traceback of a fault of ours
-    if job.returncode:
-        raise InputError(f"a process was lost (exit code {lost[1] if lost else job.returncode}), so the job was ended")

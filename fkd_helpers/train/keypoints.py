@@ -3,7 +3,7 @@
 import dataclasses
 import itertools
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,15 +94,12 @@ class HeldOut:
 
 
 class KeypointsTask(Task):
-    """Keypoints on faces, or on anything that is labelled with the same points in every image.
-
-    `labels` is called with predicted keypoints (n, 68, 2) and returns columns for the file of predictions.
-    """
+    """Keypoints on faces, or on anything that is labelled with the same points in every image."""
 
     watch, shown = "nme", {"NME": "nme", "training NME": "nme_training", "MAE at 224": "mae_224"}
 
-    def __init__(self, config: KeypointsConfig, *, labels: Callable[[np.ndarray], Mapping] | None = None):
-        self.config, self.labels, self.loss, self.notes = config, labels, loss_for(config), []
+    def __init__(self, config: KeypointsConfig):
+        self.config, self.loss, self.notes = config, loss_for(config), []
         faces, how = data.load(config.data), config.split
         self.points = faces.keypoints.shape[1]
         self.model = network_for(config, self.points)
@@ -175,13 +172,12 @@ class KeypointsTask(Task):
             predicted[key] = data.as_labelled(found, part.source) if self.config.labels == "centred" else found
             scores[key] = summary(predicted[key], faces.keypoints, sizes=part.sizes, people=faces.people)
         first = next(iter(predicted))
-        labels = self.labels(predicted[first]) if self.labels and self.points == 68 else {}
         facts = {
             "scores": scores[first], "scores_by_part": scores, "training_faces": self.batches.n,
             "data_digest": records.digest(self.training), "watched": self.watched,
             "nme_unit": "outer eye corners" if self.points == 68 else "box diagonal",
         }  # fmt: skip
-        return predictions_table(self.held_out[first].faces.names, predicted[first], labels), facts
+        return predictions_table(self.held_out[first].faces.names, predicted[first]), facts
 
     def write(self, run: Run, folder: Path) -> None:
         """Write the network as ONNX too."""

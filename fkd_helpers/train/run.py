@@ -61,17 +61,15 @@ class Run:
 
 
 def learn(
-    task: Task, config: TrainConfig, folder: str | Path | None = None, *, say: Callable[[str], None] = print,
-    callbacks: Sequence[Callable[[dict], None]] = (),
-) -> Run:  # fmt: skip
+    task: Task, config: TrainConfig, folder: str | Path | None = None, *, say: Callable[[str], None] = print
+) -> Run:
     """Train the network of a task, resuming from the checkpoint in `folder`, and score it; write checkpoints only."""
     first = not started_as()[0]
     say = say if first else (lambda line: None)  # the first of several processes speaks
     for note in task.notes:
         say(note)
-    callbacks = [_progress(task, config, say), *callbacks]
     with locked(folder) if folder and first else contextlib.nullcontext():
-        options = dict(metrics=task.score, watch=task.watch, callbacks=callbacks, folder=folder)
+        options = dict(metrics=task.score, watch=task.watch, callbacks=[_progress(task, config, say)], folder=folder)
         model, history = fit(task.model, task.batches, task.loss, config=config, **options)
     if len(history) < config.epochs:
         say(f"stopped early: {task.watch} has not got better for {config.patience} epochs")
@@ -80,10 +78,7 @@ def learn(
     return Run(model, history, predictions, facts["scores"], facts)
 
 
-def run(
-    task: Task, config: TrainConfig, folder: str | Path, *, say: Callable[[str], None] = print,
-    callbacks: Sequence[Callable[[dict], None]] = (),
-) -> dict:  # fmt: skip
+def run(task: Task, config: TrainConfig, folder: str | Path, *, say: Callable[[str], None] = print) -> dict:
     """Run `learn` and leave everything in the folder; return the scores.
 
     The folder then has the checkpoint, final and best weights, `history.csv` (the numbers of each epoch), predictions,
@@ -91,7 +86,7 @@ def run(
     """
     folder = Path(folder)
     try:
-        done = learn(task, config, folder, say=say, callbacks=callbacks)
+        done = learn(task, config, folder, say=say)
     except (TrainingStopped, KeyboardInterrupt) as error:
         if processes()[0] == 0:
             why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
@@ -130,11 +125,12 @@ def short(history: Iterable[Mapping]) -> list[dict]:
     return [{key: value for key, value in row.items() if key != "losses"} for row in history]
 
 
-def predictions_table(names: Sequence[str], predicted: np.ndarray, labels: Mapping[str, Sequence] = {}) -> pd.DataFrame:
-    """Return one row per face: its name, its labels, then x0, y0 ... of predicted keypoints (n, k, 2)."""
-    columns = [f"{axis}{i}" for i in range(predicted.shape[1]) for axis in "xy"]
-    points = pd.DataFrame(predicted.reshape(len(predicted), -1), columns=columns)
-    return pd.concat([pd.DataFrame({"name": names, **labels}), points], axis=1)
+def predictions_table(names: Sequence[str], predicted: np.ndarray) -> pd.DataFrame:
+    """Return one row per face: its name, then x0, y0 ... of predicted keypoints (n, k, 2)."""
+    table = pd.DataFrame(predicted.reshape(len(predicted), -1))
+    table.columns = [f"{axis}{i}" for i in range(predicted.shape[1]) for axis in "xy"]
+    table.insert(0, "name", names)
+    return table
 
 
 def write_csv(path: Path, table: pd.DataFrame, **options) -> None:

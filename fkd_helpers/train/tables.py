@@ -1,14 +1,17 @@
 """The experiment table, one row per record; the ablation table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import fields
 
 import numpy as np
 import pandas as pd
 
 from fkd_helpers.core import records
+from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.train.published import NETS, PUBLISHED
 
+FREE = {"name", "device"}  # neither changes what a run gives
 LAST = 10  # batches that the final loss is the mean of
 NMES = {"validation": "NME validation", "seen": "NME known", "unseen": "NME new", "test": "NME"}
 COLUMNS = (
@@ -40,7 +43,7 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
     published = {f"published_{row:02d}": run[-2:] for row, run in enumerate(PUBLISHED, 1)}
     for record in runs:
         config, history, name = record["config"], record.get("history", []), record["name"]
-        wanted = record.get("epochs_wanted", config["epochs"])
+        wanted = config["epochs"]
         row = {
             "run": name.removeprefix("published_"), "net": nets.get(config["net"], config["net"]),
             "batch": config["batch_size"], "loss": config["loss"],
@@ -63,15 +66,24 @@ def table(runs: Iterable[dict]) -> pd.DataFrame:
     return frame[[column for column in dict.fromkeys(COLUMNS) if column in frame]]
 
 
+def settings_of(record: Mapping, *free: str) -> dict:
+    """Return what the record of a run and that of the same run share: every setting but name, device and `free` ones.
+
+    A setting that an older record does not know yet has today's default; one that is no more plays no part.
+    """
+    values = records.plain(KeypointsConfig()) | records.plain(record["config"])
+    return {field.name: values[field.name] for field in fields(KeypointsConfig) if field.name not in (*FREE, *free)}
+
+
 def _longer(record: dict, runs: list[dict]) -> str:
     """Return in words which part of a longer run a run is; nothing if it is no part of one."""
-    free, done = {"name", "epochs", "device"}, len(record["history"])
-    longest = record
-    for other in runs if record["config"]["schedule"] == "constant" else ():  # else the rates depend on the length
-        same = all(other["config"].get(key) == value for key, value in record["config"].items() if key not in free)
-        if same and len(other.get("history", [])) > len(longest["history"]):
-            longest = other
-    return "" if longest is record else f"run {longest['name'].removeprefix('published_')} after epoch {done}"
+    constant = record["config"]["schedule"] == "constant"  # else the rates depend on the length
+    settings = settings_of(record, "epochs")
+    same = [run for run in runs if constant and settings_of(run, "epochs") == settings]
+    longest = max(same, key=lambda run: len(run.get("history", [])), default=record)
+    if len(longest.get("history", [])) <= len(record["history"]):
+        return ""
+    return f"run {longest['name'].removeprefix('published_')} after epoch {len(record['history'])}"
 
 
 def number(value: float) -> str:
