@@ -62,7 +62,7 @@ class Verdict:
 def register(notebook: str, cases: dict[str, list[tuple]], **calls: Callable) -> None:
     """Make the checks of a notebook's exercises from the cases of each.
 
-    calls: name -> (answer, *arguments) -> what is compared, where a learner's answer is not simply called
+    calls: name -> `(answer, *arguments)` -> what is compared, where a learner's answer is not simply called
     """
     for name in cases:
         EXERCISES[name] = notebook

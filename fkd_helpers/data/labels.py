@@ -2,7 +2,7 @@
 
 Mirror a face and its keypoints: for labels that all lie a little to the right, the mirrored ones lie a little to the
 left, and a network that is shown both learns the middle. Its error on training faces is then the shift (records
-label-shift-*). A mirror tells right from left; a shift up or down stays unseen.
+`label-shift-*`). A mirror tells right from left; a shift up or down stays unseen.
 """
 
 import json

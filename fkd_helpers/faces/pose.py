@@ -35,7 +35,7 @@ def upright_boxes(keypoints: np.ndarray) -> np.ndarray:
 
 
 def head_pose(keypoints: np.ndarray, size: Sequence[int]) -> np.ndarray | None:
-    """Return the pose (3, 4) of a head, [rotation | translation in face sides], in a frame of `size` (width, height).
+    """Return the pose (3, 4) of a head, `[rotation | translation in face sides]`, in a frame of `size` (width, height).
 
     `cv2.solvePnP` moves the generic face until it projects onto the keypoints (68, 2); None where it finds no pose.
     Source of the method: T. Baltrusaitis and others, OpenFace 2.0, 2018.

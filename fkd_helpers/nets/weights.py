@@ -102,7 +102,7 @@ def store_half(program):
 
 
 def to_program(model: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    """Return a network as a program of `torch.export`: images (n, *shape), any n, without paths of this machine."""
+    """Return a network as a program of `torch.export`: images `(n, *shape)`, any n, without paths of this machine."""
     images = torch.zeros(2, *shape)
     program = torch.export.export(model.eval(), (images,), dynamic_shapes=({0: torch.export.Dim("n", min=1)},))
     for node in program.graph.nodes:
@@ -114,7 +114,7 @@ def to_onnx(
     model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None,
     facts: Mapping[str, str] = {}, varies: Mapping[int, object] = {},
 ):  # fmt: skip
-    """Return a network as an ONNX program, "images" (n, *shape) to outputs by name, without paths of this machine.
+    """Return a network as an ONNX program, "images" `(n, *shape)` to outputs by name, without paths of this machine.
 
     `varies` are dimensions of the input that may vary beside the number of images.
     """

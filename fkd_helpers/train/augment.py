@@ -91,7 +91,7 @@ def move(keypoints: np.ndarray, maps: np.ndarray) -> np.ndarray:
 
 
 def grain(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
-    """Return noise (4 * height, width) of a triangular distribution, to take rows from."""
+    """Return noise `(4 * height, width)` of a triangular distribution, to take rows from."""
     return rng.integers(-128, 128, (2, 4 * height, width), dtype=np.int8).astype(np.int16).sum(0)
 
 
