@@ -1,8 +1,7 @@
-"""Write a keypoint network as ONNX (32 bits, 16 bits stored, int8) and as a program of torch.export, and compare."""
+"""Write a keypoint network as ONNX, with 32 bits, 16 bits stored or int8, and compare each file with the original."""
 
 import contextlib
 import io
-import json
 import logging
 import tempfile
 from pathlib import Path
@@ -15,17 +14,16 @@ from torch import nn
 from fkd_helpers import nets
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError, unknown
-from fkd_helpers.core.files import whole_file
 from fkd_helpers.core.timing import measure
 from fkd_helpers.data import FaceSet, as_labelled, complete_only, load, split
 from fkd_helpers.faces.metrics import nme
-from fkd_helpers.nets.weights import save_onnx, store_half, to_onnx, to_program
+from fkd_helpers.nets.weights import save_onnx, store_half, to_onnx
 from fkd_helpers.predict.runtime import load_runner, model_path
 from fkd_helpers.train.batches import Batches, FaceBatches
 from fkd_helpers.train.keypoints import has_folders
 from fkd_helpers.train.tables import markdown
 
-FORMATS = {"onnx": "{}.onnx", "torch": "{}.pt2", "fp16": "{}-fp16.onnx", "int8": "{}-int8.onnx"}  # names of the files
+FORMATS = {"onnx": "{}.onnx", "fp16": "{}-fp16.onnx", "int8": "{}-int8.onnx"}  # names of the files
 CALIBRATION, BATCH = 256, 8  # training crops for int8; calibration crops at once
 ROUNDS, BURST = 25, 8  # turns of the timing, and calls in a turn
 
@@ -37,7 +35,7 @@ def export(
 
     Args:
         model: small, or a .safetensors file of a training
-        formats: of onnx, torch, fp16, int8, with commas between (all)
+        formats: of onnx, fp16, int8, with commas between (all)
         data: set to calibrate with and to try on, such as ytf
         out: folder of the files and of the record
     """
@@ -107,13 +105,9 @@ def _crops(faces: FaceSet, network: nn.Module) -> tuple[Batches, np.ndarray]:
 
 def _write(network: nn.Module, folder: Path, formats: list[str], stem: str, crops: np.ndarray) -> dict[str, Path]:
     """Write a network in some formats; return their paths."""
-    paths, facts = {name: folder / FORMATS[name].format(stem) for name in formats}, network.facts
-    whole, shape = nets.WithKeypoints(network).eval(), crops.shape[1:]
+    paths = {name: folder / FORMATS[name].format(stem) for name in formats}
     folder.mkdir(parents=True, exist_ok=True)
-    if "torch" in paths:
-        with whole_file(paths["torch"]) as partial, partial.open("wb") as stream:
-            torch.export.save(to_program(whole, shape), stream, extra_files={"facts.json": json.dumps(facts)})
-    program = to_onnx(whole, shape, ["keypoints", "scores"], facts=facts) if set(paths) - {"torch"} else None
+    program = to_onnx(nets.WithKeypoints(network), crops.shape[1:], ["keypoints", "scores"], facts=network.facts)
     if "onnx" in paths:
         save_onnx(program, paths["onnx"])
     if "int8" in paths:

@@ -17,7 +17,7 @@ from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.nets import losses, small, weights
 from fkd_helpers.nets.confidence import measure_min_score
 from fkd_helpers.nets.losses import heatmap_centres, keypoints_from, soft_argmax
-from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx, to_program
+from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx
 
 NETS: dict[str, Callable[..., nn.Module]] = {
     "two_layers": small.TwoLayers,

@@ -71,11 +71,11 @@ def load_weights(model: nn.Module, path: str | Path, *, points: Sequence[Sequenc
     return model.eval()
 
 
-def export_onnx(model: nn.Module, path: str | Path, **facts: object) -> Path:
+def export_onnx(model: nn.Module, path: str | Path) -> Path:
     """Write a network as ONNX: images (n, 1, size, size) -> keypoints (n, k, 2) in crop pixels, scores (n, k)."""
-    header = getattr(model, "facts", {}) | {key: str(value) for key, value in facts.items()}
-    size = int(header.get("size", CROP_SIZE))
-    return save_onnx(to_onnx(WithKeypoints(model), (1, size, size), ["keypoints", "scores"], facts=header), path)
+    facts = getattr(model, "facts", {})
+    size = int(facts.get("size", CROP_SIZE))
+    return save_onnx(to_onnx(WithKeypoints(model), (1, size, size), ["keypoints", "scores"], facts=facts), path)
 
 
 def save_onnx(program, path: str | Path) -> Path:
@@ -101,18 +101,9 @@ def store_half(program):
     return program
 
 
-def to_program(model: nn.Module, shape: tuple[int, ...]) -> torch.export.ExportedProgram:
-    """Return a network as a program of `torch.export`: images `(n, *shape)`, any n, without paths of this machine."""
-    images = torch.zeros(2, *shape)
-    program = torch.export.export(model.eval(), (images,), dynamic_shapes=({0: torch.export.Dim("n", min=1)},))
-    for node in program.graph.nodes:
-        node.meta.pop("stack_trace", None)
-    return program
-
-
 def to_onnx(
-    model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, opset: int | None = None,
-    facts: Mapping[str, str] = {}, varies: Mapping[int, object] = {},
+    model: nn.Module, shape: tuple[int, ...], outputs: list[str], *, facts: Mapping[str, str] = {},
+    varies: Mapping[int, object] = {},
 ):  # fmt: skip
     """Return a network as an ONNX program, "images" `(n, *shape)` to outputs by name, without paths of this machine.
 
@@ -123,7 +114,7 @@ def to_onnx(
     program = torch.onnx.export(
         model.eval(), (torch.zeros(2, *shape),), input_names=["images"], output_names=outputs,
         dynamic_shapes=({0: torch.export.Dim("n", min=1), **varies},), dynamo=True, verbose=False, optimize=True,
-        external_data=False, opset_version=opset,
+        external_data=False,
     ).model_proto  # fmt: skip
     graph = program.graph
     for part in (graph, *graph.node, *graph.value_info, *graph.input, *graph.output, *graph.initializer):
