@@ -264,7 +264,7 @@ def test_report_lists_doubtful_labels_first(puppets, tmp_path):
     answers[17, :8] = np.eye(8)[(labels[17] + 1) % 8]
     write_report(tmp_path, answers, puppets)
     assert pd.read_csv(tmp_path / "doubtful_labels.csv")["face"][0] == worst_rows(answers, puppets)["face"][0] == 17
-    assert len(list(tmp_path.glob("*.png"))) == 4
+    assert len(list(tmp_path.glob("*.png"))) == 3
 
 
 def test_predict_command_reads_a_photo(tmp_path, exported, capsys):

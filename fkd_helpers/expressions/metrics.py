@@ -120,7 +120,6 @@ def write_report(folder: Path, answers: np.ndarray, faces: FaceSet, *, history: 
     worst_rows(answers, faces).to_csv(folder / "doubtful_labels.csv", index=False)
     plots.confusion_figure(shares, labels).savefig(folder / "confusion.png")
     plots.curves_figure(shares, labels).savefig(folder / "curves.png")
-    plots.circumplex_figure(answers, faces).savefig(folder / "circumplex.png")
     plots.calibration_figure(shares, labels).savefig(folder / "calibration.png")
     if history:
         training_curves(history).savefig(folder / "training_curves.png")

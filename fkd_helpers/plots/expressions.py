@@ -1,11 +1,10 @@
-"""Figures of answers about expressions: confusion matrix, curves, circumplex, calibration."""
+"""Figures of answers about expressions: confusion matrix, curves, calibration."""
 
 import numpy as np
 from matplotlib.figure import Figure
 from sklearn import metrics
 from sklearn.calibration import CalibrationDisplay
 
-from fkd_helpers.data import FaceSet
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.plots import OKABE_ITO, PREDICTED, figure
 
@@ -51,27 +50,6 @@ def curves_figure(shares: np.ndarray, expression: np.ndarray) -> Figure:
     for ax in axes[0]:
         ax.legend(frameon=False, fontsize=8, loc="center left", bbox_to_anchor=(1, 0.5))
     made.set_label("ROC and precision-recall curves; areas: " + ", ".join(areas))
-    return made
-
-
-def circumplex_figure(answers: np.ndarray, faces: FaceSet) -> Figure:
-    """Draw valence and arousal, labelled and answered (n, classes + 2), in Russell's circumplex of affect, 1980."""
-    labels = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
-    with np.errstate(invalid="ignore"):  # answers that are all the same correlate with nothing
-        r = [np.corrcoef(answers[:, i], labels[:, i])[0, 1] for i in (-2, -1)]
-    alt = f"Valence and arousal of {len(labels)} faces as labelled and as answered; valence: r {r[0]:.2f}, "
-    made, axes = figure(1, 2, size=3.6, alt=f"{alt}arousal: r {r[1]:.2f}")
-    angle = np.linspace(0, 2 * np.pi, 100)
-    for ax, points, title in ((axes[0, 0], labels, "labels"), (axes[0, 1], answers[:, -2:], "answers")):
-        ax.plot(np.cos(angle), np.sin(angle), color="#BBBBBB", linewidth=1)
-        ax.axhline(0, color="#DDDDDD", linewidth=1, zorder=0)
-        ax.axvline(0, color="#DDDDDD", linewidth=1, zorder=0)
-        for k in np.unique(faces.extras["expression"]):
-            of_k = faces.extras["expression"] == k
-            ax.scatter(*points[of_k].T, s=7, c=COLOURS[k], linewidths=0, label=EXPRESSIONS[k])
-        ax.set(xlim=(-1.05, 1.05), ylim=(-1.05, 1.05), aspect="equal", xlabel="valence", ylabel="arousal", title=title)
-    handles = axes[0, 0].get_legend_handles_labels()
-    made.legend(*handles, loc="outside lower center", ncols=4, frameon=False, fontsize=8, markerscale=2)
     return made
 
 
