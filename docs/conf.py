@@ -30,6 +30,7 @@ add_module_names = False
 
 html_logo = html_favicon = "_static/logo.svg"
 html_use_index = html_domain_indices = False  # the search finds names too
+html_context = {"default_mode": "auto"}
 html_theme = "pydata_sphinx_theme"
 html_theme_options = {
     "logo": {"text": project}, "navbar_align": "left", "navbar_end": ["theme-switcher"], "footer_start": [],
