@@ -48,9 +48,11 @@ $(STAMP): pyproject.toml $(if $(PINNED),constraints.txt)
 	@touch $(STAMP)
 
 # Learners work on copies. JupyterLab prints its address and errors alone, and refuses to serve root unless told to.
+# With PromptConnection the answers to the live demo's frames wait for nothing.
 lab: $(STAMP)
 	@$(BIN)/python tools/my_copies.py
 	@$(BIN)/jupyter lab --log-level=ERROR --ServerApp.root_dir="$(CURDIR)" --LabApp.default_url=/lab/tree/my_notebooks/START.md \
+		--ServerApp.kernel_websocket_connection_class=fkd_helpers.live.server.PromptConnection \
 		$(shell [ "`id -u`" = 0 ] && echo --allow-root) $(LAB_ARGS)
 
 fresh: $(STAMP)

@@ -4,10 +4,10 @@ Needs Debian's chromium and an idle machine; takes about a minute and a half:
 
     python benchmarks/live_browser.py [--seconds 20] [--out data/records] [--note "what else ran meanwhile"]
 
-The notebook is open in JupyterLab, the browser's camera plays a film of a puppet at 30 frames a second, 640x480, and
-the shipped network runs in the kernel; server, kernel and browser share the machine. A round trip is the time from the
-frame in the page to the same frame drawn with its keypoints. Stop is measured from the click to the end of the camera's
-track.
+The notebook is open in JupyterLab as `make lab` starts it, the browser's camera plays a film of a puppet at 30 frames a
+second, 640x480, and the shipped network runs in the kernel; server, kernel and browser share the machine. A round trip
+is the time from the frame in the page to the same frame drawn with its keypoints. Stop is measured from the click to
+the end of the camera's track.
 """
 
 import contextlib

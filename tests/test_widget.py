@@ -1,11 +1,17 @@
 """The live picture without a browser: what it sends, and what it makes of whatever a page may send."""
 
 import json
+import re
 import time
 from dataclasses import replace
+from pathlib import Path
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
+from jupyter_server.services.kernels.connection.channels import ZMQChannelsWebsocketConnection
+from jupyter_server.services.kernels.websocket import KernelWebsocketHandler
+from traitlets.utils.importstring import import_item
 
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.live import live_demo
@@ -136,3 +142,12 @@ def test_without_a_page_everything_goes_off(demo, monkeypatch):
     demo.start()
     until(lambda: "no page" in demo.picture.status)
     assert not demo.engine.running and not demo.picture.showing
+
+
+def test_make_lab_sends_each_message_at_once(monkeypatch):
+    makefile = (Path(__file__).parents[1] / "Makefile").read_text()
+    connection = import_item(re.search(r"kernel_websocket_connection_class=(\S+)", makefile)[1])
+    monkeypatch.setattr(ZMQChannelsWebsocketConnection, "connect", lambda self: "connected")
+    handler = Mock(spec=KernelWebsocketHandler)
+    assert connection(websocket_handler=handler).connect() == "connected"
+    handler.set_nodelay.assert_called_once_with(True)

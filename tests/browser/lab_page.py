@@ -50,6 +50,7 @@ class Lab:
             sys.executable, "-m", "jupyterlab", "--no-browser", "--ip=127.0.0.1", f"--port={self.port}",
             "--ServerApp.port_retries=0", f"--IdentityProvider.token={TOKEN}", f"--ServerApp.root_dir={self.root}",
             "--LabApp.expose_app_in_browser=True", "--ServerApp.allow_remote_access=True", "--allow-root",
+            "--ServerApp.kernel_websocket_connection_class=fkd_helpers.live.server.PromptConnection",
         ]  # fmt: skip
         path = os.pathsep.join(filter(None, [str(Path(__file__).parents[2]), os.environ.get("PYTHONPATH")]))
         settings = {"OMP_NUM_THREADS": "1", "PYTHONPATH": path}
