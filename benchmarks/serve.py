@@ -74,9 +74,9 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
 def main(*, seconds: float = 20, memory: int = 10_000, note: str = "", out: Path | None = None) -> None:
     """Measure the HTTP endpoint; `out` keeps the record, with a note on what else ran meanwhile."""
     load, command = os.getloadavg()[0], [sys.executable, "-m", "fkd_helpers", "serve", "--port", "0"]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True) as child:
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         try:
-            address = child.stdout.readline().split()[2].rstrip(";")
+            address = next(line for line in child.stderr if "running on" in line).split("running on ")[1].split()[0]
             found = benchmark(address, psutil.Process(child.pid), seconds, memory)
         finally:
             child.terminate()

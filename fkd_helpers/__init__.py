@@ -3,8 +3,7 @@
 Importing the package is cheap; each room brings in what it needs, torch only where networks are.
 """
 
-from fkd_helpers.core.lazy import lazy_names
+import lazy_loader
 
-__all__ = ["check", "progress", "setup"]
 _HOMES = {"course.installation": ("check",), "course.progress": ("progress",), "course.session": ("setup",)}
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__, _, __all__ = lazy_loader.attach(__name__, submod_attrs=_HOMES)

@@ -21,10 +21,12 @@ def test_whole_file_is_whole_or_as_it_was(tmp_path, error):
     assert path.read_text() == "one" and list(tmp_path.iterdir()) == [path]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "cp1252"])
-def test_read_text_knows_what_windows_writes(tmp_path, encoding):
-    (tmp_path / "a.csv").write_bytes("Käthe;1,5\n".encode(encoding))
-    assert read_text(tmp_path / "a.csv") == "Käthe;1,5\n"
+def test_read_text_takes_utf_8_and_names_what_is_not(tmp_path):
+    (tmp_path / "a.csv").write_bytes("Käthe,1\n".encode("utf-8-sig"))
+    assert read_text(tmp_path / "a.csv") == "Käthe,1\n"
+    (tmp_path / "a.csv").write_bytes("Käthe;1\n".encode("cp1252"))
+    with pytest.raises(InputError, match=r"a\.csv: not a text in UTF-8"):
+        read_text(tmp_path / "a.csv")
 
 
 def arrays():
@@ -80,7 +82,7 @@ def test_record_comes_back_with_plain_numbers(tmp_path):
     assert records.find("speed", folder=tmp_path / "new") == [record]
 
 
-@pytest.mark.parametrize("content", [b'{"record": 1, "ki', b'{"record": 99}', b"[1, 2]", b"\xff\xfe"])
+@pytest.mark.parametrize("content", [b'{"record": 1, "ki', b'{"record": 99}', b"[1, 2]"])
 def test_damaged_record_is_named_and_left_out_of_all(tmp_path, content):
     records.write("speed", "a", folder=tmp_path)
     (tmp_path / "speed-b.json").write_bytes(content)

@@ -135,13 +135,6 @@ def test_read_table_obeys_the_header(own, text):
     assert loaded.names == ("a.png", "b.png") and loaded.keypoints.tolist() == [[[1.5, 2], [3, 4]], [[5, 6], [7, 8.5]]]
 
 
-@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "cp1252"])
-def test_read_table_reads_other_encodings(own, encoding):
-    folder = own("name,0,1\nJürgen.png,1,2\n", encoding)
-    write_photo(folder / "Jürgen.png", np.zeros((5, 5, 3), np.uint8))
-    assert load(folder).names == ("Jürgen.png",)
-
-
 @pytest.mark.parametrize(
     "text, remark",
     [

@@ -1,4 +1,4 @@
-"""Atomic file writes, the cache folder of the user, and text in the usual encodings."""
+"""Atomic file writes, the cache folder of the user, and text."""
 
 import contextlib
 import os
@@ -9,7 +9,6 @@ from typing import Any
 
 from fkd_helpers.core.errors import InputError
 
-UTF_16 = (b"\xff\xfe", b"\xfe\xff")  # byte order marks
 MAX_CACHED = 10_000_000_000  # bytes per kind; what was not used for longest goes first
 
 
@@ -53,16 +52,13 @@ def _made(key, make):
 
 
 def read_text(path: str | Path) -> str:
-    """Return the text of a file in UTF-8, in UTF-16 with its byte order mark, or in Windows-1252."""
+    """Return the text of a file in UTF-8."""
     try:
-        content = Path(path).read_bytes()
+        return Path(path).read_text(encoding="utf-8-sig")
     except OSError as error:
         raise InputError(f"{path}: cannot be read ({error.strerror})") from None
-    for encoding in ("utf-16" if content.startswith(UTF_16) else "utf-8-sig", "cp1252"):
-        with contextlib.suppress(UnicodeDecodeError):
-            if "\0" not in (text := content.decode(encoding)):
-                return text
-    raise InputError(f"{path}: not a text file; a workbook must be saved as CSV")
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: not a text in UTF-8; save a table as CSV UTF-8") from None
 
 
 def free_path(path: Path, taken: Container[Path] = ()) -> Path:

@@ -1,6 +1,6 @@
 """Measure how long functions take, in turns."""
 
-import time
+import timeit
 from collections.abc import Callable
 
 import numpy as np
@@ -11,13 +11,6 @@ def measure(rows: dict[str, Callable[[], object]], *, rounds: int, warm: int = 2
     times: dict[str, list[float]] = {name: [] for name in rows}
     for turn in range(warm + rounds):
         for name, function in rows.items():
-            spent = [timed(function) for _ in range(burst)]
+            spent = [timeit.timeit(function, number=1) for _ in range(burst)]
             times[name] += spent if turn >= warm else []
     return {name: float(np.median(values)) for name, values in times.items()}
-
-
-def timed(function, *arguments) -> float:
-    """Return the seconds of one call."""
-    started = time.perf_counter()
-    function(*arguments)
-    return time.perf_counter() - started

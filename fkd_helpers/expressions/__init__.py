@@ -1,6 +1,6 @@
 """Expressions, valence and arousal from pixels; each name is imported when it is asked for, a reader needs no torch."""
 
-from fkd_helpers.core.lazy import lazy_names
+import lazy_loader
 
 _HOMES = {
     "data": ("load_expressions", "split_expressions"),
@@ -8,5 +8,4 @@ _HOMES = {
     "model": ("ExpressionNet", "export_expressions", "expression_loss"),
     "reader": ("ExpressionReader", "Reading", "upright_crop"),
 }
-__all__ = [name for names in _HOMES.values() for name in names]
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__, _, __all__ = lazy_loader.attach(__name__, submod_attrs=_HOMES)

@@ -1,6 +1,6 @@
 """The live demo: sources, engine, recorder, and the widget."""
 
-from fkd_helpers.core.lazy import lazy_names
+import lazy_loader
 
 _HOMES = {"widget": ("live_demo", "LiveDemo"), "engine": ("LiveEngine",), "settings": ("LiveSettings",)}
-__getattr__ = lazy_names(__name__, _HOMES)
+__getattr__, _, __all__ = lazy_loader.attach(__name__, submod_attrs=_HOMES)

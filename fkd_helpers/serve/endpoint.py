@@ -3,8 +3,6 @@
 import asyncio
 import io
 import os
-import re
-import socket
 from dataclasses import dataclass, field
 
 from PIL import Image
@@ -15,14 +13,12 @@ from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.predict.folder import plain_face
 
 try:
+    import uvicorn
     from fastapi import FastAPI, HTTPException, Request
     from starlette.requests import ClientDisconnect
-    from uvicorn import Config, Server
-    from uvicorn.protocols.http.h11_impl import H11Protocol
 except ImportError:
     raise InputError("serve: needs FastAPI and uvicorn: pip install 'fkd-helpers[serve]'") from None
 
-TYPES = "image/jpeg, image/png or another image type, or multipart/form-data with a file"
 USAGE = "POST a photo to /predict: curl --data-binary @photo.jpg -H 'Content-Type: image/jpeg' ADDRESS/predict"
 WAITING = 64  # connections; further ones are answered with 503
 
@@ -47,11 +43,10 @@ def make_app(predictor: KeypointPredictor, limits: Limits) -> FastAPI:
 
     @app.post("/predict")
     async def predict(request: Request) -> dict:
-        kind = request.headers.get("content-type", "")
-        if not kind.lower().startswith(("image/", "multipart/form-data")):
-            raise HTTPException(415, f"Content-Type: expected {TYPES}, got {kind or 'none'}")
-        body = await _read(request, limits)
-        photo = body if kind.lower().startswith("image/") else _first_file(kind, body)
+        kind = request.headers.get("content-type", "none")
+        if not kind.lower().startswith("image/"):
+            raise HTTPException(415, f"Content-Type: expected image/jpeg, image/png or another image type, got {kind}")
+        photo = await _read(request, limits)
         async with workers:
             return await asyncio.to_thread(_faces, photo, predictor, limits)
 
@@ -60,32 +55,18 @@ def make_app(predictor: KeypointPredictor, limits: Limits) -> FastAPI:
 
 async def _read(request: Request, limits: Limits) -> bytes:
     """Return the body of a request, unless it is too large, too slow or cut off."""
-    too_large = HTTPException(413, f"body: expected at most {limits.max_bytes:,} bytes")
-    length = request.headers.get("content-length", "0")
-    if length.isdigit() and int(length) > limits.max_bytes:
-        raise too_large
     body = bytearray()
     try:
         async with asyncio.timeout(limits.timeout):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limits.max_bytes:
-                    raise too_large
+                    raise HTTPException(413, f"body: expected at most {limits.max_bytes:,} bytes")
     except TimeoutError:
         raise HTTPException(408, f"body: expected all of it within {limits.timeout:g} s, got {len(body):,}") from None
     except ClientDisconnect:
-        raise HTTPException(400, f"body: ended after {len(body):,} of {length} bytes") from None
+        raise HTTPException(400, f"body: ended after {len(body):,} bytes") from None
     return bytes(body)
-
-
-def _first_file(kind: str, body: bytes) -> bytes:
-    """Return the first file of a multipart form."""
-    boundary = re.search(r'boundary="?([^";]+)', kind)
-    for part in body.split(b"--" + boundary[1].encode())[1:] if boundary else ():
-        head, _, content = part.partition(b"\r\n\r\n")
-        if b"filename=" in head.lower():
-            return content.removesuffix(b"\r\n")
-    raise HTTPException(400, "form: expected a part with a file, as curl -F photo=@photo.jpg sends it, got none")
 
 
 def _faces(photo: bytes, predictor: KeypointPredictor, limits: Limits) -> dict:
@@ -105,27 +86,6 @@ def _faces(photo: bytes, predictor: KeypointPredictor, limits: Limits) -> dict:
     return {"width": frame.shape[1], "height": frame.shape[0], "faces": list(map(plain_face, predictor(frame)))}
 
 
-class _Impatient(H11Protocol):
-    """HTTP that closes a connection on which no whole request head has come in time."""
-
-    def connection_made(self, transport):
-        super().connection_made(transport)
-        # asyncio does this only where it made the listener itself; else the body waits 40 ms for the head's receipt
-        transport.get_extra_info("socket").setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.loop.call_later(self.config.timeout_keep_alive, lambda: self.cycle is None and transport.close())
-
-
-def make_server(app: FastAPI, limits: Limits, *, host: str = "127.0.0.1", port: int = 8000) -> tuple:
-    """Return a uvicorn server and its open socket, of which port 0 takes any that is free: `server.run([socket])`."""
-    try:
-        listener = socket.create_server((host, port))
-    except (OSError, OverflowError) as error:  # the second: no such port
-        raise InputError(f"--host {host} --port {port}: {getattr(error, 'strerror', None) or error}") from None
-    keep_alive = max(1, round(limits.timeout))
-    config = Config(app, http=_Impatient, timeout_keep_alive=keep_alive, limit_concurrency=WAITING, log_level="warning")
-    return Server(config), listener
-
-
 def serve(
     *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", detector: str = "ours", **limits: Limits
 ) -> None:
@@ -137,7 +97,6 @@ def serve(
         model: a model that ships, or a path to .onnx or .safetensors
         detector: ours, or haar
     """
-    predictor = KeypointPredictor(model, detector=detector)
-    server, listener = make_server(make_app(predictor, limits), limits, host=host, port=port)
-    print(f"listening at http://{host}:{listener.getsockname()[1]}; {USAGE}", flush=True)
-    server.run([listener])
+    app = make_app(KeypointPredictor(model, detector=detector), Limits(**limits))
+    print(USAGE, flush=True)
+    uvicorn.run(app, host=host, port=port, limit_concurrency=WAITING, access_log=False)

@@ -111,9 +111,6 @@ class KeypointsTask(Task):
         if config.validation:
             training, sets["validation"] = data.split(training, "person", held_out=config.validation)
             self.watched = "validation"
-        elif config.patience:
-            words = "decides on this run and scores it too; validation 0.1 keeps the two apart"
-            self.notes.append(f"note: {self.watched!r} {words}")
         self.training = learned = self._aimed_at(data.complete_only(training, why="training"), config.data)
         if config.extra_data:
             extra, sets["extra"] = self._extra()

@@ -17,12 +17,10 @@ from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.nets import count_weights, save_weights
 from fkd_helpers.train.batches import Batches
-from fkd_helpers.train.checkpoint import history_of, locked
+from fkd_helpers.train.checkpoint import locked
 from fkd_helpers.train.distributed import processes, started_as
-from fkd_helpers.train.loop import TrainingStopped, fit
+from fkd_helpers.train.loop import fit
 from fkd_helpers.train.schedules import epochs_since_best
-
-HISTORY, PREDICTIONS = "history.csv", "test_predictions.csv"
 
 
 class Task(ABC):
@@ -82,24 +80,16 @@ def run(task: Task, config: TrainConfig, folder: str | Path, *, say: Callable[[s
     """Run `learn` and leave everything in the folder; return the scores.
 
     The folder then has the checkpoint, final and best weights, `history.csv` (the numbers of each epoch), predictions,
-    what the task adds, and the record. The record of a run that failed or was interrupted says so.
+    what the task adds, and the record.
     """
-    folder = Path(folder)
-    try:
-        done = learn(task, config, folder, say=say)
-    except (TrainingStopped, KeyboardInterrupt) as error:
-        if processes()[0] == 0:
-            why = {"failed": str(error)} if isinstance(error, TrainingStopped) else {"interrupted": True}
-            rows = short(history_of(folder))
-            records.write(task.kind, config.name, folder=folder, config=config, history=rows, **why)
-        raise
+    folder, done = Path(folder), learn(task, config, folder, say=say)
     if processes()[0]:  # the first of several processes writes
         return done.scores
     header = {"net": config.net, "run": config.name, "data": config.data} | task.header
     save_weights(done.model, folder / f"{config.net}.safetensors", **header)
     history = pd.DataFrame(short(done.history))
-    write_csv(folder / HISTORY, history)
-    write_csv(folder / PREDICTIONS, done.predictions, float_format="%.2f")
+    write_csv(folder / "history.csv", history)
+    write_csv(folder / "test_predictions.csv", done.predictions, float_format="%.2f")
     task.write(done, folder)
     best = len(history) - epochs_since_best([row.get(task.watch, np.nan) for row in done.history])
     facts = {"config": config, "history": short(done.history), "seconds_an_epoch": history["seconds"].mean()}
