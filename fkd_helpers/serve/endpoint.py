@@ -55,13 +55,15 @@ def make_app(predictor: KeypointPredictor, limits: Limits) -> FastAPI:
 
 async def _read(request: Request, limits: Limits) -> bytes:
     """Return the body of a request, unless it is too large, too slow or cut off."""
-    body = bytearray()
+    body, too_large = bytearray(), HTTPException(413, f"body: expected at most {limits.max_bytes:,} bytes")
+    if int(request.headers.get("content-length", 0)) > limits.max_bytes:
+        raise too_large
     try:
         async with asyncio.timeout(limits.timeout):
             async for chunk in request.stream():
                 body += chunk
                 if len(body) > limits.max_bytes:
-                    raise HTTPException(413, f"body: expected at most {limits.max_bytes:,} bytes")
+                    raise too_large
     except TimeoutError:
         raise HTTPException(408, f"body: expected all of it within {limits.timeout:g} s, got {len(body):,}") from None
     except ClientDisconnect:
