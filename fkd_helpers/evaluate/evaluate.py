@@ -1,4 +1,4 @@
-"""Score the whole way from photo to keypoints, and see how the error depends on what the photos are like."""
+"""Score the whole way from photo to keypoints, and measure what the photos are like."""
 
 import time
 from pathlib import Path
@@ -18,8 +18,7 @@ from fkd_helpers.faces.pose import angles_of, head_pose
 from fkd_helpers.predict import KeypointPredictor
 
 FAILED = 0.10  # a face with a larger NME counts as a failure
-LIMITS = np.linspace(0, 0.15, 31)  # NME at which the cumulative error curve is noted
-WORST, BINS, KEYS = 10, 5, ("scores", "scores_true_box", "raw", "raw_true_box")
+WORST, KEYS = 10, ("scores", "scores_true_box", "raw", "raw_true_box")
 CONDITIONS = {
     "turn": "degrees to either side", "tilt": "degrees to either side", "sharpness": "spread of edges, gray levels",
     "light": "mean gray level", "size": "longer side, pixels",
@@ -52,7 +51,7 @@ def error_summary(errors: np.ndarray, people: np.ndarray) -> dict[str, float]:
 
 
 def score(predicted: np.ndarray, faces: FaceSet) -> dict:
-    """Return all scores of keypoints (n, k, 2): `metrics.summary`, intervals by region, the curve at LIMITS."""
+    """Return all scores of keypoints (n, k, 2): `metrics.summary`, and intervals by region."""
     sizes = np.array([image.shape[1::-1] for image in faces.images])
     scores = summary(predicted, faces.keypoints, sizes=sizes, people=faces.people)
     errors = point_errors(predicted, faces.keypoints)
@@ -60,7 +59,7 @@ def score(predicted: np.ndarray, faces: FaceSet) -> dict:
         for region, points in REGIONS.items():
             low, high = bootstrap(errors[:, list(points)].mean(1), faces.people)
             scores |= {f"nme_{region}_low": low, f"nme_{region}_high": high}
-    return scores | {"curve": (errors.mean(1)[:, None] <= LIMITS).mean(0)}  # the cumulative error curve
+    return scores
 
 
 def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
@@ -75,17 +74,6 @@ def conditions_of(faces: FaceSet) -> dict[str, np.ndarray]:
     return dict(zip(CONDITIONS, (*measured.T, boxes[:, 2:].max(1)), strict=True))
 
 
-def bin_errors(errors: np.ndarray, values: np.ndarray, people: np.ndarray, *, bins: int = BINS) -> list[dict]:
-    """Return the error of faces in bins of equally many, from the lowest values (n,) of a condition to the highest."""
-    known = np.flatnonzero(np.isfinite(errors) & np.isfinite(values))  # found, and with a known condition
-    parts = np.array_split(known[np.argsort(values[known], kind="stable")], min(bins, len(known)) or 1)
-    return [
-        {"faces": len(part), "from": values[part].min(), "middle": np.median(values[part]), "to": values[part].max()}
-        | error_summary(errors[part], people[part])
-        for part in parts if len(part)
-    ]  # fmt: skip
-
-
 def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str | Path = "") -> dict:
     """Return the scores photo in and in the true box, and both `raw`: not moved to where the labels of the set lie."""
     started = time.perf_counter()
@@ -98,9 +86,7 @@ def evaluate_predictor(predictor: KeypointPredictor, faces: FaceSet, data: str |
         "seconds": seconds,
         "people": len(np.unique(faces.people)),
         "label_shift_px": shift_of(faces.keypoints, data).mean(),
-        "curve_limits": LIMITS,
         "worst": [{"index": int(i), "nme": errors[i]} for i in worst],
-        "conditions": {key: bin_errors(errors, values, faces.people) for key, values in conditions_of(faces).items()},
     }
 
 
@@ -130,7 +116,7 @@ def evaluate_model(
     faces = labelled_faces(data, part)
     found = evaluate_predictor(predictor, faces, data)
     path = write_record("evaluation", data, part, model, detector, faces, folder, **found)
-    table = pd.DataFrame({key: found[key] for key in KEYS}).drop("curve").astype(float).round(4)
+    table = pd.DataFrame({key: found[key] for key in KEYS}).astype(float).round(4)
     worst = ", ".join(f"{face['index']} ({face['nme']:.3f})" for face in found["worst"][:5])
     print(f"NME {found['scores']['nme']:.4f}\n{table.to_string()}\nworst faces (NME): {worst}\nrecord: {path}")
     return found["scores"]

@@ -10,7 +10,6 @@ import cv2
 import numpy as np
 from tqdm import tqdm
 
-from fkd_helpers.core.errors import unknown
 from fkd_helpers.data import FaceSet, as_labelled
 from fkd_helpers.evaluate.evaluate import FAILED, error_summary, labelled_faces, predict_set, write_record
 from fkd_helpers.faces.metrics import nme
@@ -32,8 +31,6 @@ def change(
     image: np.ndarray, box: np.ndarray, kind: str, strength: float, rng: np.random.Generator
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return a photo changed (see STRENGTHS) about the face in its box (4,), and the map (2, 3) of its points."""
-    if kind not in STRENGTHS:
-        raise unknown("change", kind, STRENGTHS)
     size, centre = np.array(image.shape[1::-1]), box[:2] + box[2:] / 2
     if strength == STRENGTHS[kind][1][0]:
         return image, STILL
@@ -67,7 +64,7 @@ def moved(keypoints: np.ndarray, map_: np.ndarray) -> np.ndarray:
 
 def change_set(faces: FaceSet, kind: str, strength: float, *, seed: int = 0) -> tuple[FaceSet, np.ndarray]:
     """Return all faces changed (see `change`), their labels with them, and the maps (n, 2, 3)."""
-    rng = np.random.default_rng([seed, list(STRENGTHS).index(kind) if kind in STRENGTHS else 0])
+    rng = np.random.default_rng([seed, list(STRENGTHS).index(kind)])
     pairs = zip(faces.images, faces.boxes, strict=True)
     images, maps = zip(*(change(np.asarray(image), box, kind, strength, rng) for image, box in pairs), strict=True)
     keypoints = np.stack([moved(points, map_) for points, map_ in zip(faces.keypoints, maps, strict=True)])
