@@ -1,7 +1,6 @@
 """The live demo as a widget: Start, Stop, Record and Snapshot around one live picture, and its settings."""
 
 import base64
-import os
 import threading
 import time
 from collections.abc import Callable
@@ -30,11 +29,6 @@ BUTTONS = {
     "Snapshot": {"tooltip": "Save the picture as it is now"},
 }
 WRAP = widgets.Layout(flex_flow="row wrap")
-
-
-def live_demo(source: str | None = None, **settings) -> "LiveDemo":
-    """Return the live demo, for the last line of a cell; the source is $FKD_LIVE_SOURCE or the browser if not given."""
-    return LiveDemo(source or os.environ.get("FKD_LIVE_SOURCE") or "browser", **settings)
 
 
 class LiveDemo(widgets.VBox):
@@ -167,6 +161,9 @@ class LiveDemo(widgets.VBox):
                 if self.picture.session == session and not self.engine.running:
                     return self.stop(self.engine.message)
             time.sleep(0.5)
+
+
+live_demo = LiveDemo  # for the last line of a cell
 
 
 def _controls(settings: dict, **values) -> dict[str, widgets.Widget]:

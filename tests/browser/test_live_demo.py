@@ -200,9 +200,9 @@ def test_both_demos_of_the_course_notebook_run_and_leave_no_frame_in_its_file(op
     (demo,) = [i for i, source in enumerate(cells) if source.startswith("demo = live_demo()")]
     (buttons,) = [i for i, source in enumerate(cells) if source.startswith("start = widgets.Button")]
     (last,) = [i for i, source in enumerate(cells) if "toggle_button(record, begin, end)" in source]
-    notebook.python("import os; os.environ['FKD_LIVE_SOURCE'] = 'puppet'")
     for number in (i for i in range(last + 1) if cells[i]):
         notebook.run(number)
+    notebook.python("demo.controls['source'].value = 'puppet'")
     notebook.press("Start", demo)
     notebook.wait_live("live.running && live.meter.total.drawn > 10 && live.faces.length === 1", demo)
     notebook.press("Stop", demo)
