@@ -27,7 +27,7 @@ from fkd_helpers.data.puppets import stream
 from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.nets import build
 from fkd_helpers.nets.losses import heatmap, mse
-from fkd_helpers.predict import KeypointPredictor, Tracker, detect, predict_folder
+from fkd_helpers.predict import KeypointPredictor, Tracker, load_runner, model_path, predict_folder
 from fkd_helpers.train.augment import Augment
 from fkd_helpers.train.batches import FaceBatches
 from fkd_helpers.train.loop import fit
@@ -87,8 +87,6 @@ def data_rows(folder: Path) -> list[Row]:
             return torch.utils.data.DataLoader(two_batches, batch_size=16)
 
     return [
-        Row("load a set again (cache / decode each file)", "images/s", lambda: load(folder),
-            lambda: [cv2.imread(str(dataset.folder / name)) for name in dataset.table.iloc[:, 0]], FACES, FACES),
         Row("augmented batches, 112 px / read, rescale, crop", "images/s",
             lambda: sum(len(images) for images, _ in batches(next(epochs))),
             lambda: sum(len(images) for images, _ in loader), FACES, FACES),
@@ -102,8 +100,8 @@ def face_rows(folder: Path) -> list[Row]:
     """Return the network alone, in ONNX Runtime and in torch."""
     crops, large = np.random.default_rng(0).random((8, 1, 112, 112), np.float32), torch.rand(1, 1, 224, 224)
     course, rows = build("course_cnn").eval(), []
-    for backend, (title, n) in itertools.product(("onnx", "torch"), (("1 face", 1), ("8 faces", 8))):
-        runner, name = KeypointPredictor(backend=backend).runner, {"onnx": "ONNX"}.get(backend, backend)
+    for suffix, (title, n) in itertools.product((".onnx", ".safetensors"), (("1 face", 1), ("8 faces", 8))):
+        runner, name = load_runner(model_path("small", suffix)), {".onnx": "ONNX"}.get(suffix, "torch")
         what = f"{title}, {name} / five convolutions, one thread"
         rows.append(Row(what, "ms a face", lambda runner=runner, n=n: runner(crops[:n]), lambda: course(large), n))
     return rows
@@ -113,13 +111,14 @@ def frame_rows(folder: Path) -> list[Row]:
     """Return frames: followed, followed for a whole film with its detections, and each as a photo."""
     frames = [frame for frame, *_ in stream(seed=1, n=FRAMES)]
     predictor, course = KeypointPredictor(), build("course_cnn").eval()
+    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
     tracker, feeds = Tracker(predictor), [itertools.cycle(frames) for _ in range(3)]
 
     def naive():
         frame = next(feeds[0])
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        for x, y, w, h in detect(frame, scale_factor=1.2).round().astype(int):
-            crop = cv2.resize(gray[max(y, 0) : y + h, max(x, 0) : x + w], (224, 224)) / np.float32(255)
+        for x, y, w, h in cascade.detectMultiScale(gray, 1.2, 3, minSize=(32, 32)):
+            crop = cv2.resize(gray[y : y + h, x : x + w], (224, 224)) / np.float32(255)
             course(torch.from_numpy(crop)[None, None])
 
     ways = {

@@ -66,7 +66,6 @@ def test_help(capsys, command):
         ("train --data no/where", "unknown data set 'no/where'"),
         ("evaluate --data puppets --part tset", "unknown part 'tset': did you mean 'test'"),
         ("evaluate --data puppets --model none.onnx", r"none\.onnx: no such model file"),
-        ("predict a.jpg --detector har", "unknown detector 'har': did you mean 'haar'"),
     ],
 )
 def test_what_cannot_begin_leaves_nothing(capsys, place, arguments, message):

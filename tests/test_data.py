@@ -1,6 +1,5 @@
 """Label tables and folders: what is written is read again, what is odd is said, what is wrong is named."""
 
-import os
 import warnings
 from pathlib import Path
 
@@ -9,7 +8,7 @@ import pytest
 
 from fkd_helpers import data
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import CLASSIC, FaceSet, labels, load, split
+from fkd_helpers.data import CLASSIC, FaceSet, load, split
 from fkd_helpers.faces.images import write_photo
 
 TEST = CLASSIC["test"]
@@ -187,16 +186,6 @@ def test_load_knows_the_mirror_order_of_the_layout_and_of_named_sides(own, title
     header = ["name", *titles]
     loaded = load(own(f"{','.join(header)}\na.png,{','.join(map(str, range(len(header) - 1)))}\n"))
     assert mirror is loaded.mirror is None or loaded.mirror[:3].tolist() == mirror
-
-
-def test_load_decodes_an_image_once_and_a_changed_one_again(faces, folder, monkeypatch):
-    load(folder)
-    with monkeypatch.context() as patch:
-        patch.setattr(labels, "read_photo", lambda file: pytest.fail(f"{file} was decoded again"))
-        assert same(load(folder), faces)
-    write_photo(folder / faces.names[4], 255 - faces.images[4])
-    os.utime(folder / faces.names[4], ns=(1, 1))
-    assert (load(folder).images[4] == 255 - faces.images[4]).all()
 
 
 @pytest.mark.parametrize(

@@ -23,7 +23,7 @@ PORTRAIT = skimage.data.astronaut()[:300, 100:400]
 
 @pytest.fixture(scope="module")
 def predictor():
-    return KeypointPredictor(detector=None)
+    return KeypointPredictor()
 
 
 @pytest.fixture(scope="module")
@@ -137,7 +137,7 @@ def test_tables_hold_the_same_rows_and_any_name(run, names):
 def test_network_of_other_points_has_no_emotion(place):
     Path("p").mkdir()
     write_photo("p/a.jpg", PORTRAIT)
-    predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9, detector=None)
+    predictor = KeypointPredictor(lambda images: np.zeros((len(images), 15, 2)) + 9)
     (record,) = predict_photos(["p/a.jpg"], predictor, whole_image="always", read_emotion=read_emotion)
     assert set(record["faces"][0]) == {"box", "score", "keypoints", "errors"}
     assert record["faces"][0]["errors"] is None
@@ -178,7 +178,7 @@ def test_predict_folder_puts_every_photo_in_one_of_two_tables(place):
     assert list(zip(table.photo, table.face, strict=True)) == [("one.png", 0), ("two.png", 0), ("two.png", 1)]
     left_out = pd.read_csv(left_out_path("faces.parquet"))
     assert left_out[["photo", "problem"]].values.tolist() == [["cut.png", "damaged"], ["wall.png", "no face"]]
-    assert "cut off" in left_out.reason[0] and "--whole-image" in left_out.reason[1]
+    assert "cut off" in left_out.reason[0] and "--crops" in left_out.reason[1]
 
 
 def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor, stop_at):
@@ -195,7 +195,7 @@ def test_predict_folder_goes_on_where_it_was_interrupted(folder, predictor, stop
 
 
 def test_predict_folder_overwrites_no_other_table(folder, predictor):
-    crops(folder, KeypointPredictor(detector=None, passes=1))
+    crops(folder, KeypointPredictor(min_score=0.5))
     before = {path: path.read_bytes() for path in Path("faces.parquet").iterdir()}
     with pytest.raises(InputError, match=r"faces\.parquet: made of other photos or with other settings; move it away"):
         crops(folder, predictor)

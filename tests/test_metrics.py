@@ -79,7 +79,7 @@ def test_summary_agrees_with_the_single_scores(target):
     assert scores["mae_224"] == pytest.approx((3 * 2 + 4 / 2) / 2)
     weighted = sum(scores[f"nme_{region}"] * len(points) for region, points in REGIONS.items()) / 68
     assert weighted == pytest.approx(scores["nme"])
-    assert "nme_jaw" not in summary(target[:, :5], target[:, :5])  # regions are those of 68 points
+    assert "nme_jaw" not in summary(target[:, :5], target[:, :5], sizes=sizes, people=people)  # regions of 68 points
 
 
 def test_summary_counts_lost_faces_and_leaves_out_those_without_a_unit(target):
@@ -87,10 +87,10 @@ def test_summary_counts_lost_faces_and_leaves_out_those_without_a_unit(target):
     predicted[0], target[1, 45] = np.nan, np.nan
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        scores = summary(predicted, target, sizes=np.full((9, 2), 112), people=np.arange(9))
-        nothing = summary(np.full_like(target, np.nan), target)
+        rest = {"sizes": np.full((9, 2), 112), "people": np.arange(9)}
+        scores, nothing = (summary(answer, target, **rest) for answer in (predicted, np.full_like(target, np.nan)))
     assert scores["faces"] == 8 and scores["not_found"] == 1 and scores["nme"] == np.inf
     assert scores["nme_median"] < np.inf and scores["mae_px"] == pytest.approx(3.5) and "nme_low" not in scores
     assert nothing["not_found"] == 9 and np.isnan(nothing["mae_px"])
     with pytest.raises(ValueError, match="expected a face with both outer eye corners, got none in 9"):
-        summary(predicted, np.full_like(target, np.nan))
+        summary(predicted, np.full_like(target, np.nan), **rest)

@@ -8,7 +8,6 @@ import pytest
 from PIL import Image
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.faces import images
 from fkd_helpers.faces.images import find_photos, read_photo, to_gray, to_rgb, write_photo
 
 RGB = np.random.default_rng(0).integers(0, 256, (12, 17, 3), np.uint8)
@@ -84,7 +83,7 @@ def test_read_photo_reads_or_refuses_damaged_files(kind):
     "name, message",
     [
         ("cut.jpg", "damaged or cut off"), ("text.png", "not an image"), ("none.png", "no such file"),
-        ("", "is a directory"), ("phone.HEIC", r"not an image .*fkd-helpers\[heic\]"),
+        ("", "is a directory"), ("phone.HEIC", r"not an image .*.expected JPEG"),
     ],
 )  # fmt: skip
 def test_read_photo_names_what_cannot_be_read(tmp_path, name, message):
@@ -94,13 +93,6 @@ def test_read_photo_names_what_cannot_be_read(tmp_path, name, message):
     with pytest.raises(InputError, match=message) as caught:
         read_photo(tmp_path / name)
     assert str(tmp_path / name) in str(caught.value)
-
-
-def test_read_photo_reads_heic_with_the_extra():
-    pillow_heif = pytest.importorskip("pillow_heif", reason="the extra [heic]")
-    stream = io.BytesIO()
-    pillow_heif.from_pillow(Image.fromarray(SMOOTH)).save(stream)
-    assert np.abs(read_photo(stream.getvalue()).astype(int) - SMOOTH).mean() < 20 and ".heic" in images.SUFFIXES
 
 
 # Writing, frames
@@ -124,7 +116,7 @@ def test_to_gray_and_to_rgb_take_every_layout_of_a_frame():
     assert (to_gray(GRAY) == GRAY).all() and (to_gray(GRAY[..., None]) == GRAY).all()
     assert np.abs(to_gray(RGB) - RGB @ [0.299, 0.587, 0.114]).max() <= 1
     assert (to_gray(RGBA) == to_gray(RGB)).all() and (to_rgb(RGBA) == RGB).all()
-    assert (to_rgb(GRAY) == GRAY[..., None]).all() and to_rgb(Image.fromarray(RGB).convert("CMYK")).shape == RGB.shape
+    assert (to_rgb(GRAY) == GRAY[..., None]).all()
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,6 @@
-"""Facts about detection, prediction and tracking; most of them with a stand-in network that sees bright squares."""
+"""Facts about prediction and tracking; most of them with a stand-in network that sees bright squares."""
 
 import cv2
-import matplotlib.cbook
 import numpy as np
 import pytest
 import skimage.data
@@ -10,8 +9,9 @@ import torch
 from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, iou
-from fkd_helpers.faces.images import read_photo, to_gray
-from fkd_helpers.predict import KeypointPredictor, Tracker, detect, detect_faces, load_runner, model_path
+from fkd_helpers.faces.images import to_gray
+from fkd_helpers.predict import KeypointPredictor, Tracker, load_runner, model_path
+from fkd_helpers.predict import tracker as tracker_module
 
 LATTICE = np.stack(np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 4)), -1).reshape(68, 2)
 
@@ -68,30 +68,11 @@ def files(tmp_path_factory):
     return folder
 
 
-# the Haar cascade
-
-
-def test_detect_faces_finds_portraits_where_they_are(astronaut):
-    admiral = read_photo(matplotlib.cbook.get_sample_data("grace_hopper.jpg", asfileobj=False))
-    for frame, around in ((astronaut, [180, 85, 85, 90]), (admiral, [170, 150, 190, 210])):
-        (box,) = KeypointPredictor(detector="haar").detector(frame)
-        assert iou(box, np.array([around]))[0, 0] > 0.6
-    boxes = detect_faces(np.concatenate([astronaut, admiral[:512]], 1))
-    assert sorted(boxes[:, 0] > 512) == [False, True]
-
-
-def test_detect_searches_large_photos_small_and_answers_in_their_pixels(astronaut):
-    large = cv2.resize(to_gray(astronaut), None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC)
-    found, wanted = detect(large), detect(astronaut) * 8
-    assert len(wanted) == 1 and iou(found[:1], wanted)[0, 0] > 0.75  # the surest comes first
-    assert [len(detect(astronaut, min_face=share)) for share in (0.15, 0.4)] == [1, 0]
-
-
 # prediction
 
 
 def test_at_boxes_answers_in_frame_pixels():
-    predictor = KeypointPredictor(bright_network, detector=None)
+    predictor = KeypointPredictor(bright_network)
     boxes = np.array([[105, 190, 60, 60], [395, 60, 60, 60]])
     keypoints, scores = predictor.at_boxes(scene((100, 200), (400, 50)), boxes)
     assert keypoints.shape == (2, 68, 2) and scores.shape == (2, 68)
@@ -107,7 +88,7 @@ def test_predictor_runs_all_faces_in_one_batch_per_pass():
         return bright_network(images)
 
     frame = scene(*[(20 + 100 * i, 100) for i in range(6)])
-    assert len(KeypointPredictor(network, detector=BlobDetector(), passes=2)(frame)) == 6
+    assert len(KeypointPredictor(network, detector=BlobDetector())(frame)) == 6
     assert batches == [(6, 1, 112, 112)] * 2
 
 
@@ -152,20 +133,16 @@ def test_at_boxes_works_in_odd_frames(shape):
 
 
 FRAME = np.zeros((50, 50), np.uint8)
-PREDICTOR = KeypointPredictor(bright_network, detector=None)
+PREDICTOR = KeypointPredictor(bright_network, min_score=0.5)
 
 
 @pytest.mark.parametrize(
     "call, message",
     [
-        (lambda: detect(FRAME, scale_factor=1.0), "scale_factor > 1"),
-        (lambda: detect(FRAME.astype(float)), r"expected uint8 .*, got float64"),
+        (lambda: PREDICTOR(FRAME.astype(float)), r"expected uint8 .*, got float64"),
         (lambda: PREDICTOR("me.jpg"), "as read_photo returns it, got 'me.jpg'"),
         (lambda: PREDICTOR(FRAME, whole_image="fall_back"), "did you mean 'fallback'"),
-        (lambda: PREDICTOR(FRAME), "no detector: give boxes to predictor.at_boxes"),
         (lambda: PREDICTOR.at_boxes(FRAME, np.zeros(4)), r"expected finite \(n, 4\) or \(n, 5\), got \(4,\)"),
-        (lambda: KeypointPredictor(bright_network, passes=0), "passes: expected at least 1, got 0"),
-        (lambda: KeypointPredictor(detector="our"), "unknown detector 'our': did you mean 'ours'"),
         (lambda: KeypointPredictor(model_path("detector")), "expected a model from gray crops"),
         (lambda: Tracker(PREDICTOR, detect_every=0), "detect_every: expected at least 1, got 0"),
         (lambda: load_runner("smal"), "unknown model 'smal': did you mean 'small'"),
@@ -177,10 +154,10 @@ def test_wrong_input_is_named(call, message):
         call()
 
 
-@pytest.mark.parametrize("name, message", [("tiny.onnx", "ONNX model"), ("tiny.safetensors", "safetensors file")])
-def test_half_a_model_is_named_in_one_line(files, tmp_path, name, message):
+@pytest.mark.parametrize("name", ["tiny.onnx", "tiny.safetensors"])
+def test_half_a_model_is_named_in_one_line(files, tmp_path, name):
     (tmp_path / name).write_bytes((files / name).read_bytes()[:5000])
-    with pytest.raises(InputError, match=f"not a whole {message}") as error:
+    with pytest.raises(InputError, match=f"{name}: not a whole ") as error:
         load_runner(tmp_path / name)
     assert "\n" not in str(error.value)
 
@@ -194,28 +171,27 @@ def test_threshold_comes_with_the_network(model):
 
 
 def test_onnx_and_torch_agree(astronaut, files):
-    boxes = detect_faces(astronaut) + np.array([[0, 0, 0, 0], [20, -10, 5, 5], [-9, 30, 50, 50]])
-    module = nets.load_weights(nets.build("small"), files / "tiny.safetensors")
-    models = files / "tiny.onnx", files / "tiny.safetensors", module
-    answers = [KeypointPredictor(model).at_boxes(astronaut, boxes) for model in models]
-    assert np.ptp(answers[0][0][0], 0).min() > 5  # the answer spreads over pixels
-    shipped = [KeypointPredictor(backend=backend).at_boxes(astronaut, boxes)[0] for backend in ("onnx", "torch")]
-    np.testing.assert_allclose(*shipped, atol=0.05)
-    for keypoints, scores in answers[1:]:
-        np.testing.assert_allclose(answers[0][0], keypoints, atol=0.05)
-        np.testing.assert_allclose(answers[0][1], scores, atol=1e-3)
+    boxes = np.array([[180, 85, 85, 90], [200, 75, 90, 95], [171, 115, 135, 140]])
+    models = files / "tiny.onnx", files / "tiny.safetensors"
+    (keypoints, scores), by_torch = (KeypointPredictor(model).at_boxes(astronaut, boxes) for model in models)
+    assert np.ptp(keypoints[0], 0).min() > 5  # the answer spreads over pixels
+    np.testing.assert_allclose(keypoints, by_torch[0], atol=0.05)
+    np.testing.assert_allclose(scores, by_torch[1], atol=1e-3)
+    shipped = [model_path("small", suffix) for suffix in (".onnx", ".safetensors")]
+    np.testing.assert_allclose(*(KeypointPredictor(file).at_boxes(astronaut, boxes)[0] for file in shipped), atol=0.05)
 
 
-@pytest.mark.parametrize("backend", ["onnx", "torch"])
-def test_the_expected_error_of_each_keypoint_grows_in_the_dark(astronaut, backend):
-    predictor = KeypointPredictor(backend=backend)
+@pytest.mark.parametrize("suffix", [".onnx", ".safetensors"])
+def test_the_expected_error_of_each_keypoint_grows_in_the_dark(astronaut, suffix):
+    predictor = KeypointPredictor(model_path("small", suffix))
     (face,), (dark,) = predictor(astronaut), predictor((astronaut / 12).astype(np.uint8))
     assert face.errors.shape == (68,) and 0.01 < face.errors.mean() < 0.05 < dark.errors.mean()
-    assert np.isnan(KeypointPredictor(bright_network, detector=None).runner.expected_errors(np.ones((1, 68)))).all()
+    assert np.isnan(KeypointPredictor(bright_network).runner.expected_errors(np.ones((1, 68)))).all()
 
 
-def test_a_network_without_heatmaps_is_always_sure(astronaut):
-    predictor = KeypointPredictor(nets.build("course_cnn"), size=224, detector=None)
+def test_a_network_without_heatmaps_is_always_sure(astronaut, tmp_path):
+    nets.save_weights(nets.build("course_cnn"), tmp_path / "a.safetensors")
+    predictor = KeypointPredictor(tmp_path / "a.safetensors")
     keypoints, scores = predictor.at_boxes(astronaut, np.array([[100.0, 100, 200, 200]]))
     assert keypoints.shape == (1, 68, 2) and (scores == 1).all()
 
@@ -225,7 +201,7 @@ def test_a_network_without_heatmaps_is_always_sure(astronaut):
 
 def make_tracker(**options):
     detector = BlobDetector()
-    return Tracker(PREDICTOR, detector=detector, min_score=0.5, **options), detector
+    return Tracker(PREDICTOR, detector=detector, **options), detector
 
 
 def ids_of(faces):
@@ -264,8 +240,9 @@ def test_tracker_drops_a_lost_face_at_once_and_detects():
     assert detector.calls == 4  # nobody is known: it looks in every frame
 
 
-def test_tracker_keeps_id_after_gap():
-    tracker, _ = make_tracker(remember=10)
+def test_tracker_keeps_id_after_gap(monkeypatch):
+    monkeypatch.setattr(tracker_module, "REMEMBER", 10)
+    tracker, _ = make_tracker()
     tracker(scene((100, 200)))
     for _ in range(5):
         tracker(scene())
@@ -319,8 +296,7 @@ def test_tracker_keeps_a_face_that_is_sure_or_seen_by_the_detector(score, min_sc
     def detector(frame):
         return np.zeros((0, 4)) if blind["now"] else blobs(frame)
 
-    predictor = KeypointPredictor(network, detector=None)
-    tracker = Tracker(predictor, detector=detector, detect_every=5, min_score=min_score)
+    tracker = Tracker(KeypointPredictor(network, min_score=min_score), detector=detector, detect_every=5)
     assert len(tracker(scene((100, 200)))) == 1
     level["now"], blind["now"] = score, True
     counts = [len(tracker(scene((100, 200)))) for _ in range(6)]

@@ -6,7 +6,17 @@ import numpy as np
 import pytest
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data.puppets import Puppet, looks, make_face, make_puppet, make_set, portraits, shapes, stream
+from fkd_helpers.data.puppets import (
+    Puppet,
+    looks,
+    make_face,
+    make_puppet,
+    make_set,
+    portraits,
+    put_face,
+    shapes,
+    stream,
+)
 from fkd_helpers.data.puppets.puppet import LEAST_STRETCH
 
 PLAIN = {"pose": (0.0, 0.0, 0.0), "side": 100.0, "centre": (80.0, 80.0), "plain": True}
@@ -83,7 +93,7 @@ def test_closed_eyes_are_covered_and_an_open_mouth_is_dark():
     person, wall = Puppet("astronaut", False, np.zeros(12)), np.full((160, 160, 3), 128, np.uint8)
     shown = {}
     for knobs in ({}, {"eye_close": 1.0}, {"mouth_open": 1.0}):
-        frame, keypoints, _ = make_face(0, person=person, knobs=knobs, background=wall, **PLAIN)
+        frame, keypoints, _ = put_face(wall, person, knobs, (0, 0, 0), 100, (80, 80))
         shown[next(iter(knobs), "rest")] = (frame.astype(float).mean(-1), keypoints)
     gray, keypoints = shown["rest"]
     eye = np.s_[int(keypoints[37, 1]) : int(keypoints[41, 1]), int(keypoints[37, 0]) : int(keypoints[38, 0])]
@@ -126,7 +136,6 @@ def test_stream_is_smooth_lively_and_repeatable():
     [
         (lambda: make_face(0, knobs={"smlie": 1}), "did you mean 'smile'"),
         (lambda: make_face(0, knobs={"smile": 1.5}), "expected 0..1, got 1.5"),
-        (lambda: make_face(0, background=np.zeros((4, 4, 3), np.uint8)), "background: expected"),
         (lambda: portraits.portrait("astronut"), "did you mean 'astronaut'"),
         (lambda: make_set(0), "n: expected"),
     ],
@@ -139,10 +148,10 @@ def test_puppets_name_wrong_input(wrong, says):
 def test_looks_change_neither_shape_nor_expression():
     plain, dressed = make_set(15, seed=3, size=96), make_set(15, seed=3, size=96, looks=True)
     assert dressed.names == plain.names and (dressed.extras["expression"] == plain.extras["expression"]).all()
-    look = {"plain": True, "pose": (0, 0, 0), "background": np.zeros((160, 160, 3), np.uint8)}
+    wall, rest = np.zeros((160, 160, 3), np.uint8), ((0, 0, 0), 100, (80, 80))
     for seed in range(4):
-        frame, keypoints, _ = make_face(seed, person=make_puppet(5), **look)
-        other, same, _ = make_face(seed, person=make_puppet(5, looks=True), **look)
+        frame, keypoints, _ = put_face(wall, make_puppet(seed), {"smile": 0.5}, *rest)
+        other, same, _ = put_face(wall, make_puppet(seed, looks=True), {"smile": 0.5}, *rest)
         assert np.array_equal(keypoints, same) and not np.array_equal(frame, other)
 
 

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
-import pandas as pd
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import box_of
@@ -82,12 +81,6 @@ class FaceSet:
         if folder not in folders:
             raise unknown("part", folder, set(folders.tolist()))
         return self[folders == folder]
-
-    def table(self) -> pd.DataFrame:
-        """Return the labels as a table: one row per face, columns "0" ... "2k-1" as in the classic CSV files."""
-        flat = self.keypoints.reshape(len(self), -1)
-        columns = [str(i) for i in range(flat.shape[1])]
-        return pd.DataFrame(flat, index=pd.Index(self.names, name="name"), columns=columns)
 
 
 def _mirror_order(mirror, count: int) -> np.ndarray | None:

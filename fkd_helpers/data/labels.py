@@ -5,9 +5,11 @@ left, and a network that is shown both learns the middle. Its error on training 
 `label-shift-*`). A mirror tells right from left; a shift up or down stays unseen.
 """
 
-import json
+import io
 import os
+import re
 import warnings
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -17,9 +19,8 @@ import pandas as pd
 from tqdm import tqdm
 
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.core.files import cached, read_text
+from fkd_helpers.core.files import read_text
 from fkd_helpers.data.faceset import CLASSIC, FaceSet, person_of
-from fkd_helpers.data.tables import columns_of, read_table
 from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.images import read_photo, write_photo
 from fkd_helpers.faces.landmarks import mirror_by_name
@@ -31,15 +32,15 @@ MANY = 0.01  # of the points: the tracker of the ytf labels puts a few outside o
 
 def read_folder(folder: Path) -> FaceSet:
     """Read a folder in the classic layout, or with one label table beside its images."""
-    problems, files, names, points = [], [], [], []
+    problems, files, names, keypoints = [], [], [], []
     classic = {part: folder / table for part, table in CLASSIC.items() if (folder / table).exists()}
     # frames of a film belong to a person, files of other folders to the photo that they were cut from
     person = person_of if classic else photo_of
     for part, file in (classic or {"": _label_table(folder)}).items():
-        table = read_table(file, problems)
-        points.append(table.keypoints)
-        files += [folder / part / name for name in table.names]
-        names += [f"{part}/{name}" if part else name for name in table.names]
+        in_table, labelled, titles = read_table(file, problems)
+        keypoints.append(labelled)
+        files += [folder / part / name for name in in_table]
+        names += [f"{part}/{name}" if part else name for name in in_table]
     images = read_images(files)
     problems += [image for image in images if isinstance(image, str)]
     kept = [i for i, image in enumerate(images) if not isinstance(image, str)]
@@ -47,11 +48,11 @@ def read_folder(folder: Path) -> FaceSet:
         raise InputError(f"{folder}: no usable row ({problems[0] if problems else 'the table is empty'})")
     faces = FaceSet(
         images=[images[i] for i in kept],
-        keypoints=np.concatenate(points)[kept],
+        keypoints=np.concatenate(keypoints)[kept],
         names=tuple(names[i] for i in kept),
         people=[person(names[i]) for i in kept],
         problems=tuple(problems),
-        mirror="layout" if len(table.points) == 68 and table.points[0] == "0" else mirror_by_name(table.points),
+        mirror="layout" if len(titles) == 68 and titles[0] == "0" else mirror_by_name(titles),
     )
     left_out = [f"{len(problems)} rows left out, first: {problems[0]}"] if problems else []
     for remark in left_out + doubts(faces):
@@ -76,27 +77,56 @@ def _is_label_table(table: Path) -> bool:
         return False
 
 
-def read_images(files: list[Path]) -> list[np.ndarray | str]:
-    """Return the images of files, a line where one cannot be read.
+def read_table(path: Path, problems: list[str]) -> tuple[list[str], np.ndarray, list[str]]:
+    """Read a label table: a CSV with a row per face, the file name and then x and y of each keypoint, in pixels.
 
-    Files are decoded in parallel, and once: later calls map the pixels from the cache into memory.
+    Returns the file names, keypoints (n, k, 2) float32, NaN for a blank cell or a pair of -1, and what the header calls
+    the points. Rows with text in the place of a number or with a repeated name are appended to `problems`.
     """
+    try:
+        table = pd.read_csv(io.StringIO(read_text(path)), header=None, dtype=str, skipinitialspace=True)
+        header, table = table.iloc[0].fillna("").tolist(), table[1:]
+        points = columns_of(header)
+    except ValueError as error:
+        raise InputError(f"{path}: not a label table ({str(error).strip()})") from None
+    names, columns = table[0].fillna("").to_numpy(), np.ravel(list(points.values()))
+    cells = table[columns].to_numpy()
+    values = pd.to_numeric(pd.Series(cells.ravel()), errors="coerce").to_numpy(np.float32).reshape(cells.shape)
+    wrong, double = ~pd.isna(cells) & ~np.isfinite(values), table[0].duplicated().to_numpy()
+    for i in np.flatnonzero(wrong.any(1) | double):
+        what = ": the same name as a row before"
+        for column in np.flatnonzero(wrong[i])[:1]:
+            what = f", column {header[columns[column]]}: expected a number, got {cells[i, column]!r}"
+        problems.append(f"{path.name} row {i + 1} ({names[i]:.60}){what}")
+    keypoints, good = values.reshape(-1, len(points), 2), ~(wrong.any(1) | double)
+    keypoints[(keypoints == -1).all(2)] = np.nan
+    return names[good].tolist(), keypoints[good], list(points)
 
-    def make() -> dict:
-        with ThreadPoolExecutor(os.cpu_count()) as pool:
-            found = list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=None))
-        images = [np.empty((0, 0, 0), np.uint8) if isinstance(image, str) else image for image in found]
-        shapes = np.array([image.shape for image in images])
-        return {"pixels": np.concatenate([image.ravel() for image in images]), "shapes": shapes}
 
-    if not files:
-        return []
-    stamps = [(str(file), file.exists() and [file.stat().st_size, file.stat().st_mtime_ns]) for file in files]
-    held = cached("images", json.dumps(stamps), make)
-    pixels, shapes = (np.asarray(held[name]) for name in ("pixels", "shapes"))
-    parts = zip(files, np.split(pixels, shapes.prod(1).cumsum()[:-1]), shapes, strict=True)
-    # what could not be read then may be now: a permission, say, may have been given since
-    return [part.reshape(shape) if part.size else _read_or_say(file) for file, part, shape in parts]
+def columns_of(header: Sequence[str]) -> dict[str, list[int]]:
+    """Return the numbers of the columns of x and y of each point that a header names.
+
+    >>> columns_of(["name", "0", "1", "2", "3"]), columns_of(["name", "age", "x_nose", "y_nose"])
+    ({'0': [1, 2], '1': [3, 4]}, {'nose': [2, 3]})
+    """
+    count = len(header) // 2
+    if list(header[1:]) == [str(i) for i in range(2 * count)] and count:
+        return {str(i): [2 * i + 1, 2 * i + 2] for i in range(count)}
+    points: dict[str, dict[str, int]] = {}
+    for column, title in enumerate(header[1:], 1):
+        if found := re.fullmatch(r"([xy])(?:_|(?=\d))(.+)", re.sub(r"(.+)_([xy])", r"\2_\1", title)):
+            points.setdefault(found[2], {})[found[1]] = column
+    if not points or any(len(axes) < 2 for axes in points.values()):
+        came = ", ".join(header[:6]) + " ..." * (len(header) > 6)
+        expected = "expected the file name, then x and y of each point as 0, 1, 2, 3 ... or NAME_x, NAME_y ..."
+        raise InputError(f"{expected}, got {came}")
+    return {point: [axes["x"], axes["y"]] for point, axes in points.items()}
+
+
+def read_images(files: list[Path]) -> list[np.ndarray | str]:
+    """Return the images of files, decoded in parallel; a line where one cannot be read."""
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        return list(tqdm(pool.map(_read_or_say, files), "decoding", len(files), disable=None))
 
 
 def _read_or_say(file: Path) -> np.ndarray | str:
@@ -138,10 +168,10 @@ def write_classic(faces: FaceSet, folder: Path) -> Path:
     for part in np.unique(parts):
         (folder / part).mkdir(parents=True, exist_ok=True)
         chosen = faces[parts == part]
-        table = chosen.table()
-        table.index = pd.Index([name.rpartition("/")[2] for name in chosen.names])
-        for name, image in zip(table.index, chosen.images, strict=True):
+        names = [name.rpartition("/")[2] for name in chosen.names]
+        for name, image in zip(names, chosen.images, strict=True):
             write_photo(folder / part / name, image)
+        table = pd.DataFrame(chosen.keypoints.reshape(len(chosen), -1), names)
         table.to_csv(folder / CLASSIC.get(str(part), f"{part}_frames_keypoints.csv"))
     return folder
 

@@ -1,6 +1,5 @@
 """Photos from files to frames and back: a frame is uint8 RGB (h, w, 3)."""
 
-import importlib.util
 import io
 import warnings
 from pathlib import Path
@@ -13,14 +12,9 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 
 SUFFIXES = (".jpg", ".jpeg", ".jfif", ".png", ".webp", ".avif", ".bmp", ".tif", ".tiff", ".gif", ".jp2", ".ppm", ".pgm")
-FORMATS = "JPEG, PNG, WEBP, AVIF, BMP, TIFF, GIF, JPEG2000, PPM, and HEIC after pip install 'fkd-helpers[heic]'"
+FORMATS = "JPEG, PNG, WEBP, AVIF, BMP, TIFF, GIF, JPEG2000, PPM"
 MAX_PIXELS = 200_000_000  # of a photo, the largest of today's phones
 Image.MAX_IMAGE_PIXELS = None  # our own limit gives a plain error in the place of Pillow's warning
-if importlib.util.find_spec("pillow_heif"):  # the extra [heic]
-    import pillow_heif
-
-    pillow_heif.register_heif_opener()
-    SUFFIXES += (".heic", ".heif")
 
 
 def read_photo(source: str | Path | bytes) -> np.ndarray:
@@ -35,7 +29,7 @@ def read_photo(source: str | Path | bytes) -> np.ndarray:
             if width * height > MAX_PIXELS:
                 limit = f"{MAX_PIXELS / 1e6:.3g} megapixels"
                 raise InputError(f"{name}: {width}x{height} pixels, expected at most {limit}")
-            return rgb_of(ImageOps.exif_transpose(image))
+            return _rgb_of(ImageOps.exif_transpose(image))
     except InputError:
         raise
     except UnidentifiedImageError:
@@ -45,7 +39,7 @@ def read_photo(source: str | Path | bytes) -> np.ndarray:
         raise InputError(f"{name}: {reason.lower() if reason else f'damaged or cut off ({error})'}") from None
 
 
-def rgb_of(image: Image.Image) -> np.ndarray:
+def _rgb_of(image: Image.Image) -> np.ndarray:
     """Return the RGB pixels (h, w, 3) uint8 of a Pillow image; gray of 16 bits becomes 8."""
     if image.mode.startswith("I"):
         return to_rgb((np.asarray(image).clip(0, 65535) / 257).round().astype(np.uint8))
@@ -86,30 +80,27 @@ def write_photo(path: str | Path, frame: np.ndarray) -> None:
 
 
 def to_gray(frame: np.ndarray) -> np.ndarray:
-    """Return the gray uint8 image (h, w) of a frame (h, w), (h, w, 1), (h, w, 3) or (h, w, 4), or a Pillow image."""
-    frame = _checked(frame)
+    """Return the gray uint8 image (h, w) of a frame (h, w), (h, w, 1), (h, w, 3) or (h, w, 4)."""
+    _check(frame)
     if frame.ndim == 2 or frame.shape[2] == 1:
         return frame.reshape(frame.shape[:2])
     return cv2.cvtColor(np.ascontiguousarray(frame[..., :3]), cv2.COLOR_RGB2GRAY)
 
 
 def to_rgb(frame: np.ndarray) -> np.ndarray:
-    """Return the RGB uint8 frame (h, w, 3) of one that is gray, RGB, RGBA (alpha is left out) or a Pillow image."""
-    frame = _checked(frame)
+    """Return the RGB uint8 frame (h, w, 3) of one that is gray, RGB, or RGBA (alpha is left out)."""
+    _check(frame)
     if frame.ndim == 3 and frame.shape[2] > 1:
         return np.ascontiguousarray(frame[..., :3])
     return np.repeat(to_gray(frame)[..., None], 3, 2)
 
 
-def _checked(frame) -> np.ndarray:
-    if isinstance(frame, Image.Image):
-        return rgb_of(frame)
+def _check(frame) -> None:
     if not isinstance(frame, np.ndarray):
         raise InputError(f"frame: expected a uint8 array (h, w, 3), as read_photo returns it, got {frame!r:.60}")
     is_image = frame.size and frame.ndim in (2, 3) and (*frame.shape, 1)[2] in (1, 3, 4)
     if frame.dtype != np.uint8 or not is_image:
         raise InputError(f"frame: expected uint8 (h, w), (h, w, 3) or (h, w, 4), got {frame.dtype} {frame.shape}")
-    return frame
 
 
 def shrunk(image: np.ndarray, longest: float) -> np.ndarray:

@@ -70,17 +70,13 @@ def bootstrap(values: np.ndarray, people: np.ndarray, *, seed: int = 0, rounds: 
     return tuple(float(v) for v in np.percentile(means, [2.5, 97.5]))
 
 
-def summary(
-    predicted: np.ndarray, target: np.ndarray, *, sizes: np.ndarray | None = None, people: np.ndarray | None = None
-) -> dict[str, float]:
+def summary(predicted: np.ndarray, target: np.ndarray, *, sizes: np.ndarray, people: np.ndarray) -> dict[str, float]:
     """Return all scores of the faces that can be measured (see `unit`).
 
     `sizes` (n, 2), width and height of each image, bring errors at 224 pixels; `people` (n,) an interval of the NME.
     """
     measured = ~np.isnan(nme(predicted, target))
-    predicted, target, sizes, people = (
-        None if values is None else np.asarray(values)[measured] for values in (predicted, target, sizes, people)
-    )
+    predicted, target, sizes, people = (np.asarray(v)[measured] for v in (predicted, target, sizes, people))
     if not measured.any():
         labels = "both outer eye corners" if target.shape[1] == 68 else "two labels or more"
         raise ValueError(f"target: expected a face with {labels}, got none in {len(measured)}")
@@ -93,9 +89,8 @@ def summary(
     scores["mae_px"], scores["rmse_px"] = pixel_errors(predicted[found], target[found])
     if errors.shape[1] == 68:
         scores |= {f"nme_{region}": _mean(errors[:, list(points)]) for region, points in REGIONS.items()}
-    if sizes is not None:
-        at_224 = 224 / sizes[found].astype(np.float64)
-        scores["mae_224"], scores["rmse_224"] = pixel_errors(predicted[found], target[found], at_224)
-    if people is not None and found.all():
+    at_224 = 224 / sizes[found].astype(np.float64)
+    scores["mae_224"], scores["rmse_224"] = pixel_errors(predicted[found], target[found], at_224)
+    if found.all():
         scores["nme_low"], scores["nme_high"] = bootstrap(faces, people)
     return scores

@@ -14,7 +14,6 @@ import cv2
 import numpy as np
 from PIL import Image
 
-from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import similarity
 
 FOLDER = Path(__file__).parents[1] / "assets" / "sprites"
@@ -42,10 +41,7 @@ def load_sprite(name: str) -> Sprite:
 
 
 def make_sprite(name: str, picture: np.ndarray, anchors: Sequence[Mapping]) -> Sprite:
-    """Build a sprite of an RGBA picture (h, w, 4) uint8 and anchors, each {"pixel": [x, y], "keypoints": [...]}."""
-    if picture.ndim != 3 or picture.shape[2] != 4 or picture.dtype != np.uint8 or len(anchors) < 2:
-        came = f"{picture.dtype} {picture.shape} and {len(anchors)}"
-        raise InputError(f"sprite {name}: expected uint8 RGBA (h, w, 4) and two anchors or more, got {came}")
+    """Build a sprite of an RGBA picture (h, w, 4) uint8 and two anchors or more."""
     pixels = np.array([anchor["pixel"] for anchor in anchors], np.float64)
     follows = tuple(tuple(anchor["keypoints"]) for anchor in anchors)
     visible = np.argwhere(picture[..., 3] > 0)

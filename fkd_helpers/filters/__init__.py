@@ -1,3 +1,3 @@
 """Face filters: sprites, hidden faces, head axes."""
 
-from fkd_helpers.filters.filters import FILTERS, face_filter, face_outline, sprite_filter, wear
+from fkd_helpers.filters.filters import FILTERS, face_filter, face_outline, wear

@@ -12,7 +12,7 @@ from fkd_helpers.faces.boxes import box_of
 from fkd_helpers.faces.draw import FARTHEST
 from fkd_helpers.faces.images import shrunk, to_rgb
 from fkd_helpers.faces.pose import head_pose, project
-from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, Sprite, load_sprite, paint, place
+from fkd_helpers.faces.sprites import KEYPOINTS, SPRITES, load_sprite, paint, place
 
 Filter = Callable[[np.ndarray, np.ndarray], np.ndarray]
 FILTERS: dict[str, Filter] = {}
@@ -75,22 +75,18 @@ def wear(frame: np.ndarray, keypoints: np.ndarray, filters: str | Filter | Seque
     return frame
 
 
-def sprite_filter(sprite: Sprite | str) -> Filter:
-    """Register a filter that puts a sprite, or the shipped one of that name, on each face, and return it."""
-
+def _sprite_filter(name: str) -> None:
     def put_on(frame, keypoints):
-        worn = load_sprite(sprite) if isinstance(sprite, str) else sprite
-        if (matrix := place(worn, keypoints)) is not None:
-            paint(frame, worn, matrix)
+        if (matrix := place(load_sprite(name), keypoints)) is not None:
+            paint(frame, load_sprite(name), matrix)
         return frame
 
-    put_on.__name__ = getattr(sprite, "name", sprite)
-    put_on.__doc__ = f"Put the sprite {put_on.__name__} on a face."
-    return face_filter(put_on)
+    put_on.__name__, put_on.__doc__ = name, f"Put the sprite {name} on a face."
+    face_filter(put_on)
 
 
 for _name in SPRITES:
-    sprite_filter(_name)
+    _sprite_filter(_name)
 
 
 @face_filter

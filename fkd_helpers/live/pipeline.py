@@ -47,7 +47,7 @@ class Pipeline:
         if other and other.settings.model == settings.model:
             self.predictor = other.predictor
         else:
-            self.predictor, blank = KeypointPredictor(settings.model, detector=None), np.zeros((64, 64), np.uint8)
+            self.predictor, blank = KeypointPredictor(settings.model), np.zeros((64, 64), np.uint8)
             self.predictor.at_boxes(blank, np.array([[8, 8, 48, 48]]))  # the first calls are slow
             find_fast(blank)
         self._tracker, self._smoother = Tracker(self.predictor), FaceSmoother(settings.smooth)

@@ -39,7 +39,7 @@ def open_source(kind: str, address: str | int | Path = "") -> Source:
     if kind == "browser":
         return Source(kind, live=True)
     if kind == "puppet":
-        return Source(kind, ((frame, i / 30) for i, (frame, *_) in enumerate(stream(fps=30))))
+        return Source(kind, ((frame, i / 30) for i, (frame, *_) in enumerate(stream())))
     if kind == "file":
         if not Path(address).is_file():
             raise InputError(f"{address or 'no path'}: no such file")

@@ -14,46 +14,39 @@ from fkd_helpers.predict.runtime import model_path, open_exported
 
 COARSE, USUAL, FINEST = 160, 320, 1280  # pixels: longer side of the frame in the first looks, and in the last
 FAST = 256  # pixels: at which one look sees faces of 30 pixels in 640 x 480 as well as those that fill the frame
-MIN_SCORE = 0.3
 SMALLEST = 12.0  # pixels in a look: smaller faces are found in a finer one
 LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks closer
 
 
 def find_faces(
-    frame: np.ndarray, *, min_score: float = MIN_SCORE, min_face: float = 0.01, max_side: int = FINEST,
-    model: str | Path = "detector",
-) -> np.ndarray:  # fmt: skip
+    frame: np.ndarray, *, min_face: float = 0.01, max_side: int = FINEST, model: str | Path = "detector"
+) -> np.ndarray:
     """Return faces (n, 5), the surest first: the box of each when turned upright about its centre, and its roll.
 
     Args:
-        min_score: faces of which the detector is less sure are left out
         min_face: the smallest face, as a share of the frame's longer side
         max_side: pixels; a larger frame is searched at this size at most
         model: the name of a detector that ships, or the path of an ONNX file
     """
-    if not 0 < min_score < 1 or not 0 <= min_face <= 1 or max_side < MULTIPLE:
-        raise InputError(
-            f"find_faces: expected min_score and min_face between 0 and 1, max_side >= {MULTIPLE}; "
-            f"got {min_score}, {min_face}, {max_side}"
-        )
+    if not 0 <= min_face <= 1 or max_side < MULTIPLE:
+        expected = f"expected min_face between 0 and 1, max_side >= {MULTIPLE}"
+        raise InputError(f"find_faces: {expected}; got {min_face}, {max_side}")
     gray, run = to_gray(frame), opened(model)
     longest = max(gray.shape)
     boxes, scores = np.zeros((0, 5)), np.zeros(0)
     for side in sides(longest, min_face, max_side):
         if side > USUAL and len(boxes) and boxes[:, 2].min() * side / longest > 2 * LARGE:
             break  # group photos and far views have small faces; a portrait needs no closer look
-        more, sure = look(gray, side, run, min_score)
+        more, sure = look(gray, side, run)
         boxes, scores = np.concatenate([boxes, more]), np.concatenate([scores, sure])
         kept = surest(boxes[:, :4], scores)
         boxes, scores = boxes[kept], scores[kept]
     return boxes[boxes[:, 2] >= min_face * longest]
 
 
-def find_fast(frame: np.ndarray, *, min_face: float = 0.0, max_side: int = FAST) -> np.ndarray:
-    """Return faces (n, 5) as `find_faces` does, by one look at the frame with its longer side `max_side`: for films."""
-    gray = to_gray(frame)
-    boxes, _ = look(gray, max_side, opened("detector"), MIN_SCORE)
-    return boxes[boxes[:, 2] >= min_face * max(gray.shape)]
+def find_fast(frame: np.ndarray) -> np.ndarray:
+    """Return faces (n, 5) as `find_faces` does, by one look at the frame with its longer side FAST: for films."""
+    return look(to_gray(frame), FAST, opened("detector"))[0]
 
 
 def sides(longest: int, min_face: float = 0.0, max_side: int = FINEST) -> list[int]:
@@ -70,14 +63,14 @@ def sides(longest: int, min_face: float = 0.0, max_side: int = FINEST) -> list[i
         side = min(2 * side, max_side, longest)
 
 
-def look(gray: np.ndarray, side: int, run, min_score: float) -> tuple[np.ndarray, np.ndarray]:
+def look(gray: np.ndarray, side: int, run) -> tuple[np.ndarray, np.ndarray]:
     """Return the faces (n, 5) and scores (n,) that the network sees in a gray frame (h, w), its longer side `side`."""
     small = shrunk(gray, side)
     size = np.array(small.shape[::-1])
     missing = [-side % MULTIPLE for side in small.shape]
     small = cv2.copyMakeBorder(small, 0, missing[0], 0, missing[1], cv2.BORDER_REPLICATE)
     (maps,) = run(small[None, None].astype(np.float32) / 255)
-    boxes, scores = decode(maps[0], min_score=min_score)
+    boxes, scores = decode(maps[0])
     centre = boxes[:, :2] + boxes[:, 2:4] / 2
     inside = ((centre > -0.5) & (centre < size - 0.5)).all(1)
     ratio = np.array(gray.shape[::-1]) / size

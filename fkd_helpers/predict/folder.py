@@ -23,7 +23,7 @@ from fkd_helpers.predict.predictor import Face, KeypointPredictor
 from fkd_helpers.predict.tables import DAMAGED, NO_FACE, Summary, left_out_path
 
 FILMS = (".mp4", ".mov", ".avi", ".mkv", ".webm")
-HINT = "no face found (--min-face 0.005 looks for small ones, --whole-image takes the photo for one)"
+HINT = "no face found (--min-face 0.005 looks for small ones, --crops takes the photo for one)"
 
 
 def predict_photos(
@@ -146,7 +146,7 @@ def predict_folder(
     predictor(np.zeros((32, 32), np.uint8), whole_image=options.get("whole_image", "never"))  # wrong settings, once
     columns = _columns(predictor, options.get("read_emotion"))
     detector = re.sub(r" at 0x\w+", "", repr(predictor.detector))
-    network = str(predictor.runner.file), predictor.runner.facts, predictor.passes, predictor.min_score
+    network = str(predictor.runner.file), predictor.runner.facts, predictor.min_score
     source = digest_of([str(folder.resolve()), network, detector, list(columns), options.get("whole_image")])
     photos = [(tables.spelled(path.relative_to(folder).as_posix()), path) for path in find_photos(folder)]
 

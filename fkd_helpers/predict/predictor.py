@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -10,11 +11,10 @@ from fkd_helpers.faces.boxes import box_of, crop, square_of, surest, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.detector import find_faces
-from fkd_helpers.predict.haar import detect_faces
 from fkd_helpers.predict.runtime import load_runner
 
-DETECTORS = {"ours": find_faces, "haar": detect_faces}
 WHOLE_IMAGE = ("never", "fallback", "always")
+PASSES = 2  # crops of a detected face, each after the first at the keypoints before it
 OVERLAP = 0.14  # largest IoU of two faces: of 31 pairs above it in 1,800 photos, 30 were a face and its own forehead
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -42,30 +42,21 @@ class Face:
 class KeypointPredictor:
     """Find the faces of a frame and their keypoints: `KeypointPredictor()(frame)[0].keypoints`.
 
-    A frame is a uint8 array (h, w, 3), (h, w, 4) or (h, w), or a Pillow image.
+    A frame is a uint8 array (h, w, 3), (h, w, 4) or (h, w).
 
     Args:
-        model, backend, device, size: which network runs and where, see `load_runner`
-        detector: "ours", "haar", or a function from a frame to face boxes, as in `at_boxes`; None for a predictor that
-            is always given boxes
-        passes: how often a detected face is cropped; each pass after the first crops at the keypoints before it
+        model: which network runs, see `load_runner`
+        detector: from a frame to face boxes, as in `at_boxes`
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
             it has none
     """
 
     def __init__(
-        self, model: object = "small", *, backend: str = "onnx", device: str = "cpu", size: int | None = None,
-        detector: str | Callable[[np.ndarray], np.ndarray] | None = "ours", passes: int = 2,
+        self, model: str | Path | Callable = "small", *, detector: Callable[[np.ndarray], np.ndarray] = find_faces,
         min_score: float | None = None,
     ):  # fmt: skip
-        if passes < 1:
-            raise InputError(f"passes: expected at least 1, got {passes}")
-        self.runner = load_runner(model, backend=backend, device=device, size=size)
-        if isinstance(detector, str) and detector not in DETECTORS:
-            raise unknown("detector", detector, DETECTORS)
-        self.detector = DETECTORS[detector] if isinstance(detector, str) else detector
-        self.passes = passes
-        self.min_score = (self.runner.min_score or 0.0) if min_score is None else min_score
+        self.runner, self.detector = load_runner(model), detector
+        self.min_score = self.runner.min_score if min_score is None else min_score
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
         """Return the faces of a frame, the surest first; an empty list where there is none.
@@ -79,18 +70,16 @@ class KeypointPredictor:
         gray = to_gray(frame)
         if whole_image == "always":
             return self.faces_at(gray, central_boxes(gray.shape)[:1], min_score=0)
-        if self.detector is None:
-            raise InputError("this predictor has no detector: give boxes to predictor.at_boxes(frame, boxes)")
         faces = self.faces_at(gray, self.detector(frame))
         if not faces and whole_image == "fallback":
-            faces = self.faces_at(gray, central_boxes(gray.shape), passes=self.passes + 1, min_score=0)[:1]
+            faces = self.faces_at(gray, central_boxes(gray.shape), passes=PASSES + 1, min_score=0)[:1]
         return faces
 
     def faces_at(
-        self, frame: np.ndarray, boxes: np.ndarray, *, passes: int | None = None, min_score: float | None = None
+        self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = PASSES, min_score: float | None = None
     ) -> list[Face]:
         """Return the faces that boxes lead to, the surest first; boxes that end on one face give one."""
-        keypoints, scores = self.at_boxes(frame, boxes, passes=passes or self.passes)
+        keypoints, scores = self.at_boxes(frame, boxes, passes=passes)
         return self.to_faces(keypoints, scores, self.min_score if min_score is None else min_score)
 
     def to_faces(self, keypoints: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:

@@ -1,7 +1,6 @@
 """Run a trained network behind one call, by ONNX Runtime or torch: float32 crops in, keypoints and scores out."""
 
 import json
-import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -11,8 +10,7 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-SUFFIXES = {"onnx": ".onnx", "torch": ".safetensors"}  # of the models that ship
-PROGRAM = ".pt2"  # of torch.export
+SUFFIXES = (".onnx", ".safetensors", ".pt2")  # the last is of torch.export
 LEAST_SCORE = 1e-3  # of a keypoint whose error is asked
 BATCH = 8  # crops at once; with 64 a face took 1.6 times as long: they no longer fit the processor's cache
 
@@ -25,18 +23,14 @@ class Runner:
     Attributes:
         facts: header of the file: "net", "keypoints", "mirror", "min_score", "errors", "run", "data", where known
         file: what it was read from, if from a file
+        min_score: score that a face needs; 0 if scores tell no face from anything else, or nobody measured
     """
 
     def __init__(self, function: Callable, size: int = CROP_SIZE, facts: dict[str, str] | None = None):
         self.function, self.size, self.facts = function, size, facts or {}
         self.keypoints, self.file = int(self.facts.get("keypoints", 68)), None
         self._error_fit = json.loads(self.facts.get("errors", "null"))
-
-    @property
-    def min_score(self) -> float | None:
-        """Score that a face needs; None if the network's scores tell no face from anything else, or nobody measured."""
-        known = self.facts.get("min_score", "none")
-        return None if known == "none" else float(known)
+        self.min_score = float(self.facts.get("min_score", "none").replace("none", "0"))
 
     def expected_errors(self, scores: np.ndarray) -> np.ndarray:
         """Return the expected error of each keypoint as a share of the distance between the outer eye corners.
@@ -58,38 +52,27 @@ class Runner:
         return np.concatenate(keypoints), np.concatenate(scores)
 
 
-def load_runner(
-    model: object = "small", *, backend: str = "onnx", device: str = "cpu", size: int | None = None
-) -> Runner:
-    """Return the runner of a model.
+def load_runner(model: str | Path | Callable = "small") -> Runner:
+    """Return the runner of a model on the CPU.
 
-    Args:
-        model: the name of a model that ships, a path to .onnx (of 32, 16 or 8 bits), .pt2 or .safetensors, a torch
-            network, or a function such as a runner's own
-        backend: "onnx" or "torch", for a name; a path's suffix decides for a path
-        device: where torch runs: "cpu", "cuda", "mps"; ONNX Runtime and .pt2 run on the CPU
-        size: side of the crops in pixels; None asks the model
+    It is the name of a model that ships, a path to .onnx (of 32, 16 or 8 bits), .pt2 or .safetensors, or a function
+    such as a runner's own.
     """
-    if not isinstance(model, str | Path):
-        torch = sys.modules.get("torch")  # whoever holds a torch network has imported torch
-        if torch is not None and isinstance(model, torch.nn.Module):
-            return _from_module(model, device, size)
-        if not callable(model):
-            raise InputError(f"model: expected a name, a path or a network, got {type(model).__name__}")
-        return Runner(model, size or CROP_SIZE)
-    if backend not in SUFFIXES:
-        raise unknown("backend", backend, SUFFIXES)
-    path = model_path(model, SUFFIXES[backend])
+    if callable(model):
+        return Runner(model)
+    path = model_path(model)
     if path.suffix == ".safetensors":
         from fkd_helpers import nets  # torch is slow to import
 
-        runner = _from_module(nets.load(path), device, size)
+        module = nets.load(path)
+        function, facts = _by_torch(nets.WithKeypoints(module).eval()), module.facts
+        runner = Runner(function, int(facts.get("size", CROP_SIZE)), facts)
     else:
         function, taken, given, facts = open_exported(path)
         if len(taken) != 4 or taken[1] != 1 or len(given) != 3 or given[-1] != 2:
             wanted = "expected a model from gray crops (n, 1, size, size) to keypoints (n, k, 2)"
             raise InputError(f"{path}: {wanted}, got {list(taken)} to {list(given)}")
-        size = size or (taken[-1] if isinstance(taken[-1], int) else CROP_SIZE)
+        size = taken[-1] if isinstance(taken[-1], int) else CROP_SIZE
         runner = Runner(function, size, facts | {"keypoints": str(given[1])})
     runner.file = path
     return runner
@@ -98,12 +81,12 @@ def load_runner(
 def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
     """Return the file of a model, given by path or by the name of one that ships."""
     path = Path(model)
-    if path.suffix in (*SUFFIXES.values(), PROGRAM):
+    if path.suffix in SUFFIXES:
         if not path.is_file():
             raise InputError(f"{path}: no such model file")
         return path
     if path.is_file():
-        raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or {PROGRAM}")
+        raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or .pt2")
     shipped = {file.stem: file for file in WEIGHTS.glob(f"*{suffix}")}
     if str(model) not in shipped:
         raise unknown("model", str(model), shipped)
@@ -118,10 +101,9 @@ def open_exported(path: str | Path) -> tuple[Callable, tuple, tuple, dict[str, s
     """
     path = Path(path)
     try:
-        return _program(path) if path.suffix == PROGRAM else _session(path)
+        return _program(path) if path.suffix == ".pt2" else _session(path)
     except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-        kind = "program of torch.export" if path.suffix == PROGRAM else "ONNX model"
-        raise InputError(f"{path}: not a whole {kind} of one input ({_first_line(error)})") from None
+        raise InputError(f"{path}: not a whole model of one input ({_first_line(error)})") from None
 
 
 def _session(path):
@@ -142,28 +124,17 @@ def _program(path):
     nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
     (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
     shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
-    return _by_torch(program.module(), "cpu"), *shapes, json.loads(header["facts.json"] or "{}")
+    return _by_torch(program.module()), *shapes, json.loads(header["facts.json"] or "{}")
 
 
-def _by_torch(module, device):
+def _by_torch(module):
     import torch  # here already
 
     def run(images):
         with torch.inference_mode():
-            return tuple(value.float().cpu().numpy() for value in module(torch.from_numpy(images).to(device)))
+            return tuple(value.float().numpy() for value in module(torch.from_numpy(images)))
 
     return run
-
-
-def _from_module(model, device, size):
-    from fkd_helpers.nets import WithKeypoints  # torch is here already
-
-    try:
-        whole = WithKeypoints(model).eval().to(device)
-    except (RuntimeError, AssertionError) as error:  # torch's ways of saying that there is no such device
-        raise InputError(f"device {device!r}: {_first_line(error)}") from None
-    facts = getattr(model, "facts", {})
-    return Runner(_by_torch(whole, device), size or int(facts.get("size", CROP_SIZE)), facts)
 
 
 def _first_line(error):

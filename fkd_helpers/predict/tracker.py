@@ -12,7 +12,8 @@ from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.predict.detector import find_fast
 from fkd_helpers.predict.predictor import OVERLAP, Face, KeypointPredictor
 
-KEEP, SURE = 0.8, 1.3  # of the score that a new face needs
+KEEP, SURE = 0.8, 1.3  # of the predictor's least score: a followed face needs KEEP, below SURE it must be seen, too
+REMEMBER = 30  # frames for which a face that comes back near where it was lost gets its old id
 STILL, LEVEL = 0.03, 0.05  # a crop stays where it is until the box moves by this share of its side, or turns: radians
 AFTER_LOSS = 5  # frames between the detector's looks while a lost face may come back
 STEP = 0.3  # least IoU of a face's boxes in two frames: half a side of movement, or 1.8 times the size
@@ -31,20 +32,15 @@ class Tracker:
             lost, more often for a while after that, and in every frame while there is none
         detector: from a frame to face boxes, as in `KeypointPredictor.at_boxes`; where it gives rolls, faces are
             followed in upright crops
-        min_score: the score that a new face needs, None for the predictor's own; one that is followed may fall to KEEP
-            of it, but below SURE of it the detector must see it too whenever it looks
-        remember: for so many frames a face that comes back near where it was lost gets its old id
     """
 
     def __init__(
         self, predictor: KeypointPredictor, *, detect_every: int = 15,
-        detector: Callable[[np.ndarray], np.ndarray] = find_fast, min_score: float | None = None, remember: int = 30,
+        detector: Callable[[np.ndarray], np.ndarray] = find_fast,
     ):  # fmt: skip
         if detect_every < 1:
             raise InputError(f"detect_every: expected at least 1, got {detect_every}")
-        self.predictor, self.detector = predictor, detector
-        self.detect_every, self.remember = detect_every, remember
-        self.min_score = predictor.min_score if min_score is None else min_score
+        self.predictor, self.detector, self.detect_every = predictor, detector, detect_every
         self.reset()
 
     def reset(self) -> None:
@@ -67,10 +63,10 @@ class Tracker:
             boxes = np.asarray(self.detector(frame), np.float64)
             self._turned = boxes.shape[-1] == 5
             seen = iou(_boxes(faces), boxes[:, :4]).max(1, initial=0) > 0.2
-            sure = SURE * self.min_score if self.min_score else np.inf
+            sure = SURE * self.predictor.min_score or np.inf
             faces = [face for face, is_seen in zip(faces, seen, strict=True) if is_seen or face.score >= sure]
         ids = {face.id for face in faces}
-        self._lost = [(face, when) for face, when in self._lost if self._count - when < self.remember]
+        self._lost = [(face, when) for face, when in self._lost if self._count - when < REMEMBER]
         self._lost += [(face, self._count) for face in before if face.id not in ids]
         faces = faces if boxes is None else faces + self._new(gray, faces, boxes)
         self.known = sorted(faces, key=lambda face: face.id)
@@ -87,7 +83,7 @@ class Tracker:
         keypoints, scores = self.predictor.at_boxes(gray, boxes)
         followed = []
         for old, points, peaks in zip(self.known, keypoints, scores, strict=True):
-            for new in self.predictor.to_faces(points[None], peaks[None], KEEP * self.min_score):
+            for new in self.predictor.to_faces(points[None], peaks[None], KEEP * self.predictor.min_score):
                 middle = new.box[:2] + new.box[2:] / 2
                 if iou(old.box, new.box)[0, 0] > STEP and (0 <= middle).all() and (middle < gray.shape[::-1]).all():
                     followed.append(replace(new, id=old.id))
@@ -95,7 +91,7 @@ class Tracker:
         return [followed[i] for i in surest(_boxes(followed), [face.score for face in followed])]
 
     def _new(self, gray: np.ndarray, known: list[Face], boxes: np.ndarray) -> list[Face]:
-        found = self.predictor.faces_at(gray, boxes[_beside(known, boxes)], min_score=self.min_score)
+        found = self.predictor.faces_at(gray, boxes[_beside(known, boxes)])
         # a box beside a known face may still end on it
         return [replace(found[i], id=self._id_for(found[i])) for i in _beside(known, _boxes(found))]
 

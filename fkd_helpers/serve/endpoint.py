@@ -88,17 +88,14 @@ def _faces(photo: bytes, predictor: KeypointPredictor, limits: Limits) -> dict:
     return {"width": frame.shape[1], "height": frame.shape[0], "faces": list(map(plain_face, predictor(frame)))}
 
 
-def serve(
-    *, host: str = "127.0.0.1", port: int = 8000, model: str = "small", detector: str = "ours", **limits: Limits
-) -> None:
+def serve(*, host: str = "127.0.0.1", port: int = 8000, model: str = "small", **limits: Limits) -> None:
     """Answer photos with faces and keypoints over HTTP, until Ctrl+C.
 
     Args:
         host: address to listen at; 0.0.0.0 lets other machines ask
         port: port to listen at
         model: a model that ships, or a path to .onnx or .safetensors
-        detector: ours, or haar
     """
-    app = make_app(KeypointPredictor(model, detector=detector), Limits(**limits))
+    app = make_app(KeypointPredictor(model), Limits(**limits))
     print(USAGE, flush=True)
     uvicorn.run(app, host=host, port=port, limit_concurrency=WAITING, access_log=False)

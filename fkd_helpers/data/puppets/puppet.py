@@ -65,7 +65,6 @@ def make_face(
     pose: tuple[float, float, float] | None = None,
     side: float | None = None,
     centre: tuple[float, float] | None = None,
-    background: np.ndarray | None = None,
     plain: bool = False,
 ) -> tuple[np.ndarray, np.ndarray, Info]:
     """Make one face: frame (h, w, 3) uint8 RGB, keypoints (68, 2) float32, Info; what is not given is drawn.
@@ -78,7 +77,7 @@ def make_face(
     >>> frame.shape, keypoints.shape, shapes.EXPRESSIONS[info.expression]
     ((160, 160, 3), (68, 2), 'happy')
     """
-    width, height = size = (size, size) if isinstance(size, int) else size
+    size = (size, size) if isinstance(size, int) else size
     # one generator each: what is given in place of one draw leaves the others as they were
     who, how, where, wall, lamp = map(np.random.default_rng, np.random.default_rng(seed).integers(2**63, size=5))
     puppet = person if isinstance(person, Puppet) else make_puppet(who if person is None else person)
@@ -89,9 +88,7 @@ def make_face(
         wall, drawn_pose = np.random.default_rng(puppet.look.room), puppet.look.pose + 0.35 * drawn_pose
     pose = tuple(float(v) for v in (drawn_pose if pose is None else pose))
     side = drawn_side if side is None else float(side)
-    frame = scenery.background(wall, size) if background is None else background
-    if frame.shape != (height, width, 3) or frame.dtype != np.uint8:
-        raise InputError(f"background: expected uint8 {(height, width, 3)}, got {frame.dtype} {frame.shape}")
+    frame = scenery.background(wall, size)
     if centre is None:  # anywhere near the middle where the whole face fits in, a dropped jaw included
         low, high = side * np.array([0.6, 0.75]), size - side * np.array([0.6, 0.72])
         middle, room = (low + high) / 2, np.clip((high - low) / 2, 0, 0.16 * min(size))
@@ -151,11 +148,11 @@ def make_set(n: int = 400, *, seed: int = 0, size: int = 160, looks: bool = Fals
 
 
 def stream(
-    *, seed: int = 0, size: tuple[int, int] = (640, 480), fps: float = 30, n: int | None = None, faces: int = 1
+    *, seed: int = 0, size: tuple[int, int] = (640, 480), n: int | None = None, faces: int = 1
 ) -> Iterator[tuple[np.ndarray, np.ndarray, tuple[Info, ...]]]:
     """Play a camera, without end where n is None: faces that turn, wander, blink, smile and talk, smoothly in time.
 
-    Yields frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face.
+    Yields, for 30 frames per second, frame (h, w, 3) uint8, keypoints (faces, 68, 2) float32, one Info per face.
     """
     (width, height), rng, actors = size, np.random.default_rng(seed), []
     wall = scenery.background(rng, size, kind=0)
@@ -163,7 +160,7 @@ def stream(
     for i in range(faces):
         puppet = make_puppet(rng, name=names[i % len(names)])
         waves = rng.uniform(0.6, 1.4, (9, 2)), rng.uniform(0, 2 * np.pi, (9, 2))
-        actors.append((puppet, _acting(*waves, rng.integers(2**32), fps)))
+        actors.append((puppet, _acting(*waves, rng.integers(2**32))))
     side = min(0.48 * height, 0.5 * width / faces if faces > 1 else width)
     middle = (np.arange(faces) + 0.5) * width / faces
     for _ in range(n) if n is not None else itertools.count():
@@ -177,11 +174,11 @@ def stream(
         yield frame, np.stack(keypoints), infos
 
 
-def _acting(speeds: np.ndarray, phases: np.ndarray, seed: int, fps: float) -> Iterator[tuple]:
+def _acting(speeds: np.ndarray, phases: np.ndarray, seed: int) -> Iterator[tuple]:
     """Yield the knobs, pose, place and nearness of an actor, one per frame."""
     rng = np.random.default_rng(seed)  # its own: actors blink without waiting for one another
     blink = rng.uniform(0.5, 2)
-    for t in (frame / fps for frame in itertools.count()):
+    for t in (frame / 30 for frame in itertools.count()):
         # two slow waves for each of nine things, -1..1
         roll, yaw, pitch, x, y, near, smile, brow, talk = np.sin(t * speeds * [0.9, 0.37] + phases).mean(1)
         while t > blink + 0.32:
