@@ -149,7 +149,7 @@ PICTURES = {
 def test_a_picture_gives_the_faces_that_python_finds(still, tmp_path, name):
     frame = PICTURES[name]()
     faces = show(still, frame, tmp_path)
-    expected = KeypointPredictor(detector="ours")(shrunk(frame, 1280))
+    expected = KeypointPredictor()(shrunk(frame, 1280))
     assert len(faces) == len(expected) == (2 if "two" in name else 1)
     for face in expected:
         ours = min((np.array(face_here["points"]) for face_here in faces), key=lambda p: distance(p, face.keypoints))
