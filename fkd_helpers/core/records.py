@@ -7,7 +7,6 @@ import os
 import platform
 import sys
 import time
-import warnings
 from importlib.metadata import version
 from pathlib import Path
 
@@ -82,11 +81,5 @@ def read(path: str | Path) -> dict:
 
 
 def find(kind: str, *, folder: Path | None = None) -> list[dict]:
-    """Return all records of a kind, by name; one that cannot be read is left out, with a warning that names it."""
-    found = []
-    for path in sorted(Path(folder or RECORDS).glob(f"{kind}-*.json")):
-        try:
-            found.append(read(path))
-        except InputError as error:
-            warnings.warn(f"left out: {error}", stacklevel=2)
-    return found
+    """Return all records of a kind, by name."""
+    return [read(path) for path in sorted(Path(folder or RECORDS).glob(f"{kind}-*.json"))]

@@ -1,37 +1,19 @@
-"""Checkpoints: everything that a training continues from, in one file, and the lock of a run's folder."""
+"""Checkpoints: everything that a training continues from, in one file."""
 
-import contextlib
 import dataclasses
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
-from filelock import FileLock, Timeout
 
 from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.core.files import whole_file
 
-CHECKPOINT, BEST, LOCK = "last.pt", "best.safetensors", ".training.lock"
+CHECKPOINT, BEST = "last.pt", "best.safetensors"
 FREE = {"device", "name", "patience"}  # none of these changes what an epoch does
-
-
-@contextlib.contextmanager
-def locked(folder: str | Path) -> Iterator[None]:
-    """Keep a second training out of a folder; the lock of a process that was killed is free again."""
-    path = Path(folder) / LOCK
-    lock = FileLock(path)
-    try:
-        lock.acquire(timeout=0)
-    except Timeout:
-        raise InputError(f"{folder}: another training is writing here: choose another folder, or wait for it") from None
-    try:
-        yield
-    finally:
-        lock.release()
-        path.unlink(missing_ok=True)
 
 
 def save(folder: str | Path, config: TrainConfig, history: list[dict], parts: Mapping) -> None:

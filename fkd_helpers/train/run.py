@@ -1,6 +1,5 @@
 """One training run: a task and a config in; weights, numbers, predictions and a record out."""
 
-import contextlib
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Mapping, Sequence
@@ -17,7 +16,6 @@ from fkd_helpers.core.config import TrainConfig
 from fkd_helpers.core.files import whole_file
 from fkd_helpers.nets import count_weights, save_weights
 from fkd_helpers.train.batches import Batches
-from fkd_helpers.train.checkpoint import locked
 from fkd_helpers.train.distributed import processes, started_as
 from fkd_helpers.train.loop import fit
 from fkd_helpers.train.schedules import epochs_since_best
@@ -62,13 +60,11 @@ def learn(
     task: Task, config: TrainConfig, folder: str | Path | None = None, *, say: Callable[[str], None] = print
 ) -> Run:
     """Train the network of a task, resuming from the checkpoint in `folder`, and score it; write checkpoints only."""
-    first = not started_as()[0]
-    say = say if first else (lambda line: None)  # the first of several processes speaks
+    say = (lambda line: None) if started_as()[0] else say  # the first of several processes speaks
     for note in task.notes:
         say(note)
-    with locked(folder) if folder and first else contextlib.nullcontext():
-        options = dict(metrics=task.score, watch=task.watch, callbacks=[_progress(task, config, say)], folder=folder)
-        model, history = fit(task.model, task.batches, task.loss, config=config, **options)
+    options = dict(metrics=task.score, watch=task.watch, callbacks=[_progress(task, config, say)], folder=folder)
+    model, history = fit(task.model, task.batches, task.loss, config=config, **options)
     if len(history) < config.epochs:
         say(f"stopped early: {task.watch} has not got better for {config.patience} epochs")
     predictions, facts = task.finish(model.cpu())
