@@ -16,9 +16,9 @@ from fkd_helpers.data import as_labelled
 from fkd_helpers.evaluate.evaluate import FAILED, labelled_faces
 from fkd_helpers.evaluate.robustness import change, moved
 from fkd_helpers.faces.boxes import box_of
-from fkd_helpers.faces.images import find_photos, read_photo, shrunk, to_gray
+from fkd_helpers.faces.images import find_photos, read_photo
 from fkd_helpers.faces.metrics import bootstrap, nme
-from fkd_helpers.predict import KeypointPredictor, find_faces
+from fkd_helpers.predict import DETECTORS, KeypointPredictor
 
 DATA, PHOTOS = "wild68", 100
 PLACES = 3  # random places of each small face
@@ -27,16 +27,6 @@ CONDITIONS = {
     "turned by 90": ("rotation", 90), "turned by 180": ("rotation", 180), "8 times darker": ("darkness", 8),
     "32 pixels in 640 x 480": ("small", 32),
 }  # fmt: skip
-CASCADE = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-
-
-def haar(frame):
-    """Return tight face boxes (n, 4) for the squares of OpenCV's cascade, by numbers fitted to labelled faces."""
-    small = shrunk(to_gray(frame), 1000)
-    found = CASCADE.detectMultiScale(small, 1.1, 3, minSize=[max(24, round(0.05 * max(small.shape)))] * 2)
-    x, y, side, _ = np.asarray(found, np.float64).reshape(-1, 4).T * max(frame.shape[:2]) / max(small.shape)
-    width, height = 0.8762 * side, 0.8438 * side
-    return np.column_stack([x + (side - width) / 2, y + 0.665 * side - height / 2, width, height])
 
 
 def changed(image, keypoints, kind, strength, rng):
@@ -56,7 +46,7 @@ def changed(image, keypoints, kind, strength, rng):
 if __name__ == "__main__":
     (faceless,) = sys.argv[1:]
     faces = labelled_faces(DATA, "held-out")
-    predictors = {name: KeypointPredictor(detector=find) for name, find in (("ours", find_faces), ("haar", haar))}
+    predictors = {name: KeypointPredictor(detector=name) for name in DETECTORS}
     table = {name: {} for name in predictors}
     for condition, (kind, strength) in CONDITIONS.items():
         rng = np.random.default_rng(0)

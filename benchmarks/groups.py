@@ -51,7 +51,7 @@ def look(folder: Path, photos: list[str]) -> pd.DataFrame:
         row = [np.full((68, 2), np.nan), "not found", -1.0]
         for face in predictor(photo)[:1]:
             (reading,) = reader(photo, [face.keypoints])
-            row = [face.keypoints, reading.expression, reading.shares[EXPRESSIONS.index("happy")]]
+            row = [face.keypoints, reading.likely(1)[0][0], reading.shares[EXPRESSIONS.index("happy")]]
         rows.append(row)
     return pd.DataFrame(rows, columns=["keypoints", "expression", "happy"])
 

@@ -11,13 +11,14 @@ from functools import partial
 from pathlib import Path
 
 from fkd_helpers.core.config import KeypointsConfig
-from fkd_helpers.core.errors import InputError
+from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.core.options import Parser, add_options
 
 
 def predict(
     photos: list[str], *, out: Path | None = None, json: bool = False, csv: Path | None = None,
-    parquet: Path | None = None, crops: bool = False, model: str = "small", min_face: float = 0.01,
+    parquet: Path | None = None, crops: bool = False, model: str = "small", detector: str = "ours",
+    min_face: float | None = None,
 ) -> int:  # fmt: skip
     """Find the faces and keypoints of photos.
 
@@ -29,12 +30,16 @@ def predict(
         parquet: the same for one folder of any size; the same command goes on if it was interrupted
         crops: each photo is the crop of a face: search for none
         model: a model that ships, or a path to .onnx or .safetensors
-        min_face: smallest face, as a share of the longer side
+        detector: ours, which finds faces of any tilt, or haar, OpenCV's cascade
+        min_face: smallest face, as a share of the longer side (0.01; of the cascade 0.05)
     """
     from fkd_helpers import predict as prediction
     from fkd_helpers.emotion.rules import read_emotion
 
-    detect, how = partial(prediction.find_faces, min_face=min_face), "always" if crops else "never"
+    if detector not in prediction.DETECTORS:
+        raise unknown("--detector", detector, prediction.DETECTORS)
+    detect = partial(prediction.DETECTORS[detector], **{} if min_face is None else {"min_face": min_face})
+    how = "always" if crops else "never"
     outputs = {"out": out, "csv": csv, "json": json, "parquet": parquet}
     predictor = prediction.KeypointPredictor(model, detector=detect)
     failed = prediction.predict_paths(photos, predictor, **outputs, whole_image=how, read_emotion=read_emotion)
@@ -65,23 +70,25 @@ def train(*, config: str = "keypoints68", out: Path | None = None, **fields: Key
 
 
 def evaluate(
-    *, data: str = "ytf", part: str = "test", model: str = "small", out: Path | None = None, robustness: bool = False
-) -> None:
+    *, data: str = "ytf", part: str = "test", model: str = "small", detector: str = "ours", out: Path | None = None,
+    robustness: bool = False,
+) -> None:  # fmt: skip
     """Score a model from photo to keypoints and with the true box given, and write the record.
 
     Args:
         data: ytf, puppets, or a folder
         part: test, training, held-out (of an extra set), or all
         model: a model that ships, or a path
+        detector: ours, or haar
         out: folder of the records (data/records)
         robustness: also score photos that are turned, shrunk, blurred and so on, into a second record (takes minutes)
     """
     from fkd_helpers.evaluate import evaluate_model, measure_robustness
 
     which = None if part == "all" else part
-    evaluate_model(data, which, model=model, folder=out)
+    evaluate_model(data, which, model=model, detector=detector, folder=out)
     if robustness:
-        measure_robustness(data, which, model=model, folder=out)
+        measure_robustness(data, which, model=model, detector=detector, folder=out)
 
 
 def fetch(*, out: Path | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Grids of runs, on one process and on Ray; the tables that compare them."""
+"""Grids of runs; the tables that compare them."""
 
 import dataclasses
 
@@ -9,7 +9,6 @@ from fkd_helpers import cli, data
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.data import write_classic
 from fkd_helpers.train import grid as grids
 from fkd_helpers.train.grid import grid, published_grid, recorded, run_grid, small_grid
 from fkd_helpers.train.tables import ablation, table
@@ -64,6 +63,14 @@ def test_run_grid_knows_records_of_older_configs(tmp_path):
     run_grid([QUICK], tmp_path, say=pytest.fail)
 
 
+def test_run_grid_goes_on_from_the_checkpoint_of_a_shorter_run(few_puppets, tmp_path):
+    longer = dataclasses.replace(QUICK, name="longer", epochs=3)
+    short, whole = run_grid([QUICK, longer], tmp_path / "a", say=quiet)
+    (alone,) = run_grid([longer], tmp_path / "b", say=quiet)
+    assert losses(whole) == losses(alone) and losses(whole)[: len(losses(short))] == losses(short)
+    assert len(list((tmp_path / "a" / "checkpoints").iterdir())) == 1
+
+
 def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
     wild = dataclasses.replace(QUICK, name="wild", optimiser="sgd", learning_rate=10, unit=0.01, epochs=5)
     failed, good = run_grid([wild, QUICK], tmp_path, say=quiet)
@@ -76,8 +83,6 @@ def test_run_grid_records_a_failure_and_goes_on(few_puppets, tmp_path):
 def test_run_grid_says_what_cannot_run_before_anything_runs(tmp_path):
     with pytest.raises(InputError, match=r"expected runs of different names, got .*keypoints68"):
         run_grid([QUICK, dataclasses.replace(QUICK, loss="l1")], tmp_path, say=pytest.fail)
-    with pytest.raises(InputError, match="unknown backend 'rai': did you mean 'ray'"):
-        run_grid([QUICK], tmp_path, say=pytest.fail, backend="rai")
 
 
 def test_experiments_command_runs_rows_and_leaves_a_table(few_puppets, tmp_path, capsys, monkeypatch):
@@ -145,18 +150,3 @@ def test_ablation_has_a_row_per_change_over_seeds():
     assert found["spread"].tolist() == pytest.approx([0.2 / 2**0.5, 1 / 2**0.5, np.nan], nan_ok=True)
     assert found["more"].tolist() == pytest.approx([0, 1.4, -0.05])
     assert found["clear"].tolist() == [False, True, False], "within twice the base's spread a difference is not clear"
-
-
-def test_ray_gives_what_one_process_gives(tmp_path, monkeypatch):
-    """One after the other where a run is the beginning of another: it shares the checkpoint."""
-    pytest.importorskip("ray")
-    write_classic(data.load("puppets", n=16), tmp_path / "faces")
-    base = dataclasses.replace(QUICK, data=str(tmp_path / "faces"), split="official", labels="given", batch_size=4)
-    wild = dataclasses.replace(base, name="wild", optimiser="sgd", learning_rate=10, unit=0.01)
-    runs, said = [base, wild, dataclasses.replace(base, name="longer", epochs=3)], []
-    monkeypatch.setenv("OMP_NUM_THREADS", "1")
-    here = run_grid(runs, tmp_path / "here", say=quiet)
-    short, failed, longer = run_grid(runs, tmp_path / "ray", backend="ray", workers=2, say=said.append)
-    assert [losses(run) for run in (short, longer)] == [losses(here[0]), losses(here[2])]
-    assert losses(longer)[: len(losses(short))] == losses(short) and failed["failed"] == here[1]["failed"]
-    assert len(said) == 3 and all(line.startswith(f"{i} of 3 done, ") for i, line in enumerate(said, 1))

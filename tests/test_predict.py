@@ -10,23 +10,25 @@ from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, iou
 from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.landmarks import generic_face
 from fkd_helpers.predict import KeypointPredictor, Tracker, load_runner, model_path
 from fkd_helpers.predict import tracker as tracker_module
 
-LATTICE = np.stack(np.meshgrid(np.linspace(0, 1, 17), np.linspace(0, 1, 4)), -1).reshape(68, 2)
+FLAT = generic_face()[:, :2]
+POINTS = (FLAT - FLAT.min(0)) / np.ptp(FLAT, 0)  # of an upright face, in sides of its box
 
 
 def bright_network(images):
-    """Answer with a lattice over the bright blob nearest to the middle of each crop; the score says if there is one."""
+    """Answer with a face over the bright blob nearest to the middle of each crop; the score says if there is one."""
     keypoints, scores = [], []
     for image in images[:, 0]:
         _, _, stats, centres = cv2.connectedComponentsWithStats((image > 0.4).astype(np.uint8))
         if len(stats) == 1:
-            keypoints.append(LATTICE * 40 + 36)
+            keypoints.append(POINTS * 40 + 36)
             scores.append(0.01)
             continue
         x, y, w, h, _ = stats[1 + np.linalg.norm(centres[1:] - len(image) / 2, axis=1).argmin()]
-        keypoints.append(LATTICE * [w, h] + [x - 0.5, y - 0.5])
+        keypoints.append(POINTS * [w, h] + [x - 0.5, y - 0.5])
         scores.append(0.9)
     return np.array(keypoints, np.float32), np.repeat(np.array(scores, np.float32)[:, None], 68, 1)
 
@@ -146,7 +148,7 @@ PREDICTOR = KeypointPredictor(bright_network, min_score=0.5)
         (lambda: KeypointPredictor(model_path("detector")), "expected a model from gray crops"),
         (lambda: Tracker(PREDICTOR, detect_every=0), "detect_every: expected at least 1, got 0"),
         (lambda: load_runner("smal"), "unknown model 'smal': did you mean 'small'"),
-        (lambda: load_runner(__file__), "expected a model file ending in .onnx, .safetensors or .pt2"),
+        (lambda: load_runner(__file__), "expected a model file ending in .onnx or .safetensors"),
     ],
 )
 def test_wrong_input_is_named(call, message):
@@ -167,7 +169,7 @@ def test_half_a_model_is_named_in_one_line(files, tmp_path, name):
 
 @pytest.mark.parametrize("model", ["small", model_path("small", ".safetensors")])
 def test_threshold_comes_with_the_network(model):
-    assert KeypointPredictor(model).min_score == 0.1 and KeypointPredictor(model)(skimage.data.gravel()) == []
+    assert KeypointPredictor(model).min_score == 0.11 and KeypointPredictor(model)(skimage.data.gravel()) == []
 
 
 def test_onnx_and_torch_agree(astronaut, files):
@@ -185,7 +187,7 @@ def test_onnx_and_torch_agree(astronaut, files):
 def test_the_expected_error_of_each_keypoint_grows_in_the_dark(astronaut, suffix):
     predictor = KeypointPredictor(model_path("small", suffix))
     (face,), (dark,) = predictor(astronaut), predictor((astronaut / 12).astype(np.uint8))
-    assert face.errors.shape == (68,) and 0.01 < face.errors.mean() < 0.05 < dark.errors.mean()
+    assert face.errors.shape == (68,) and 0.01 < face.errors.mean() < 0.8 * dark.errors.mean() < 0.08
     assert np.isnan(KeypointPredictor(bright_network).runner.expected_errors(np.ones((1, 68)))).all()
 
 

@@ -4,8 +4,9 @@ import torch
 
 from fkd_helpers import data
 from fkd_helpers.faces import boxes
+from fkd_helpers.faces.pose import roll_of, upright_boxes
 from fkd_helpers.train.augment import NONE, Augment, augment
-from fkd_helpers.train.batches import FaceBatches, base_crops
+from fkd_helpers.train.batches import FaceBatches
 
 GEOMETRY = Augment(light=0, noise=0, blur=0, occlude=0)
 
@@ -38,7 +39,8 @@ def test_pixels_and_keypoints_go_to_the_same_place():
 
 
 def test_a_mirrored_face_keeps_its_right_eye_on_its_right(faces):
-    crops, keypoints = base_crops(faces)
+    batches = FaceBatches(faces)
+    crops, keypoints = batches.crops, batches.keypoints.copy()
     keypoints[:, 3] = np.nan  # missing points stay missing
     only_flip = Augment(**{**vars(NONE), "flip": 1.0})
     _, plain = augment(crops, keypoints, options=NONE, rng=np.random.default_rng(0))
@@ -49,13 +51,17 @@ def test_a_mirrored_face_keeps_its_right_eye_on_its_right(faces):
 
 
 def test_without_augmentation_training_sees_what_prediction_sees(faces):
-    crops, keypoints = base_crops(faces)
-    images, moved = augment(crops, keypoints, options=NONE, rng=np.random.default_rng(0))
-    squares = boxes.square_of(faces.boxes)
-    assert np.abs(moved - boxes.to_crop(faces.keypoints, squares, 112)).max() < 1e-3
-    gray = [boxes.crop(np.asarray(image @ [0.299, 0.587, 0.114]).astype(np.uint8), square)
-            for image, square in zip(faces.images, squares, strict=True)]  # fmt: skip
-    assert np.abs(images.astype(float) - gray).mean() < 6  # sampled twice against once, of 255
+    for upright in (False, True):
+        batches = FaceBatches(faces, upright=upright)
+        images, moved = augment(batches.crops, batches.keypoints, options=NONE, rng=np.random.default_rng(0))
+        rolls = roll_of(faces.keypoints) if upright else np.zeros(len(faces))
+        squares = boxes.square_of(upright_boxes(faces.keypoints)[:, :4] if upright else faces.boxes)
+        assert np.abs(moved - boxes.to_crop(faces.keypoints, squares, 112, rolls)).max() < 1e-3
+        assert np.abs(batches.to_images(moved) - faces.keypoints).max() < 1e-2
+        assert not upright or np.abs(roll_of(moved)).max() < 0.02
+        gray = [boxes.crop(np.asarray(image @ [0.299, 0.587, 0.114]).astype(np.uint8), square, 112, turn)
+                for image, square, turn in zip(faces.images, squares, rolls, strict=True)]  # fmt: skip
+        assert np.abs(images.astype(float) - gray).mean() < 6  # sampled twice against once, of 255
 
 
 def test_an_epoch_is_the_same_whenever_it_is_asked_for(faces):

@@ -15,6 +15,7 @@ from scipy.stats import spearmanr
 from sklearn.linear_model import GammaRegressor
 
 from fkd_helpers.core import records
+from fkd_helpers.core.options import run_script
 from fkd_helpers.data import as_labelled
 from fkd_helpers.evaluate.evaluate import labelled_faces
 from fkd_helpers.evaluate.robustness import change_set
@@ -60,19 +61,20 @@ def reliability(expected, errors, bins=10):
             "rank_correlation": spearmanr(expected.ravel(), errors.ravel())[0]}  # fmt: skip
 
 
-def write_header(fit: dict) -> None:
-    """Note the fit in the headers of the network that ships, whose weights stay as they are."""
+def write_header(facts: dict) -> None:
+    """Note facts in the headers of the network that ships, whose weights stay as they are."""
     path = model_path("small", ".safetensors")
-    weights, facts = read(path)
-    save_file(weights, path, metadata=facts | {"errors": json.dumps(fit)})
+    weights, known = read(path)
+    save_file(weights, path, metadata=known | facts)
     path = model_path("small", ".onnx")
     model = onnx.load(path)
-    facts = {entry.key: entry.value for entry in model.metadata_props} | {"errors": json.dumps(fit)}
-    onnx.helper.set_model_props(model, facts)
+    known |= {entry.key: entry.value for entry in model.metadata_props} | facts
+    onnx.helper.set_model_props(model, known)
     onnx.save(model, path)
 
 
-def main() -> None:
+def main(*, min_score: float | None = None) -> None:
+    """Fit, record and note the expected errors, and another threshold of a face than the training measured."""
     faces, predictor = labelled_faces(DATA, "held-out"), KeypointPredictor()
     found = {name: measured(predictor, faces, *condition) for name, condition in CONDITIONS.items()}
     half = np.random.default_rng(0).permutation(len(faces)) % 2
@@ -87,10 +89,11 @@ def main() -> None:
         print(name, {key: np.round(value, 3) for key, value in row.items()})
     model = fitted(*(np.concatenate([values[i] for values in found.values()]) for i in (0, 1)))
     weights = np.round(model.coef_, 4)
-    write_header({"bias": weights[:68].tolist(), "peak": weights[68], "mean_peak": weights[69]})
-    facts = {"data": DATA, "part": "held-out", "faces": len(faces), "data_digest": records.digest(faces), "seed": 0}
-    print(records.write("keypoint-errors", DATA, conditions=table, **facts))
+    fit = {"bias": weights[:68].tolist(), "peak": weights[68], "mean_peak": weights[69]}
+    write_header({"errors": json.dumps(fit)} | ({} if min_score is None else {"min_score": str(min_score)}))
+    facts = {"data": DATA, "part": "held-out", "faces": len(faces), "data_digest": records.digest(faces)}
+    print(records.write("keypoint-errors", DATA, conditions=table, seed=0, min_score=min_score, **facts))
 
 
 if __name__ == "__main__":
-    main()
+    run_script(main)

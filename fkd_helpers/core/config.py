@@ -65,7 +65,7 @@ class KeypointsConfig(TrainConfig):
     extra_use: str = setting("but_jaw", "all", "but_jaw", "none", help="what is learned of it; 'none' only scores it")
     split: str = setting("official", "official", "person", help="its own folders, or a fifth of the people held out")
     labels: str = setting("centred", "centred", "given", help="move labels that lie beside their points, or not")
-    view: str = setting("face", "face", "frame", help="augmented crops of faces, or whole images at 224 pixels")
+    view: str = setting("face", "face", "upright", "frame", help="crops of faces, or whole images of 224 pixels")
     unit: float = setting(1.0, 1e-3, 1e4, help="how many pixels count as 1 in the loss")
     augment: float = setting(1.0, 0, 3, help="strength of the augmentation; 0 = none")
 

@@ -99,22 +99,23 @@ def labelled_faces(data: str | Path, part: str | None) -> FaceSet:
 
 
 def write_record(
-    kind: str, data: str, part: str | None, model: str, scored: FaceSet, folder: Path | None, **content
+    kind: str, data: str, part: str | None, model: str, detector: str, scored: FaceSet, folder: Path | None, **content
 ) -> Path:
     """Write the record of a measurement on a part of a data set."""
-    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}"
-    facts = {"data": Path(data).name, "part": part, "model": Path(model).name}
+    name = f"{Path(data).name}-{part or 'all'}-{Path(model).stem}" + ("" if detector == "ours" else f"-{detector}")
+    facts = {"data": Path(data).name, "part": part, "model": Path(model).name, "detector": detector}
     return records.write(kind, name, folder=folder, **facts, data_digest=records.digest(scored), **content)
 
 
 def evaluate_model(
-    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None
-) -> dict:
+    data: str = "ytf", part: str | None = "test", *, model: str = "small", detector: str = "ours",
+    folder: Path | None = None,
+) -> dict:  # fmt: skip
     """Score a model on a part of a data set (see `labelled_faces`), write the record, and return its scores."""
-    predictor = KeypointPredictor(model)  # first, so that a wrong name is said at once
+    predictor = KeypointPredictor(model, detector=detector)  # first, so that a wrong name is said at once
     faces = labelled_faces(data, part)
     found = evaluate_predictor(predictor, faces, data)
-    path = write_record("evaluation", data, part, model, faces, folder, **found)
+    path = write_record("evaluation", data, part, model, detector, faces, folder, **found)
     table = pd.DataFrame({key: found[key] for key in KEYS}).astype(float).round(4)
     worst = ", ".join(f"{face['index']} ({face['nme']:.3f})" for face in found["worst"][:5])
     print(f"NME {found['scores']['nme']:.4f}\n{table.to_string()}\nworst faces (NME): {worst}\nrecord: {path}")

@@ -72,10 +72,11 @@ def change_set(faces: FaceSet, kind: str, strength: float, *, seed: int = 0) -> 
 
 
 def measure_robustness(
-    data: str = "ytf", part: str | None = "test", *, model: str = "small", folder: Path | None = None, seed: int = 0
-) -> dict[str, dict]:
+    data: str = "ytf", part: str | None = "test", *, model: str = "small", detector: str = "ours",
+    folder: Path | None = None, seed: int = 0,
+) -> dict[str, dict]:  # fmt: skip
     """Return the errors in the true box and the failures photo in, by change and strength, and write the record."""
-    predictor, faces = KeypointPredictor(model), labelled_faces(data, part)
+    predictor, faces = KeypointPredictor(model, detector=detector), labelled_faces(data, part)
     curves = {kind: {"unit": unit, "points": []} for kind, (unit, _) in STRENGTHS.items()}
     for kind, strength in tqdm([(kind, v) for kind, (_, values) in STRENGTHS.items() for v in values], disable=None):
         worse, maps = change_set(faces, kind, strength, seed=seed)
@@ -88,5 +89,5 @@ def measure_robustness(
         point = error_summary(errors[0], faces.people) | {"photo_failures": (errors[1] > FAILED).mean()}
         curves[kind]["points"].append({"strength": strength} | point)
     content = {"faces": len(faces), "photo_faces": len(faces[::PHOTO_EVERY]), "seed": seed, "curves": curves}
-    print(f"record: {write_record('robustness', data, part, model, faces, folder, **content)}")
+    print(f"record: {write_record('robustness', data, part, model, detector, faces, folder, **content)}")
     return curves

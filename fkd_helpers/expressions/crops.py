@@ -9,6 +9,7 @@ import numpy as np
 import torch
 
 from fkd_helpers.core.files import cached
+from fkd_helpers.core.records import digest_of
 from fkd_helpers.data import FaceSet
 from fkd_helpers.expressions.reader import MARGIN, SIZE, upright_crop
 from fkd_helpers.predict.predictor import KeypointPredictor
@@ -38,15 +39,17 @@ def key_of(faces: FaceSet) -> str:
 
 def face_keypoints(faces: FaceSet) -> np.ndarray:
     """Return the keypoints (n, 68, 2) that our network finds, cached: of the largest face, or of the whole photo."""
+    predictor = KeypointPredictor()
 
     def find():
-        predictor, found = KeypointPredictor(), []
+        found = []
         for image in faces.images:
             seen = predictor(np.asarray(image), whole_image="always" if max(image.shape) <= CROP else "fallback")
             found.append(max(seen, key=lambda face: face.box[2:].prod()).keypoints)
         return {"keypoints": np.stack(found).astype(np.float32)}
 
-    return cached("expressions", f"keypoints {key_of(faces)}", find)["keypoints"]
+    network = digest_of(predictor.runner.facts)
+    return cached("expressions", f"keypoints {key_of(faces)} {network}", find)["keypoints"]
 
 
 def face_crops(faces: FaceSet, size: int = SIZE) -> np.ndarray:

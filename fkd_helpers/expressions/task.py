@@ -84,13 +84,19 @@ class ExpressionsTask(Task):
         self.answers = answers_of(model, self.tested, size=self.config.size)
         table = pd.DataFrame(self.answers, columns=[*EXPRESSIONS[: self.config.classes], "valence", "arousal"])
         table.insert(0, "name", self.test.names)
-        shares, expression = self.answers[:, :-2], self.test.extras["expression"]
-        return table, {
-            "scores": all_scores(self.answers, self.test), "test_faces": len(self.test),
-            "data_digest": key_of(self.test),
-            "confusion": confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1])),
-        }  # fmt: skip
+        return table, facts_of(self.answers, self.test)
 
     def write(self, run: Run, folder: Path) -> None:
         """Write the report."""
         write_report(folder, self.answers, self.test, history=short(run.history))
+
+
+def facts_of(answers: np.ndarray, test: FaceSet) -> dict:
+    """Return what a record says of answers (n, classes + 2) on a test part; it names no face."""
+    shares, expression = answers[:, :-2], test.extras["expression"]
+    seven = expression < 7  # of all but contempt, as others count
+    return {
+        "scores": all_scores(answers, test), "test_faces": len(test), "data_digest": key_of(test),
+        "accuracy_of_seven": (shares[seven, :7].argmax(1) == expression[seven]).mean(),
+        "confusion": confusion_matrix(expression, shares.argmax(1), labels=range(shares.shape[1])),
+    }  # fmt: skip

@@ -9,8 +9,8 @@ from fkd_helpers.faces.draw import draw_faces
 from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.filters.filters import wear
 from fkd_helpers.live.moods import Mood, Moods
-from fkd_helpers.live.settings import LiveSettings
-from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker, find_fast
+from fkd_helpers.live.settings import DETECTORS, LiveSettings
+from fkd_helpers.predict import Face, FaceSmoother, KeypointPredictor, Tracker
 
 
 @dataclass(frozen=True, eq=False)
@@ -49,8 +49,9 @@ class Pipeline:
         else:
             self.predictor, blank = KeypointPredictor(settings.model), np.zeros((64, 64), np.uint8)
             self.predictor.at_boxes(blank, np.array([[8, 8, 48, 48]]))  # the first calls are slow
-            find_fast(blank)
-        self._tracker, self._smoother = Tracker(self.predictor), FaceSmoother(settings.smooth)
+            DETECTORS[settings.detector](blank)
+        self._tracker = Tracker(self.predictor, detector=DETECTORS[settings.detector])
+        self._smoother = FaceSmoother(settings.smooth)
         self._moods, count = Moods(settings.emotion, settings.calm), self.predictor.runner.keypoints
         if settings.filters() and count != len(MIRROR):
             raise InputError(f"filter: expected a network of {len(MIRROR)} keypoints, {settings.model} has {count}")

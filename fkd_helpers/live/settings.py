@@ -1,9 +1,12 @@
 """The settings of the live demo, the same for the engine, the widget and the command line."""
 
 from dataclasses import dataclass, field
+from functools import partial
 
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.filters.filters import filter_named
+from fkd_helpers.predict.detector import find_fast
+from fkd_helpers.predict.haar import find_upright
 from fkd_helpers.predict.smoothing import REST
 
 EMOTIONS = {  # who reads them, and what
@@ -11,6 +14,9 @@ EMOTIONS = {  # who reads them, and what
     "expressions": "eight, by a network",
     "none": "no emotion",
 }
+DETECTORS = {  # a face before a camera is large, so a small frame will do
+    "ours": find_fast, "haar": partial(find_upright, min_face=0.12, max_side=320),
+}  # fmt: skip
 LONGEST = 10  # seconds of smoothing
 
 
@@ -23,6 +29,7 @@ class LiveSettings:
     """What can be set before a live run, and changed while it runs; the command line offers these fields."""
 
     model: str = _option("small", "a network that ships, or a path to .onnx or .safetensors")
+    detector: str = _option("ours", "ours, which finds faces of any tilt, or haar, OpenCV's cascade")
     filter: str | None = _option(None, "put a filter on every face, several with commas between")
     smooth: float = _option(REST, "seconds over which keypoints at rest are averaged; 0 turns it off")
     emotion: str = _option("rules", "rules: negative, neutral, positive; expressions: eight by a network; none")
@@ -32,6 +39,8 @@ class LiveSettings:
     def __post_init__(self):
         if self.emotion not in EMOTIONS:
             raise unknown("emotion", self.emotion, EMOTIONS)
+        if self.detector not in DETECTORS:
+            raise unknown("detector", self.detector, DETECTORS)
         if not (0 <= self.smooth <= LONGEST and 0 <= self.calm <= LONGEST):
             raise InputError(f"smooth and calm: expected 0 to {LONGEST} seconds, got {self.smooth} and {self.calm}")
         if self.max_fps is not None and not self.max_fps > 0:

@@ -11,10 +11,14 @@ from fkd_helpers.faces.boxes import box_of, crop, square_of, surest, to_frame
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.pose import roll_of
 from fkd_helpers.predict.detector import find_faces
+from fkd_helpers.predict.haar import find_upright
 from fkd_helpers.predict.runtime import load_runner
 
 WHOLE_IMAGE = ("never", "fallback", "always")
+DETECTORS = {"ours": find_faces, "haar": find_upright}
 PASSES = 2  # crops of a detected face, each after the first at the keypoints before it
+DOUBTFUL = 1.1  # times the threshold: a face with a lower score may be turned otherwise than the detector said
+TILTS = (-0.7, 0.7)  # radians: where a detector says nothing of the roll
 OVERLAP = 0.14  # largest IoU of two faces: of 31 pairs above it in 1,800 photos, 30 were a face and its own forehead
 CENTRAL = (1.0, 0.75, 0.55, 0.4)  # sides of the squares tried on a whole image, as shares of its longer side
 
@@ -46,16 +50,18 @@ class KeypointPredictor:
 
     Args:
         model: which network runs, see `load_runner`
-        detector: from a frame to face boxes, as in `at_boxes`
+        detector: "ours", "haar", or a function from a frame to face boxes, as in `at_boxes`
         min_score: faces with a lower score are left out; None takes the threshold that comes with the network, 0 where
             it has none
     """
 
     def __init__(
-        self, model: str | Path | Callable = "small", *, detector: Callable[[np.ndarray], np.ndarray] = find_faces,
+        self, model: str | Path | Callable = "small", *, detector: str | Callable[[np.ndarray], np.ndarray] = "ours",
         min_score: float | None = None,
     ):  # fmt: skip
-        self.runner, self.detector = load_runner(model), detector
+        if isinstance(detector, str) and detector not in DETECTORS:
+            raise unknown("detector", detector, DETECTORS)
+        self.runner, self.detector = load_runner(model), DETECTORS.get(detector, detector)
         self.min_score = self.runner.min_score if min_score is None else min_score
 
     def __call__(self, frame: np.ndarray, *, whole_image: str = "never") -> list[Face]:
@@ -79,8 +85,17 @@ class KeypointPredictor:
         self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = PASSES, min_score: float | None = None
     ) -> list[Face]:
         """Return the faces that boxes lead to, the surest first; boxes that end on one face give one."""
+        min_score = self.min_score if min_score is None else min_score
         keypoints, scores = self.at_boxes(frame, boxes, passes=passes)
-        return self.to_faces(keypoints, scores, self.min_score if min_score is None else min_score)
+        for roll in (0.0,) if boxes.shape[1] == 5 else TILTS:
+            doubtful = np.flatnonzero(scores.mean(1) < DOUBTFUL * min_score)
+            if not len(doubtful):
+                break
+            turned = np.column_stack([boxes[doubtful, :4], np.full(len(doubtful), roll)])
+            again, peaks = self.at_boxes(frame, turned, passes=passes + 1)
+            better = peaks.mean(1) > scores[doubtful].mean(1)
+            keypoints[doubtful[better]], scores[doubtful[better]] = again[better], peaks[better]
+        return self.to_faces(keypoints, scores, min_score)
 
     def to_faces(self, keypoints: np.ndarray, scores: np.ndarray, min_score: float) -> list[Face]:
         """Return a `Face` for each of keypoints (n, k, 2) with scores (n, k) that is sure enough and not there twice.
@@ -97,7 +112,7 @@ class KeypointPredictor:
         """Return keypoints (n, k, 2), pixels of the frame, and their scores (n, k), in the order of the boxes.
 
         Boxes (n, 4) are tight; boxes (n, 5) are those of faces turned upright about their centres, with the roll in
-        radians: the network then sees upright faces.
+        radians: the network then sees upright faces, as it does in each pass after the first.
         """
         gray = to_gray(frame)
         boxes = np.asarray(boxes, np.float64)
@@ -106,14 +121,13 @@ class KeypointPredictor:
         if not len(boxes):
             count = self.runner.keypoints
             return np.zeros((0, count, 2), np.float32), np.zeros((0, count), np.float32)
-        size, rolls = self.runner.size, boxes[:, 4] if boxes.shape[1] == 5 else None
+        size, rolls = self.runner.size, boxes[:, 4] if boxes.shape[1] == 5 else np.zeros(len(boxes))
         for _ in range(passes):
             squares = square_of(np.concatenate([boxes[:, :2], np.maximum(boxes[:, 2:4], 1)], 1))  # never below a pixel
-            turns = np.zeros(len(boxes)) if rolls is None else rolls
-            crops = np.stack([crop(gray, square, size, turn) for square, turn in zip(squares, turns, strict=True)])
+            crops = np.stack([crop(gray, square, size, roll) for square, roll in zip(squares, rolls, strict=True)])
             keypoints, scores = self.runner(crops[:, None].astype(np.float32) / 255)
             keypoints = to_frame(keypoints, squares, size, rolls)
-            if rolls is not None and keypoints.shape[1] == 68:
+            if keypoints.shape[1] == 68:
                 rolls = roll_of(keypoints)
             boxes = box_of(keypoints, rolls)
         return keypoints, scores

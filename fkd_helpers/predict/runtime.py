@@ -10,7 +10,7 @@ from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
 
 WEIGHTS = Path(__file__).parents[1] / "weights"
-SUFFIXES = (".onnx", ".safetensors", ".pt2")  # the last is of torch.export
+SUFFIXES = (".onnx", ".safetensors")
 LEAST_SCORE = 1e-3  # of a keypoint whose error is asked
 BATCH = 8  # crops at once; with 64 a face took 1.6 times as long: they no longer fit the processor's cache
 
@@ -55,7 +55,7 @@ class Runner:
 def load_runner(model: str | Path | Callable = "small") -> Runner:
     """Return the runner of a model on the CPU.
 
-    It is the name of a model that ships, a path to .onnx (of 32, 16 or 8 bits), .pt2 or .safetensors, or a function
+    It is the name of a model that ships, a path to .onnx (of 32, 16 or 8 bits) or .safetensors, or a function
     such as a runner's own.
     """
     if callable(model):
@@ -86,7 +86,7 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
             raise InputError(f"{path}: no such model file")
         return path
     if path.is_file():
-        raise InputError(f"{path}: expected a model file ending in .onnx, .safetensors or .pt2")
+        raise InputError(f"{path}: expected a model file ending in .onnx or .safetensors")
     shipped = {file.stem: file for file in WEIGHTS.glob(f"*{suffix}")}
     if str(model) not in shipped:
         raise unknown("model", str(model), shipped)
@@ -94,37 +94,22 @@ def model_path(model: str | Path, suffix: str = ".onnx") -> Path:
 
 
 def open_exported(path: str | Path) -> tuple[Callable, tuple, tuple, dict[str, str]]:
-    """Open an .onnx file with ONNX Runtime on the CPU, or a .pt2 file with torch.
+    """Open an .onnx file with ONNX Runtime on the CPU.
 
     Returns a function from images to a tuple of arrays, the shapes of its input and of its first output, where a number
     that may vary is a word, and its header.
     """
-    path = Path(path)
-    try:
-        return _program(path) if path.suffix == ".pt2" else _session(path)
-    except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
-        raise InputError(f"{path}: not a whole model of one input ({_first_line(error)})") from None
-
-
-def _session(path):
     import onnxruntime  # slow to import
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads, options.inter_op_num_threads, options.log_severity_level = 1, 1, 3
-    session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
-    (taken,), given, facts = session.get_inputs(), session.get_outputs(), session.get_modelmeta().custom_metadata_map
+    try:
+        session = onnxruntime.InferenceSession(str(path), options, providers=["CPUExecutionProvider"])
+        (taken,), given = session.get_inputs(), session.get_outputs()
+    except Exception as error:  # ONNX Runtime has a dozen types, which it does not export for catching
+        raise InputError(f"{path}: not a whole model of one input ({_first_line(error)})") from None
+    facts = session.get_modelmeta().custom_metadata_map
     return lambda images: tuple(session.run(None, {taken.name: images})), (*taken.shape,), (*given[0].shape,), facts
-
-
-def _program(path):
-    import torch  # slow to import
-
-    header = {"facts.json": ""}
-    program = torch.export.load(path, extra_files=header)
-    nodes = {node.name: node.meta["val"] for node in program.graph.nodes if "val" in node.meta}
-    (taken,), given = program.graph_signature.user_inputs, program.graph_signature.user_outputs
-    shapes = (tuple(v if isinstance(v, int) else str(v) for v in nodes[name].shape) for name in (taken, given[0]))
-    return _by_torch(program.module()), *shapes, json.loads(header["facts.json"] or "{}")
 
 
 def _by_torch(module):

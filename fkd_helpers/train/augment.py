@@ -29,14 +29,18 @@ class Augment:
     noise: float = 14.0  # largest standard deviation of pixel noise, gray levels of 255
     blur: float = 0.2  # probability of a blurred face
     occlude: float = 0.4  # probability of a rectangle that hides a part of the face
+    dark: float = 0.0  # probability of a face in the dark, down to 1/16 of its light
+    shrink: float = 0.0  # probability of a face of few pixels, down to a fifth of the window's
+    widest: int = 5  # pixels: the widest blur
 
     def scaled(self, factor: float) -> "Augment":
         """Scale every change but the mirroring, which stays as it is unless the factor is 0."""
         changes = {key: value * factor for key, value in vars(self).items()}
-        return Augment(**changes | {"flip": self.flip if factor else 0.0})
+        return Augment(**changes | {"flip": self.flip if factor else 0.0, "widest": self.widest})
 
 
 NONE = Augment().scaled(0)
+UPRIGHT = Augment(rotate=8, zoom=0.08, shift=0.04, light=0.3, noise=10, occlude=0.3, dark=0.2, shrink=0.25, widest=11)
 
 
 def augment(
@@ -100,19 +104,24 @@ def draw_looks(n: int, size: int, options: Augment, rng: np.random.Generator) ->
     gain, lift, gamma = rng.uniform(-1, 1, (3, n, 1)) * options.light
     level = np.linspace(0, 1, 256)[None]
     table = ((level ** np.exp(gamma) - 0.5) * np.exp(gain) + 0.5 + lift / 2).clip(0, 1) * 255
+    dimmed = 2.0 ** (-4 * rng.random((n, 1)) * (rng.random((n, 1)) < options.dark)) if options.dark else np.ones((n, 1))
     middle, half = rng.random((n, 2)), rng.uniform(0.05, 0.22, (n, 2)) * (rng.random((n, 1)) < options.occlude)
     return {
-        "table": table.round().astype(np.uint8),
-        "blur": rng.choice([3, 5], n) * (rng.random(n) < options.blur),
-        "noise": rng.random(n) * options.noise / NOISE_STD,
+        "table": (table * dimmed).round().astype(np.uint8),
+        "blur": rng.choice(np.arange(3, options.widest + 1, 2), n) * (rng.random(n) < options.blur),
+        "noise": rng.random(n) * options.noise / NOISE_STD * dimmed[:, 0],
         "noise_row": rng.integers(0, 3 * size, n),
         "hidden": (np.concatenate([middle - half, middle + half], 1).clip(0, 1) * size).astype(int),
         "paint": rng.integers(0, 256, n),
+        "shrunk": 5.0 ** (-rng.random(n) * (rng.random(n) < options.shrink)) if options.shrink else np.ones(n),
     }
 
 
 def apply_look(image: np.ndarray, look: dict, noise: np.ndarray | None = None) -> np.ndarray:
     """Change the pixels of one window as `draw_looks` drew it, with some rows of `grain`."""
+    if look["shrunk"] < 1:
+        small = cv2.resize(image, None, fx=look["shrunk"], fy=look["shrunk"], interpolation=cv2.INTER_AREA)
+        image = cv2.resize(small, image.shape[1::-1], interpolation=cv2.INTER_LINEAR)
     image = cv2.LUT(image, look["table"])
     if look["blur"]:
         image = cv2.blur(image, (int(look["blur"]),) * 2)

@@ -14,6 +14,7 @@ import torch
 from fkd_helpers.data.faceset import FaceSet
 from fkd_helpers.faces.boxes import CROP_SIZE, MARGIN, crop, square_of, to_crop, to_frame
 from fkd_helpers.faces.images import to_gray
+from fkd_helpers.faces.pose import upright_boxes
 from fkd_helpers.train.augment import BASE_MARGIN, NONE, WINDOW, Augment, augment
 from fkd_helpers.train.distributed import processes, shard
 
@@ -71,12 +72,18 @@ class Batches(ABC):
 
 
 class FaceBatches(Batches):
-    """Faces by the crop rule: images (n, 1, size, size) float32 in 0..1, keypoints (n, k, 2) in their pixels."""
+    """Faces by the crop rule: images (n, 1, size, size) float32 in 0..1, keypoints (n, k, 2) in their pixels.
 
-    def __init__(self, faces: FaceSet, *, options: Augment = TUNED, size: int = CROP_SIZE, batch_size=64, **rest):
+    `upright` turns each of the faces, which must have the 68 points, so that its eyes are level.
+    """
+
+    def __init__(
+        self, faces: FaceSet, *, options: Augment = TUNED, size: int = CROP_SIZE, batch_size=64, upright=False, **rest
+    ):  # fmt: skip
         super().__init__(len(faces), batch_size=batch_size, **rest)
-        self.crops, self.keypoints = base_crops(faces)
-        self.squares, self.options, self.size = square_of(faces.boxes, margin=MARGIN), options, size
+        self.boxes = upright_boxes(faces.keypoints) if upright else np.column_stack([faces.boxes, np.zeros(len(faces))])
+        self.crops, self.keypoints = base_crops(faces, self.boxes)
+        self.options, self.size = options, size
         self.share, self.mirror = WINDOW, faces.mirror
         if options.flip and self.mirror is None:
             points = faces.keypoints.shape[1]
@@ -89,7 +96,7 @@ class FaceBatches(Batches):
 
     def to_images(self, keypoints: np.ndarray) -> np.ndarray:
         """Bring keypoints (n, k, 2) of the plain windows, in order, to pixels of the images they were cut from."""
-        return to_frame(keypoints, self.squares, self.size)
+        return to_frame(keypoints, square_of(self.boxes[:, :4], margin=MARGIN), self.size, self.boxes[:, 4])
 
 
 class FrameBatches(Batches):
@@ -132,13 +139,13 @@ def _frame(image: np.ndarray) -> np.ndarray:
     return cv2.resize(gray, (width, height), interpolation=method)
 
 
-def base_crops(faces: FaceSet, *, size: int = BASE_SIZE) -> tuple[np.ndarray, np.ndarray]:
-    """Cut each face once: gray crops (n, size, size) uint8 and keypoints (n, k, 2) in their pixels."""
-    squares = square_of(faces.boxes, margin=BASE_MARGIN)
+def base_crops(faces: FaceSet, boxes: np.ndarray, *, size: int = BASE_SIZE) -> tuple[np.ndarray, np.ndarray]:
+    """Cut each face by a box with a roll (n, 5): gray crops (n, size, size) uint8 and keypoints (n, k, 2) in them."""
+    squares, rolls = square_of(boxes[:, :4], margin=BASE_MARGIN), boxes[:, 4]
 
     def cut(i):
-        return crop(to_gray(np.asarray(faces.images[i])), squares[i], size)
+        return crop(to_gray(np.asarray(faces.images[i])), squares[i], size, rolls[i])
 
     with ThreadPoolExecutor() as pool:
         crops = np.stack(list(pool.map(cut, range(len(faces)))))
-    return crops, to_crop(faces.keypoints, squares, size)
+    return crops, to_crop(faces.keypoints, squares, size, rolls)

@@ -3,7 +3,7 @@
 - torchrun starts the processes: `torchrun --standalone --nproc-per-node 2 -m fkd_helpers train` on this machine. If one
   is lost, the job ends, and the same command resumes from the checkpoint.
 - Fabric's DDP joins the processes and averages their gradients (`train.loop.fabric_for`).
-- Ray tasks run many separate trainings, without communication between them (`train.grid`).
+- Ray tasks run many separate trainings, without communication between them: notebook 12, with `train.grid.run_grid`.
 - Ray's TorchTrainer is for one training as a job of a Ray cluster: `benchmarks/ray_training.py`.
 
 Each process takes its shard of every batch. Without normalisation layers the gradients are those of one process with

@@ -1,4 +1,4 @@
-"""Grids of training runs, one record per run: in this process one after the other, or as tasks of Ray.
+"""Grids of training runs, one record per run.
 
 A run is a pure function of its config, so a grid can be stopped, resumed and spread over machines: what has a record is
 not run again, and a lost run goes on from its checkpoint.
@@ -7,20 +7,18 @@ not run again, and a lost run goes on from its checkpoint.
 import dataclasses
 import itertools
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 
 from fkd_helpers.core import records
 from fkd_helpers.core.config import KeypointsConfig
-from fkd_helpers.core.errors import InputError, unknown
+from fkd_helpers.core.errors import InputError
 from fkd_helpers.train.keypoints import KeypointsTask
 from fkd_helpers.train.published import plain_recipe, published_grid
 from fkd_helpers.train.run import learn
 from fkd_helpers.train.tables import settings_of
 
 KIND = "experiment"
-BACKENDS = ("local", "ray")
-RETRIES = 3  # of a run whose worker was lost
 
 
 def grid(base: KeypointsConfig, **choices: Sequence) -> list[KeypointsConfig]:
@@ -45,26 +43,23 @@ GRIDS = {"published": published_grid, "small": small_grid}
 
 
 def run_grid(
-    configs: Iterable[KeypointsConfig], folder: str | Path = "runs/experiments", *, backend: str = "local",
-    workers: int = 2, say: Callable[[str], None] = print,
-) -> list[dict]:  # fmt: skip
+    configs: Iterable[KeypointsConfig], folder: str | Path = "runs/experiments", *, say: Callable[[str], None] = print
+) -> list[dict]:
     """Run what has no record in `folder` yet, write each record at once, and return the records of all.
 
-    A run that fails becomes a record with the reason, and is tried again the next time. The backend "local" runs one
-    after the other; "ray" runs several at a time, on `workers` started here or on the Ray that you have connected to.
+    A run that fails becomes a record with the reason, and is tried again the next time.
     """
     folder, configs = Path(folder), list(configs)
-    if backend not in BACKENDS:
-        raise unknown("backend", backend, BACKENDS)
     if len({config.name for config in configs}) < len(configs):
         raise InputError(f"grid: expected runs of different names, got {[config.name for config in configs]}")
     found = {record["name"]: record for record in recorded(configs, folder)}
     left = [config for config in configs if "failed" in found[config.name] or "history" not in found[config.name]]
-    ended = _on_ray(left, folder, workers) if backend == "ray" and left else _one_by_one(left, folder, say)
     started = time.perf_counter()
-    for number, (config, content) in enumerate(ended, 1):
-        path = records.write(KIND, config.name, folder=folder, config=config, **content)
-        found[config.name] = records.read(path)
+    for number, config in enumerate(left, 1):
+        recipe = f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}"
+        say(f"run {number} of {len(left)}, {config.name}: {recipe}")
+        content = _run(config, folder, say=lambda line: say(f"  {line}"))
+        found[config.name] = records.read(records.write(KIND, config.name, folder=folder, config=config, **content))
         minutes = (time.perf_counter() - started) / number * (len(left) - number) / 60
         outcome = f"failed: {content['failed']}" if "failed" in content else f"about {minutes:.0f} min left"
         say(f"{number} of {len(left)} done, {config.name}: {outcome}")
@@ -83,48 +78,13 @@ def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = Non
     return [own if settings_of(own) == settings_of(run) else run for own, run in pairs]
 
 
-def _run(config: KeypointsConfig, folder: Path, say: Callable[[str], None] = lambda line: None) -> dict:
-    """Train one run with checkpoints in a folder; return what its record says, of a failure too."""
+def _run(config: KeypointsConfig, folder: Path, say: Callable[[str], None]) -> dict:
+    """Train one run; return what its record says, of a failure too."""
+    # where the rate is constant, a run goes on from the checkpoint of a shorter one
+    choices = settings_of({"config": config}, *["epochs"] * (config.schedule == "constant"))
     try:
-        run = learn(KeypointsTask(config), config, folder, say=say)
+        run = learn(KeypointsTask(config), config, folder / "checkpoints" / records.digest_of(choices), say=say)
         scores = run.facts.pop("scores_by_part")
         return run.facts | {"scores": scores, "history": run.history}
     except (InputError, RuntimeError) as error:  # RuntimeError: what torch says of a device
         return {"failed": str(error)}
-
-
-def _checkpoints(folder: Path, config: KeypointsConfig) -> Path:
-    """Return where the checkpoint of a run is; where the rate is constant, runs of other lengths share it."""
-    free = ("epochs",) if config.schedule == "constant" else ()
-    choices = settings_of({"config": dataclasses.asdict(config)}, *free)
-    return folder.absolute() / "checkpoints" / records.digest_of(choices)
-
-
-def _one_by_one(configs: list, folder: Path, say: Callable[[str], None]) -> Iterator[tuple[KeypointsConfig, dict]]:
-    for number, config in enumerate(configs, 1):
-        recipe = f"{config.net}, batch {config.batch_size}, {config.loss}, {config.optimiser} {config.learning_rate:g}"
-        say(f"run {number} of {len(configs)}, {config.name}: {recipe}")
-        yield config, _run(config, _checkpoints(folder, config), lambda line: say(f"  {line}"))
-
-
-def _on_ray(configs: list, folder: Path, workers: int) -> Iterator[tuple[KeypointsConfig, dict]]:
-    """Yield each config and its run's content as its task ends; runs that share a checkpoint follow one another."""
-    try:
-        import ray  # optional, and slow
-    except ImportError:
-        raise InputError("backend 'ray': the package ray is not here: pip install 'fkd-helpers[scale]'") from None
-    if own := not ray.is_initialized():
-        ray.init("local", num_cpus=workers, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
-    try:
-        remote = ray.remote(max_retries=RETRIES)(lambda _, *arguments: _run(*arguments))
-        before, waiting = {}, {}
-        for config in configs:
-            place = _checkpoints(folder, config)
-            before[place] = remote.remote(before.get(place), config, place)
-            waiting[before[place]] = config
-        while waiting:
-            (done, *_), _ = ray.wait(list(waiting))
-            yield waiting.pop(done), ray.get(done)
-    finally:
-        if own:
-            ray.shutdown()

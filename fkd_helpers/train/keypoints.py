@@ -21,7 +21,7 @@ from fkd_helpers.faces.landmarks import REGIONS
 from fkd_helpers.faces.metrics import nme, pixel_errors, summary
 from fkd_helpers.nets import INPUT_SIZES, build, export_onnx, keypoints_from, load_weights, measure_min_score
 from fkd_helpers.nets.losses import loss_named
-from fkd_helpers.train.augment import Augment
+from fkd_helpers.train.augment import UPRIGHT, Augment
 from fkd_helpers.train.batches import Batches, FaceBatches, FrameBatches
 from fkd_helpers.train.loop import predict_batches
 from fkd_helpers.train.run import Run, Task, predictions_table
@@ -140,7 +140,9 @@ class KeypointsTask(Task):
         shared = dict(batch_size=batch_size, seed=self.config.seed)
         if self.config.view == "frame":
             return FrameBatches(faces, **shared)
-        return FaceBatches(faces, options=Augment().scaled(strength), size=INPUT_SIZES[self.config.net], **shared)
+        upright = self.config.view == "upright"
+        options = (UPRIGHT if upright else Augment()).scaled(strength)
+        return FaceBatches(faces, options=options, size=INPUT_SIZES[self.config.net], upright=upright, **shared)
 
     def _held_out(self, key: str, faces: FaceSet) -> HeldOut:
         source = self.config.extra_data if key == "extra" else self.config.data
