@@ -16,7 +16,7 @@ from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.train.command import chosen_run, say
 from fkd_helpers.train.run import run
 
-DIGITS = "{:.3f}".format
+_digits = "{:.3f}".format
 
 
 def check(data: str = "puppets") -> int:
@@ -29,7 +29,7 @@ def check(data: str = "puppets") -> int:
     scales = pd.DataFrame({key: faces.extras[key] for key in ("valence", "arousal")})
     expression = pd.Categorical.from_codes(faces.extras["expression"], EXPRESSIONS)
     table = scales.groupby(expression, observed=False).agg(["count", "mean", "min", "max"])
-    print(f"{table.to_string(float_format=DIGITS)}\n{len(faces)} faces")
+    print(f"{table.to_string(float_format=_digits)}\n{len(faces)} faces")
     print("".join(f"  left out: {problem}\n" for problem in faces.problems), end="")
     return 0
 
@@ -43,7 +43,7 @@ def train(*, config: str = "expressions_head", out: Path | None = None, **fields
     """
     settings, folder = chosen_run("expressions", config, out, fields)
     scores = run(ExpressionsTask(settings), settings, folder, say=say)
-    print(f"{pd.Series(scores).to_string(float_format=DIGITS)}\nweights, record and report in {folder}")
+    print(f"{pd.Series(scores).to_string(float_format=_digits)}\nweights, record and report in {folder}")
     return 0
 
 
@@ -59,7 +59,7 @@ def evaluate(*, model: str = "expressions", data: str = "puppets", out: Path = P
     test = split_expressions(load_expressions(data, classes=reader.classes))[2]
     answers = mean_over_mirror(reader.run, face_crops(test, reader.size), size=reader.size)
     write_report(out, answers, test)
-    print(f"{pd.Series(all_scores(answers, test)).to_string(float_format=DIGITS)}\nreport: {out}")
+    print(f"{pd.Series(all_scores(answers, test)).to_string(float_format=_digits)}\nreport: {out}")
     return 0
 
 
