@@ -11,6 +11,7 @@ from fkd_helpers.core.errors import InputError
 from fkd_helpers.faces.boxes import box_of, iou
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import generic_face
+from fkd_helpers.live import LiveSettings
 from fkd_helpers.predict import KeypointPredictor, Tracker, load_runner, model_path
 from fkd_helpers.predict import tracker as tracker_module
 
@@ -100,6 +101,22 @@ def test_predictor_gives_one_face_where_boxes_end_on_the_same():
 
     faces = KeypointPredictor(bright_network, detector=detector)(scene((100, 200), (400, 50)))
     np.testing.assert_allclose([face.box[:2] for face in faces], [[99.5, 199.5], [399.5, 49.5]], atol=1)
+
+
+def test_detectors_have_names_and_may_answer_with_lists(astronaut):
+    for detector in ("ours", "haar", lambda frame: [[180, 87, 92, 92]]):
+        (face,) = KeypointPredictor(detector=detector)(astronaut)
+        np.testing.assert_allclose(face.box, [180, 87, 92, 92], atol=4)
+    for make in (KeypointPredictor, LiveSettings):
+        with pytest.raises(InputError, match="unknown detector 'har': did you mean 'haar'"):
+            make(detector="har")
+
+
+def test_a_doubtful_face_is_looked_at_as_if_upright(astronaut):
+    turned, predictor = np.array([[180, 87, 92, 92, np.pi]]), KeypointPredictor()
+    assert predictor.at_boxes(astronaut, turned, passes=2)[1].mean() < predictor.min_score
+    (face,) = predictor.faces_at(astronaut, turned)
+    np.testing.assert_allclose(face.box, predictor(astronaut)[0].box, atol=2)
 
 
 def test_predictor_puts_the_surest_face_first():

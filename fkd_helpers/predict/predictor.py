@@ -85,7 +85,7 @@ class KeypointPredictor:
         self, frame: np.ndarray, boxes: np.ndarray, *, passes: int = PASSES, min_score: float | None = None
     ) -> list[Face]:
         """Return the faces that boxes lead to, the surest first; boxes that end on one face give one."""
-        min_score = self.min_score if min_score is None else min_score
+        boxes, min_score = np.asarray(boxes), self.min_score if min_score is None else min_score
         keypoints, scores = self.at_boxes(frame, boxes, passes=passes)
         for roll in (0.0,) if boxes.shape[1] == 5 else TILTS:
             doubtful = np.flatnonzero(scores.mean(1) < DOUBTFUL * min_score)

@@ -14,7 +14,7 @@ from fkd_helpers.faces.boxes import box_of, crop, square_of, to_crop, turned
 from fkd_helpers.faces.images import to_gray
 from fkd_helpers.faces.landmarks import MIRROR
 from fkd_helpers.faces.metrics import nme
-from fkd_helpers.predict import find_faces
+from fkd_helpers.predict import find_faces, find_upright
 
 
 def flipped(keypoints: np.ndarray, width: int) -> np.ndarray:
@@ -90,11 +90,6 @@ def _picture(drawn_face):
     return f"{picture.shape}, {picture.dtype}"
 
 
-def _by_cascade(drawn_face):
-    cascade = cv2.CascadeClassifier(cv2.data.haarcascades + "haarcascade_frontalface_default.xml")
-    return cascade.detectMultiScale(drawn_face(), 1.1, 3)
-
-
 def _large(drawn_face):
     found = find_faces(drawn_face())
     return found[found[:, 2] >= 80]
@@ -129,7 +124,7 @@ register("05", {
     "drawn_face": [
         ("shape and type of the picture", (_picture,), "(240, 240), uint8"),
         ("gray levels beyond 16", (lambda drawn_face: max(len(np.unique(drawn_face())) - 16, 0),), 0),
-        ("faces that the cascade finds", (lambda drawn_face: len(_by_cascade(drawn_face)),), 1),
+        ("faces that the cascade finds", (lambda drawn_face: len(find_upright(drawn_face())),), 1),
         ("faces of at least 80 pixels that our detector finds", (lambda drawn_face: len(_large(drawn_face)),), 1),
         ("its roll, degrees", (lambda drawn_face: np.degrees(_large(drawn_face)[0, 4]),), 0, 20),
     ],
