@@ -14,8 +14,8 @@ from fkd_helpers import nets
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import puppets
 from fkd_helpers.faces.landmarks import FROM_68
-from fkd_helpers.nets.confidence import measure_min_score
 from fkd_helpers.nets.lite0 import lite0
+from fkd_helpers.nets.min_score import measure_min_score
 from fkd_helpers.predict import load_runner
 from fkd_helpers.predict.runtime import WEIGHTS
 from fkd_helpers.train.batches import FaceBatches

@@ -1,4 +1,4 @@
-"""Negative, neutral or positive from 68 keypoints, by rules with reasons; `tools/fit_emotion_rules.py` fits them.
+"""Negative, neutral or positive from 68 keypoints, with reasons, by the rules of `assets/emotion_rules.json`.
 
 They look at how far a face is from a neutral face: the average one that ships with the rules, or this person's own.
 """
@@ -56,7 +56,7 @@ class Rules:
 
 @functools.cache
 def load_rules() -> Rules:
-    """Load the rules that ship with the package."""
+    """Load the thresholds and points that ship, fitted by `tools/fit_emotion_rules.py`."""
     stored = json.loads(RULES_FILE.read_text(encoding="utf-8"))
     columns = [[sign[key] for sign in stored["signs"]] for key in ("feature", "low", "high", "points")]
     arrays = [np.array(column, float) for column in (*columns[1:], stored["start"], stored["neutral"])]

@@ -1,4 +1,4 @@
-"""Networks by name, for any number of keypoints; losses; weights as safetensors and ONNX.
+"""Networks by name, for any number of keypoints; losses, and points from heatmaps; weights as safetensors and ONNX.
 
 Every network takes gray images (n, 1, size, size), float32 in 0..1, and answers with keypoints (n, k, 2) in pixels of
 the image or with the logits of one heatmap per keypoint (n, k, g, g); `keypoints_from` makes keypoints of either.
@@ -15,8 +15,8 @@ from torch import nn
 from fkd_helpers.core.errors import InputError, unknown
 from fkd_helpers.faces.boxes import CROP_SIZE
 from fkd_helpers.nets import losses, small, weights
-from fkd_helpers.nets.confidence import measure_min_score
 from fkd_helpers.nets.losses import heatmap_centres, keypoints_from, soft_argmax
+from fkd_helpers.nets.min_score import measure_min_score
 from fkd_helpers.nets.weights import WithKeypoints, export_onnx, load_weights, save_weights, to_onnx
 
 NETS: dict[str, Callable[..., nn.Module]] = {

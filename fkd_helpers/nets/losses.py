@@ -1,4 +1,4 @@
-"""Losses for keypoints, some of which may be missing, and what is read from heatmaps.
+"""Losses for keypoints, some of which may be missing, and the soft-argmax that turns heatmaps into keypoints.
 
 Each loss takes predicted and target (..., 2) in the same unit and averages over the coordinates that are not NaN; if
 all are NaN, it is zero and so is its gradient.

@@ -1,4 +1,4 @@
-"""From a photo or a frame to faces with keypoints."""
+"""From a photo or a frame to faces with keypoints, a score and expected errors."""
 
 from fkd_helpers.predict.detector import find_faces, find_fast
 from fkd_helpers.predict.folder import Summary, left_out_path, predict_folder, predict_paths, predict_photos

@@ -1,4 +1,4 @@
-"""From a frame to faces with their keypoints: detect, crop, predict, drop doubles."""
+"""From a frame to faces with their keypoints: detect, crop, predict, drop low scores and doubles."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

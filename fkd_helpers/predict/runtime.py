@@ -1,4 +1,4 @@
-"""Run a trained network behind one call, by ONNX Runtime or torch: float32 crops in, keypoints and scores out."""
+"""Load a trained network, ONNX or safetensors, behind one call: crops in; keypoints, scores and expected errors out."""
 
 import json
 from collections.abc import Callable

@@ -1,4 +1,4 @@
-"""Optimisers, the moving average of the weights, learning rates over time, and the best epoch.
+"""Optimisers, the moving average of the weights, learning rates over time (warm-up, cosine), and the best epoch.
 
 Rates and stops follow from the config, the step and the history: a run that is resumed needs no other state.
 """

@@ -1,4 +1,4 @@
-"""The score from which an answer of a heatmap network is taken for a face, measured on pictures that show none."""
+"""Measure the least score of a face: just above what a heatmap network answers in pictures that show none."""
 
 import functools
 
