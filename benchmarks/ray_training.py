@@ -5,7 +5,6 @@
 The record tells whether both workers ended with the same weights.
 """
 
-import dataclasses
 import json
 import tempfile
 import time
@@ -53,7 +52,7 @@ def main(*, out: Path | None = None) -> None:
             options = {"train_loop_config": {"out": str(losses)}, "scaling_config": scaling, "run_config": storage}
             ray.train.torch.TorchTrainer(train, **options).fit()
             results[str(workers)] = json.loads(losses.read_text())
-    facts = {"config": dataclasses.asdict(CONFIG), "faces": FACES, "ray": ray.__version__, "workers": results}
+    facts = {"config": CONFIG, "faces": FACES, "ray": ray.__version__, "workers": results}
     print(records.write("benchmark", "ray-training", folder=out, **facts))
 
 

@@ -8,7 +8,6 @@ The clients read answers without parsing them.
 """
 
 import http.client
-import os
 import subprocess
 import sys
 import threading
@@ -73,17 +72,16 @@ def benchmark(address: str, server: psutil.Process, seconds: float, many: int) -
 
 def main(*, seconds: float = 20, memory: int = 10_000, note: str = "", out: Path | None = None) -> None:
     """Measure the HTTP endpoint; `out` keeps the record, with a note on what else ran meanwhile."""
-    load, command = os.getloadavg()[0], [sys.executable, "-m", "fkd_helpers", "serve", "--port", "0"]
+    command = [sys.executable, "-m", "fkd_helpers", "serve", "--port", "0"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as child:
         try:
             address = next(line for line in child.stderr if "running on" in line).split("running on ")[1].split()[0]
             found = benchmark(address, psutil.Process(child.pid), seconds, memory)
         finally:
             child.terminate()
-    found |= {"load_before": load, "note": note}
     print(records.plain(found))
     if out:
-        print(records.write("benchmark", "serve", folder=out, **found))
+        print(records.write("benchmark", "serve", folder=out, note=note, **found))
 
 
 if __name__ == "__main__":

@@ -6,7 +6,7 @@ a field of a record by `5,770<!-- = facts-ytf/images/all -->` and keeps the deci
 
 import json
 import re
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -14,8 +14,6 @@ import pandas as pd
 
 from fkd_helpers.core import records
 from fkd_helpers.core.errors import InputError
-from fkd_helpers.course import checks  # noqa: F401  they fill EXERCISES
-from fkd_helpers.course.exercises import EXERCISES
 from fkd_helpers.expressions.metrics import COLUMNS
 from fkd_helpers.train.grid import published_grid, recorded
 from fkd_helpers.train.tables import ablation, markdown, number, percent, table
@@ -57,15 +55,11 @@ def section(name: str, header: str = "") -> Callable:
     """Register what stands in a section: a function that returns text, or rows for a table with this header."""
 
     def register(function):
-        SECTIONS[name] = (lambda: markdown_table(header, function())) if header else function
+        names = header.split(" | ")
+        SECTIONS[name] = (lambda: markdown(pd.DataFrame(function(), columns=names, dtype=str))) if header else function
         return function
 
     return register
-
-
-def markdown_table(header: str, rows: Iterable[Sequence]) -> str:
-    lines = [f"| {header} |", "|---" * (header.count(" | ") + 1) + "|"]
-    return "\n".join([*lines, *(f"| {' | '.join(map(str, row))} |" for row in rows)])
 
 
 @section("official", "68 points, official test | NME % | MAE at 224 px | PCK 0.10 % | AUC 0.5")
@@ -234,13 +228,14 @@ def paths():
 @section("timings", "notebook | reading, minutes | exercises | with exercises, minutes | all cells run within")
 def timings():
     for path in sorted((ROOT / "notebooks").glob("[0-9]*.ipynb")):
-        text = " ".join("".join(json.loads(path.read_text(encoding="utf-8"))["cells"][0]["source"]).split())
+        notebook = path.read_text(encoding="utf-8")
+        text = " ".join("".join(json.loads(notebook)["cells"][0]["source"]).split())
         reading = re.search(r"about (\d+) minutes of reading", text)
         running = re.search(r"[Aa]ll cells together run in (?:less than |about )?(\d+ (?:seconds|minutes))", text)
         if not (reading and running):
             wanted = '"about N minutes of reading" and "All cells together run in ..."'
             raise InputError(f"{path.name}: its first cell should say {wanted}")
-        count, minutes = list(EXERCISES.values()).count(path.name[:2]), int(reading[1])
+        count, minutes = notebook.count('"### Exercise '), int(reading[1])
         link = f"[{path.stem}](../notebooks/{path.name})"
         yield [link, minutes, count, minutes + AN_EXERCISE * count, running[1]]
 

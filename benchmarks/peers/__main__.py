@@ -1,6 +1,6 @@
 """Time and score public models beside ours, on the same frames of a puppet, in one run; writes `benchmark-peers`.
 
-    make peers       or: python benchmarks/peers [--environment build/peers] [--rounds 30]
+    make peers       or: python benchmarks/peers [--rounds 30]
 
 MediaPipe and dlib bring their own NumPy and OpenCV, so they get a second environment, made here by pip when it is
 missing.
@@ -15,11 +15,9 @@ from fkd_helpers.core import records
 from fkd_helpers.core.options import run_script
 
 
-def main(
-    *, environment: Path = Path("build/peers"), rounds: int = 30, note: str = "", out: Path | None = None
-) -> None:
+def main(*, rounds: int = 30, note: str = "", out: Path | None = None) -> None:
     """Time and score public models beside ours, and write the record."""
-    with started(environment.absolute()) as systems:
+    with started(Path("build/peers").absolute()) as systems:
         found = compare(systems, rounds)
     tables = {"speed": speed_table(found), "cost": cost_table(found)}
     print(*(table.to_string() for table in tables.values()), sep="\n\n")

@@ -21,8 +21,6 @@ import numpy as np
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-# Haar with the same search for all, the one of fkd_helpers.predict.haar: step, hits that agree, smallest face
-HAAR = (1.1, 3, 0.05)
 ROOTS = {
     "ours": ("fkd-helpers",), "mediapipe": ("mediapipe",), "dlib": ("dlib-bin", "numpy", "opencv-contrib-python"),
 }  # fmt: skip
@@ -100,10 +98,9 @@ def dlib():
         return rectangle(x, y, x + w - 1, y + h - 1)
 
     def by_haar(frame, _):
-        step, hits, smallest = HAAR
-        least = max(24, round(smallest * max(frame.shape)))
+        least = max(24, round(0.05 * max(frame.shape)))  # all as fkd_helpers.predict.haar searches
         gray = cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY)
-        found = cascade.detectMultiScale(gray, step, hits, minSize=(least, least))
+        found = cascade.detectMultiScale(gray, 1.1, 3, minSize=(least, least))
         return points(frame, [square(box) for box in found])
 
     return {
@@ -114,18 +111,16 @@ def dlib():
 
 def about(roots, extra) -> dict:
     """Return peak memory of this process, size of its packages and of all that they require, and versions."""
-    needed, left = {}, [canonicalize_name(name) for name in roots]
+    needed, left = {}, list(roots)
     while left:
-        name = left.pop()
+        if (name := canonicalize_name(left.pop())) in needed:
+            continue
         try:
-            found = needed.get(name) or distribution(name)
+            needed[name] = distribution(name)
         except PackageNotFoundError:
             continue
-        if name not in needed:
-            needed[name] = found
-            needs = [Requirement(line) for line in found.requires or ()]
-            needs = [need for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
-            left += [canonicalize_name(need.name) for need in needs]
+        needs = [Requirement(line) for line in needed[name].requires or ()]
+        left += [need.name for need in needs if not need.marker or need.marker.evaluate({"extra": ""})]
     beside = size(file for path in extra for file in (path.rglob("*") if path.is_dir() else [path]))
     installed = sum(size(Path(file.locate()) for file in dist.files or ()) for dist in needed.values())
     status = Path("/proc/self/status").read_text()  # getrusage would count what the parent held before
@@ -148,7 +143,7 @@ def answer(look, images, boxes) -> tuple[np.ndarray, np.ndarray]:
         started = time.perf_counter()
         found.append(look(image, None if box is None else np.array(box)))
         seconds.append(time.perf_counter() - started)
-    count = next((len(points) for points in found if points is not None), 1)
+    count = next((len(points) for points in found if points is not None), 68)
     nothing = np.full((count, 2), np.nan)
     return np.stack([nothing if points is None else points for points in found]), np.array(seconds)
 

@@ -22,9 +22,7 @@ FACEMESH_68 = JAW + BROWS + NOSE + EYES + MOUTH
 
 
 def to_68(points: np.ndarray) -> np.ndarray:
-    """Return 68 points (n, 68, 2) of a mesh's (n, 468, 2), or as they are; of (n, 1, 2), no face at all, only NaN."""
-    if points.shape[1] == 1:
-        return np.full((len(points), 68, 2), np.nan)
+    """Return 68 points (n, 68, 2) of a mesh's (n, 468, 2), or as they are."""
     return points[:, list(FACEMESH_68)] if points.shape[1] == 468 else points
 
 
