@@ -48,7 +48,7 @@ def without_cuda(choice: str) -> bool:
     try:
         urllib.request.urlopen(f"{CPU_WHEELS}/torch/", timeout=5).close()
     except OSError:
-        print("the index of PyTorch without CUDA cannot be reached: installing the plain one, 5.7 GB", flush=True)
+        print("the index of PyTorch without CUDA cannot be reached: installing the plain one, 7 GB", flush=True)
         return False
     print("no NVIDIA card here: PyTorch without CUDA is installed (TORCH=plain: with it)", flush=True)
     return True
