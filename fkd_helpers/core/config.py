@@ -82,7 +82,7 @@ class Kaggle15Config(TrainConfig):
 
 @dataclass(frozen=True)
 class ExpressionsConfig(TrainConfig):
-    """Expressions, valence and arousal; `start` may also be "imagenet"."""
+    """Expressions, valence and arousal; `start` "imagenet": the backbone as pretrained (encoder: on keypoints)."""
 
     name: str = setting("expressions")
     net: str = setting("encoder", help="a backbone: lite0, or the encoder of our keypoint network")

@@ -70,7 +70,7 @@ def write(kind: str, name: str, *, folder: Path | None = None, **content) -> Pat
 
 
 def read(path: str | Path) -> dict:
-    """Read one record."""
+    """Return the content of one record file."""
     try:
         record = json.loads(read_text(path))
     except json.JSONDecodeError as error:
@@ -81,5 +81,5 @@ def read(path: str | Path) -> dict:
 
 
 def find(kind: str, *, folder: Path | None = None) -> list[dict]:
-    """Return all records of a kind, by name."""
+    """Return all records of a kind in a folder, sorted by name; None = those of the course, `data/records`."""
     return [read(path) for path in sorted(Path(folder or RECORDS).glob(f"{kind}-*.json"))]

@@ -64,7 +64,7 @@ def load_rules() -> Rules:
 
 
 def changes(keypoints: np.ndarray, neutral: np.ndarray | None = None) -> np.ndarray:
-    """Return how far the features (..., 12) of faces are from those of a neutral face, by default the average one."""
+    """Return how far the FEATURES (..., 12) of faces (..., 68, 2) lie from those of a neutral face (None: average)."""
     return features(keypoints) - (_average() if neutral is None else features(neutral))
 
 

@@ -23,7 +23,7 @@ GRAY = (0.299, 0.587, 0.114)  # weights of red, green and blue in a gray level
 
 
 class Encoder(nn.Module):
-    """The encoder of our keypoint network, on colour images: they are made gray first."""
+    """The encoder of our keypoint network: colour images (n, 3, h, w), made gray -> features (n, c, h / 16, w / 16)."""
 
     def __init__(self, pretrained: bool):
         super().__init__()

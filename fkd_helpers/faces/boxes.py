@@ -38,7 +38,7 @@ def box_of(keypoints: np.ndarray, rolls: np.ndarray | None = None) -> np.ndarray
 
 
 def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
-    """Return the squares (..., 4) that are cut for boxes (..., 4): same centre, longer side plus margins."""
+    """Return squares (..., 4) cut for boxes (..., 4): same centre, longer side plus a `margin` of it on each side."""
     boxes = np.asarray(boxes, np.float64)
     side = boxes[..., 2:].max(-1, keepdims=True) * (1 + 2 * margin)
     corner = boxes[..., :2] + boxes[..., 2:] / 2 - side / 2

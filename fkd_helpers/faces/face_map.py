@@ -17,7 +17,7 @@ UNIT = 32.0  # pixels: a face of this size has the log size 0
 
 
 def places_of(keypoints: np.ndarray) -> np.ndarray:
-    """Return the places (n, 4) of faces with keypoints (n, 68, 2)."""
+    """Return the places (n, 4), x, y, side and roll, of faces with keypoints (n, 68, 2)."""
     boxes = upright_boxes(keypoints)
     return np.column_stack([boxes[:, :2] + boxes[:, 2:4] / 2, boxes[:, 2:4].max(1), boxes[:, 4]])
 

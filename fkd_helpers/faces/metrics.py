@@ -34,7 +34,7 @@ def point_errors(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
 
 
 def nme(predicted: np.ndarray, target: np.ndarray) -> np.ndarray:
-    """Return the normalised mean error (n,) of each face; NaN for a face whose `unit` cannot be measured."""
+    """Return the normalised mean error (n,) of faces (n, k, 2); inf for one not found, NaN for one without `unit`."""
     errors = point_errors(predicted, target)
     counts = (~np.isnan(errors)).sum(1)
     return np.where(counts > 0, np.nansum(errors, 1) / np.maximum(counts, 1), np.nan)

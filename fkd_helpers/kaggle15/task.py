@@ -91,7 +91,7 @@ class ImageBatches(FaceBatches):
 
 
 def rmse(predicted: np.ndarray, target: np.ndarray) -> float:
-    """Return the root of the mean squared error of all coordinates whose target is not missing; NaN if none is."""
+    """Return the RMSE of points (n, k, 2) over all coordinates whose target is not missing (NaN); NaN if all are."""
     error = (predicted - target)[~np.isnan(target)].astype(np.float64)
     return float(np.sqrt(np.mean(error**2))) if error.size else float("nan")
 

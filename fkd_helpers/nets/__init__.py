@@ -32,7 +32,7 @@ INPUT_SIZES = {name: OTHER_SIZES.get(name, CROP_SIZE) for name in NETS}
 
 
 def build(name: str, keypoints: int = 68, **options) -> nn.Module:
-    """Build a network by name, with random weights.
+    """Build one of NETS by name, with random weights; `options` are those of its class.
 
     `model.facts`, of which `load` builds it again, go into the header of its files.
     """

@@ -35,6 +35,7 @@ def masked(function: Callable[[torch.Tensor], torch.Tensor]) -> Callable:
     """Turn a function of the error into a loss that ignores missing targets."""
 
     def loss(predicted: torch.Tensor, target: torch.Tensor) -> torch.Tensor:
+        """Return the mean over the coordinates whose target is not NaN, a scalar."""
         if predicted.shape != target.shape:
             wanted, got = tuple(target.shape), tuple(predicted.shape)
             raise ValueError(f"predicted: expected the target's shape {wanted}, got {got}")

@@ -11,13 +11,13 @@ from fkd_helpers.faces.landmarks import COLOURS, OKABE_ITO, PREDICTED, REGIONS, 
 
 
 def figure(rows: int = 1, columns: int = 1, *, size: float = 2.2, alt: str) -> tuple[Figure, np.ndarray]:
-    """Return a figure with (rows, columns) axes of `size` inches each, and its alt text set."""
+    """Return a figure with its alt text set, and its axes, an array (rows, columns), each of `size` inches."""
     made = Figure(figsize=(columns * size, rows * size), layout="constrained", label=alt)
     return made, made.subplots(rows, columns, squeeze=False)
 
 
 def draw_keypoints(axes, keypoints: np.ndarray, *, colour: str | None = None, size: float = 4) -> None:
-    """Draw keypoints (k, 2) as dots: 68 in the colours of their regions, or all in one colour."""
+    """Draw keypoints (k, 2) as dots of `size` square points: 68 in their regions' colours, or all in one colour."""
     if colour is None and len(keypoints) == 68:
         for region, points in REGIONS.items():
             axes.scatter(*keypoints[list(points)].T, s=size, c=COLOURS[region], linewidths=0)
@@ -34,7 +34,7 @@ def faces(
     size: float = 1.6,
     alt: str,
 ) -> Figure:
-    """Show faces in a grid, each with its keypoints (k, 2) where given."""
+    """Return a figure of images, (h, w) or (h, w, 3) uint8, in a grid, each with its keypoints (k, 2) where given."""
     rows = math.ceil(len(images) / columns)
     made, axes = figure(rows, min(columns, len(images)), size=size, alt=alt)
     for i, ax in enumerate(axes.ravel()):

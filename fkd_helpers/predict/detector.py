@@ -21,7 +21,7 @@ LARGE = 32.0  # pixels: where no face of the usual look is smaller, nobody looks
 def find_faces(
     frame: np.ndarray, *, min_face: float = 0.01, max_side: int = FINEST, model: str | Path = "detector"
 ) -> np.ndarray:
-    """Return faces (n, 5), the surest first: the box of each when turned upright about its centre, and its roll.
+    """Return faces (n, 5), the surest first: the box of each turned upright about its centre, and its roll in radians.
 
     Args:
         min_face: the smallest face, as a share of the frame's longer side

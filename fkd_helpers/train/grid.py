@@ -67,10 +67,7 @@ def run_grid(
 
 
 def recorded(configs: Iterable[KeypointsConfig], folder: str | Path | None = None) -> list[dict]:
-    """Return the record of each run of a grid (of the course's records without `folder`); no history if it has none.
-
-    A record with other settings is none.
-    """
+    """Return a record per run, without history where `folder` (None: the course's) has none of these settings."""
     there = {record["name"]: record for record in records.find(KIND, folder=folder)}
     planned = [{"name": run.name, "config": dataclasses.asdict(run)} for run in configs]
     ours = [there.get(run["name"], run) for run in planned]

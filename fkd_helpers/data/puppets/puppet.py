@@ -100,7 +100,7 @@ def make_face(
 def put_face(
     frame: np.ndarray, puppet: Puppet, knobs: Mapping[str, float], pose: tuple, side: float, centre, *, wobble=0.0
 ) -> tuple[np.ndarray, np.ndarray, Info]:
-    """Return the frame with a puppet's face put into it, its keypoints (68, 2) and Info."""
+    """Return a frame with a puppet's face put into it, its keypoints (68, 2) and Info; units as in `make_face`."""
     size, face = frame.shape[1::-1], portrait(puppet.portrait, puppet.mirrored)
     coefficients, damped, own = puppet.coefficients + wobble, 0, {"opening": face.opening, "parting": 0.5 * face.gap}
     while True:
