@@ -22,7 +22,7 @@ help:
 	@echo "make lab     open the course in JupyterLab, on your own copies of the notebooks (the address is printed too)"
 	@echo "make fresh NOTEBOOK=02   a new copy of notebook 02; yours is kept under another name"
 	@echo "make test    unit tests, and every notebook against the outputs that it shows"
-	@echo "make test-fast   the unit tests that take no long time: no browser, no notebook, no training"
+	@echo "make test-fast   the quick unit tests: no browser, no notebook, no training"
 	@echo "make test-lowest, make test-latest   the same in build/, with the lowest versions that are declared, or the newest"
 	@echo "make course  run every notebook without a browser; executed HTML in build/"
 	@echo "make site    the course as static pages in build/site: notebooks, reference, search"

@@ -2,7 +2,7 @@
 
     FKD_DATA_DIR=... python benchmarks/groups.py      writes the record fairness-london
 
-Nothing was trained or chosen on this set. Its 189 points a face stand in an order of their own: on one half of the
+Nothing was trained or chosen on this set. Its 189 points per face have an order of their own: on one half of the
 people each of our 68 is matched to the nearest of them, with the mean offset that is left; the other half is scored by
 that match, and the reverse.
 """

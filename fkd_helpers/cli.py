@@ -27,7 +27,7 @@ def predict(
         out: write the photos with faces drawn on them into this folder (found, if there is no other output)
         json: print boxes, keypoints and emotions as JSON, one line per photo
         csv: write one row per face: photo, face, size, box, score, emotion, x0, y0 ...
-        parquet: the same for one folder of any size; the same command goes on if it was interrupted
+        parquet: the same for one folder of any size; the same command resumes if it was interrupted
         crops: each photo is the crop of a face: search for none
         model: a model that ships, or a path to .onnx or .safetensors
         detector: ours, which finds faces of any tilt, or haar, OpenCV's cascade
@@ -47,7 +47,7 @@ def predict(
 
 
 def train(*, config: str = "keypoints68", out: Path | None = None, **fields: KeypointsConfig) -> None:
-    """Train a keypoint network; run again, it goes on where it stopped.
+    """Train a keypoint network; run again, it resumes where it stopped.
 
     Args:
         config: a YAML file, or the name of one of ours

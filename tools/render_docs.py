@@ -1,7 +1,7 @@
 """Write the tables and the bound numbers of README.md, the model cards and docs/ from data/records.
 
-`make readme` rewrites them. A table stands between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is bound to
-a field of a record by `5,770<!-- = facts-ytf/images/all -->` and keeps the decimals that stand there.
+`make readme` rewrites them. A table is between `<!-- NAME -->` and `<!-- /NAME -->`; a number in prose is bound to a
+field of a record by `5,770<!-- = facts-ytf/images/all -->` and keeps its number of decimals.
 """
 
 import json
@@ -52,7 +52,7 @@ def interval(scores: dict) -> str:
 
 
 def section(name: str, header: str = "") -> Callable:
-    """Register what stands in a section: a function that returns text, or rows for a table with this header."""
+    """Register what a section shows: a function that returns text, or rows for a table with this header."""
 
     def register(function):
         names = header.split(" | ")

@@ -26,9 +26,9 @@ Your copy of the course. The notebooks are in `notebooks/`; nothing in them was 
 
 Without make: `python -m venv .venv`, then `.venv/bin/python -m pip install -e ".[all]"`
 (on Windows `.venv\\Scripts\\python`).
-Begin with [what you need](docs/prerequisites.md). Terms are explained in the [glossary](docs/glossary.md), shapes,
-losses and metrics stand on the [cheat sheet](docs/cheat_sheet.md), and [questions](docs/faq.md) have answers. Exercises
-check themselves; `fkd.progress()` in a notebook shows how far you are.
+Begin with [what you need](docs/prerequisites.md). Terms are explained in the [glossary](docs/glossary.md); the
+[cheat sheet](docs/cheat_sheet.md) lists shapes, losses and metrics, and [questions](docs/faq.md) have answers.
+Exercises check themselves; `fkd.progress()` in a notebook shows how far you are.
 
 {table}
 """

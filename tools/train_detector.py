@@ -1,4 +1,4 @@
-"""Train the face detector by a config, go on where it stopped, and write it as ONNX.
+"""Train the face detector by a config, resume where it stopped, and write it as ONNX.
 
     python tools/train_detector.py fkd_helpers/configs/detector.yaml runs/detector
 

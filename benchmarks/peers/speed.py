@@ -1,4 +1,4 @@
-"""Time all systems on the same 640x480 frames of a puppet, in turns; the tables stand in notebook 11."""
+"""Time all systems on the same 640x480 frames of a puppet, in turns; the tables are shown in notebook 11."""
 
 import numpy as np
 import pandas as pd

@@ -35,7 +35,7 @@ def check(data: str = "puppets") -> int:
 
 
 def train(*, config: str = "expressions_head", out: Path | None = None, **fields: ExpressionsConfig) -> int:
-    """Train on expressions, valence and arousal; run again, it goes on where it stopped.
+    """Train on expressions, valence and arousal; run again, it resumes where it stopped.
 
     Args:
         config: a YAML file, or the name of one of ours

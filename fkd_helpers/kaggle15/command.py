@@ -12,7 +12,7 @@ from fkd_helpers.train.run import run, write_csv
 
 
 def train(*, config: str = "keypoints15", out: Path | None = None, **fields: Kaggle15Config) -> int:
-    """Train on 15 keypoints, some of them missing; run again, it goes on where it stopped.
+    """Train on 15 keypoints, some of them missing; run again, it resumes where it stopped.
 
     Args:
         config: a YAML file, or the name of one of ours

@@ -136,7 +136,7 @@ def predict_folder(
     """Write the faces of all photos in a folder and its subfolders to a Parquet dataset, a row per face.
 
     Its columns are those of `tables.table_columns`, with the path in the folder as `photo`, all in pixels of the photo.
-    Photos without a row are listed in `left_out_path(out)`. The same call goes on where a run was interrupted.
+    Photos without a row are listed in `left_out_path(out)`. The same call resumes where a run was interrupted.
 
     Args:
         out: name of the dataset, ending in .parquet; one of other photos or settings is never overwritten

@@ -24,7 +24,7 @@ def chosen_run(task: str, config: str, out: Path | None, fields: dict) -> tuple[
 
 
 def experiments(*, grid: str = "small", data: str = "puppets", out: Path | None = None) -> int:
-    """Run a grid of trainings; run again, it goes on.
+    """Run a grid of trainings; run again, it resumes.
 
     Args:
         grid: small, or published, the fifteen runs

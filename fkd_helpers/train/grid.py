@@ -1,7 +1,7 @@
 """Grids of training runs, one record per run.
 
 A run is a pure function of its config, so a grid can be stopped, resumed and spread over machines: what has a record is
-not run again, and a lost run goes on from its checkpoint.
+not run again, and a lost run resumes from its checkpoint.
 """
 
 import dataclasses
