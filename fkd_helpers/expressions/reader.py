@@ -18,7 +18,7 @@ SIZE = 112  # pixels of the network's input, where its file says no other
 
 
 def upright_crop(frame: np.ndarray, keypoints: np.ndarray, size: int = SIZE, *, room: float = MARGIN) -> np.ndarray:
-    """Cut one face (size, size, 3) with its eyes level out of a uint8 frame; `room`: around it, of its side."""
+    """Cut one face (size, size, 3), eyes level, out of a uint8 frame, with `room` around it as a share of its side."""
     keypoints = np.asarray(keypoints, np.float64)
     if keypoints.shape != (68, 2) or not np.isfinite(keypoints).all():
         raise InputError(f"keypoints: expected finite (68, 2), got {keypoints.shape}")

@@ -46,7 +46,7 @@ def square_of(boxes: np.ndarray, *, margin: float = MARGIN) -> np.ndarray:
 
 
 def to_crop(keypoints: np.ndarray, squares: np.ndarray, size: int, rolls: np.ndarray | None = None) -> np.ndarray:
-    """Move keypoints (..., k, 2) from a frame to a crop of `size` cut by squares (..., 4), turned by rolls (...)."""
+    """Move keypoints (..., k, 2) from a frame to a crop of `size` by squares (..., 4) turned by `rolls` in radians."""
     squares = np.asarray(squares, np.float64)
     points = (keypoints - squares[..., None, :2] + 0.5) * (size / squares[..., None, 2:3]) - 0.5
     return _about_middle(points, size, None if rolls is None else -np.asarray(rolls)).astype(np.float32)

@@ -29,7 +29,7 @@ def roll_of(keypoints: np.ndarray) -> np.ndarray:
 
 
 def upright_boxes(keypoints: np.ndarray) -> np.ndarray:
-    """Return the boxes (n, 5) of faces (n, 68, 2): of each when turned upright about its centre, and its roll."""
+    """Return the boxes (n, 5) of faces (n, 68, 2): of each turned upright about its centre, and its roll in radians."""
     rolls = roll_of(keypoints)
     return np.column_stack([box_of(keypoints, rolls), rolls])
 
