@@ -130,6 +130,7 @@ class Notebook:
                     return model.executionCount && model.executionState !== 'running';
                 }""",
                 arg=cell,
+                timeout=5 * WAIT,  # as long as nbval waits: some cells import PyTorch
             )
             errors = self.page.evaluate(
                 """(cell) => window.panel.content.widgets[cell].model.outputs.toJSON()
