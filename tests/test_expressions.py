@@ -10,6 +10,7 @@ from PIL import Image
 
 from fkd_helpers import cli
 from fkd_helpers.core import records
+from fkd_helpers.core.config import load_config
 from fkd_helpers.core.errors import InputError
 from fkd_helpers.data import FaceSet
 from fkd_helpers.data.puppets import make_face
@@ -26,8 +27,9 @@ from fkd_helpers.expressions.metrics import (
 )
 from fkd_helpers.expressions.model import ExpressionNet, WithShares, export_expressions, expression_loss
 from fkd_helpers.expressions.reader import ExpressionReader, upright_crop
-from fkd_helpers.expressions.task import targets_of
+from fkd_helpers.expressions.task import ExpressionsTask, move_towards, targets_of
 from fkd_helpers.faces.images import write_photo
+from fkd_helpers.nets import save_weights
 
 pytestmark = pytest.mark.slow
 NAN = np.nan
@@ -184,6 +186,23 @@ def test_loss_is_zero_for_a_perfect_answer_and_leaves_parts_out():
     assert expression_loss(smoothing=0)(perfect, target) == pytest.approx(0, abs=1e-5)
     assert expression_loss(share=0, smoothing=0)(off, target) == pytest.approx(0, abs=1e-5)
     assert expression_loss(share=1)(off, target) == pytest.approx(40 * target[:, 8:].square().mean().item(), rel=1e-4)
+
+
+def test_a_teacher_moves_targets_halfway_and_gives_voted_faces_their_scales():
+    targets, answers = np.array([[1, 0, 0.5, -0.5]], np.float32), np.array([[0.6, 0.4, 0.1, 0.1]], np.float32)
+    np.testing.assert_allclose(move_towards(answers, targets, voted=False), [[0.8, 0.2, 0.3, -0.2]])
+    np.testing.assert_allclose(move_towards(answers, targets, voted=True), [[1, 0, 0.1, 0.1]])
+
+
+def test_a_config_names_the_teacher_whose_answers_move_its_targets(tmp_path):
+    teacher = save_weights(ExpressionNet("encoder"), tmp_path / "teacher.safetensors")
+    options = dict(epochs=1, size=64, recipe="none", batch_size=64)
+    labelled, taught = (
+        ExpressionsTask(load_config(task="expressions", teacher=name, **options)) for name in ("", str(teacher))
+    )
+    moved = taught.batches.targets - labelled.batches.targets
+    assert 0.1 < np.abs(moved[:, :8]).max() <= 0.5
+    assert taught.batches.targets[:, :8].sum(1) == pytest.approx(1, abs=1e-5)
 
 
 def test_reader_answers_as_the_network(exported, puppets):

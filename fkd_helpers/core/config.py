@@ -93,6 +93,7 @@ class ExpressionsConfig(TrainConfig):
     classes: int = setting(8, 7, 8, help="7 = without contempt")
     share: float = setting(0.5, 0, 1, help="weight of valence and arousal in the loss, beside the classes")
     smoothing: float = setting(0.1, 0, 0.9, help="of the class labels")
+    teacher: str = setting("", help="weights of the same backbone, towards whose answers the targets are moved")
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from fkd_helpers.expressions.model import ExpressionNet, WithShares, expression_
 from fkd_helpers.expressions.reader import SIZE
 from fkd_helpers.faces.landmarks import EXPRESSIONS
 from fkd_helpers.nets import load_weights
+from fkd_helpers.nets.weights import read
 from fkd_helpers.train.distributed import in_order, processes, shard
 from fkd_helpers.train.run import Run, Task, short
 
@@ -28,6 +29,14 @@ def targets_of(faces: FaceSet, classes: int = 8) -> np.ndarray:
     shares = faces.extras.get("votes", np.eye(8, dtype=np.float32)[faces.extras["expression"]])[:, :classes]
     scales = np.stack([faces.extras["valence"], faces.extras["arousal"]], 1)
     return np.concatenate([shares, scales], 1).astype(np.float32)
+
+
+def move_towards(answers: np.ndarray, targets: np.ndarray, voted: bool) -> np.ndarray:
+    """Return targets (n, classes + 2) halfway to a teacher's answers.
+
+    Shares that raters voted stay as they are; valence and arousal, which such a set lacks, are the teacher's.
+    """
+    return np.concatenate([targets[:, :-2], answers[:, -2:]], 1) if voted else (targets + answers) / 2
 
 
 @torch.inference_mode()
@@ -63,10 +72,14 @@ class ExpressionsTask(Task):
         parts = split_expressions(faces, validation=config.validation)
         learned, self.watched, self.tested = (crops[[place[name] for name in part.names]] for part in parts)
         training, self.validation, self.test = parts
+        targets = targets_of(training, config.classes)
+        if config.teacher:
+            teacher = load_weights(ExpressionNet(config.net, classes=config.classes), config.teacher)
+            size = int(read(config.teacher)[1].get("size", config.size))  # at which it learned
+            targets = move_towards(answers_of(teacher, learned, size=size), targets, "votes" in training.extras)
         self.batches = ExpressionBatches(
-            learned, targets_of(training, config.classes), recipe=config.recipe, size=config.size,
-            batch_size=config.batch_size, seed=config.seed,
-        )  # fmt: skip
+            learned, targets, recipe=config.recipe, size=config.size, batch_size=config.batch_size, seed=config.seed
+        )
         self.loss = expression_loss(share=config.share, smoothing=config.smoothing)
         self.watch = "watched" if len(self.validation) else "loss"
         self.header = {"size": config.size, "classes": config.classes}
