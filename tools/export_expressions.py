@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import skimage.data
 import torch
-from safetensors.torch import load_file
 
 from fkd_helpers.core import records
 from fkd_helpers.core.options import run_script
@@ -18,6 +17,7 @@ from fkd_helpers.expressions.data import load_expressions, split_expressions
 from fkd_helpers.expressions.model import ExpressionNet, export_expressions
 from fkd_helpers.expressions.reader import ExpressionReader
 from fkd_helpers.expressions.task import facts_of
+from fkd_helpers.nets.weights import read
 from fkd_helpers.predict import KeypointPredictor
 from fkd_helpers.predict.runtime import WEIGHTS
 
@@ -37,7 +37,7 @@ def main(runs: list[str], *, out: Path | None = None) -> None:
     """Export the mean of the weights of runs from one start, and write the records of its scores, size and speed."""
     config = records.read(Path(runs[0]) / f"expressions-{Path(runs[0]).name}.json")["config"]
     net, file = ExpressionNet(config["net"], classes=config["classes"]), f"{config['net']}.safetensors"
-    weights = [load_file(Path(run) / file) for run in runs]
+    weights = [read(Path(run) / file)[0] for run in runs]
     mean = {key: torch.stack([one[key].double() for one in weights]).mean(0) for key in weights[0]}
     net.load_state_dict({key: value.to(weights[0][key].dtype) for key, value in mean.items()})
     path = export_expressions(net, WEIGHTS / "expressions.onnx", size=config["size"])
